@@ -1,0 +1,140 @@
+"""Pre-train the embedded demo's network to recognise single shapes, as VGG-16 was pre-trained on ImageNet.
+
+The result ships with the package as `resources/shapes_network.pt`; this stage makes it again.
+"""
+
+import io
+import logging
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from tagseg.datasets.shapes import CLASSES, recognition_image
+from tagseg.networks.vgg import SHAPES_BLOCKS, VggTrunk, fold_batch_norm
+
+logger = logging.getLogger(__name__)
+
+MEAN = (0.5, 0.5, 0.5)
+STD = (0.25, 0.25, 0.25)
+BATCH = 32
+LEARNING_RATE = 2e-3
+WEIGHT_DECAY = 1e-2
+POOL_IMAGES = 12_000
+"""Distinct training images at most: drawing one takes about as long as learning from it."""
+HELD_OUT_IMAGES = 1_400
+_FIRST_HELD_OUT = 10_000_000
+"""Index of the first held-out image, past any that training draws."""
+_LARGEST_SHIFT = 4
+
+
+def run(output: Path, *, seed: int, steps: int, threads: int = 1) -> None:
+    """Train, fold batch norm away, and write the network.
+
+    The file holds `state_dict` (float16: `features.N.weight` and `.bias` of `VggTrunk(SHAPES_BLOCKS)`,
+    `classifier.weight` (14, 128) and `.bias` (14,) on the globally averaged conv5), `classes` (names in the
+    classifier's order), `mean` and `std` (of RGB in [0, 1], to normalise with), and `accuracy` on held-out
+    images, measured after rounding to float16. It loads with `torch.load(weights_only=True)`. One seed, one
+    thread and one machine give the same bytes.
+
+    Args:
+        output: file to write.
+        seed: names the images and the random weights.
+        steps: optimisation steps of 32 images; 1,900 give what the package ships.
+        threads: processor threads for torch.
+
+    Raises:
+        FloatingPointError: the loss is not finite.
+    """
+    torch.set_num_threads(threads)
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    trunk = VggTrunk(SHAPES_BLOCKS, batch_norm=True)
+    classifier = nn.Linear(trunk.channels, len(CLASSES))
+
+    pool = min(POOL_IMAGES, steps * BATCH)
+    images, labels = _draw(seed, range(pool))
+    parameters = [*trunk.parameters(), *classifier.parameters()]
+    optimiser = torch.optim.AdamW(parameters, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+
+    started = time.perf_counter()
+    order = torch.empty(0, dtype=torch.long)
+    for step in tqdm(range(steps), desc="pre-training", unit="step", disable=None):
+        if len(order) < BATCH:
+            order = torch.cat([order, torch.randperm(pool, generator=generator)])
+        chosen, order = order[:BATCH], order[BATCH:]
+        scores = classifier(trunk(_augment(images[chosen], generator)).features.mean(dim=(2, 3)))
+        loss = F.cross_entropy(scores, labels[chosen])
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"the loss of pre-training is {loss.item()} at step {step}")
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        if (step + 1) % 100 == 0:
+            speed = (step + 1) / (time.perf_counter() - started)
+            logger.info("step %d of %d: loss %.3f, %.1f steps a second", step + 1, steps, loss.item(), speed)
+
+    trunk.eval()
+    folded = fold_batch_norm(trunk).half().float()
+    classifier.half().float()
+    accuracy = _accuracy(folded, classifier, seed)
+    logger.info("accuracy on %d held-out images: %.3f", HELD_OUT_IMAGES, accuracy)
+    state = folded.state_dict() | {
+        f"classifier.{name}": value for name, value in classifier.state_dict().items()
+    }
+    network = {
+        "state_dict": {name: value.half() for name, value in state.items()},
+        "classes": list(CLASSES),
+        "mean": list(MEAN),
+        "std": list(STD),
+        "accuracy": accuracy,
+    }
+    # torch.save writes the file's own name into the archive; a buffer has none: equal networks, equal bytes.
+    buffer = io.BytesIO()
+    torch.save(network, buffer)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = output.with_name(f"{output.name}.partial")
+    partial.write_bytes(buffer.getvalue())
+    partial.replace(output)
+
+
+def _draw(seed: int, indices: range) -> tuple[Tensor, Tensor]:
+    """(N, 3, 48, 48) uint8 recognition images and (N,) long labels."""
+    drawn = [
+        recognition_image(seed, index) for index in tqdm(indices, desc="drawing", unit="image", disable=None)
+    ]
+    images = torch.from_numpy(np.stack([image for image, _ in drawn])).permute(0, 3, 1, 2)
+    return images.contiguous(), torch.tensor([label for _, label in drawn])
+
+
+def _normalise(images: Tensor) -> Tensor:
+    """(N, 3, h, w) uint8 to float as the network reads it."""
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
+    return (images.float() / 255 - mean) / std
+
+
+def _augment(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Normalised images, each mirrored at random; the batch shifted by up to 4 pixels, edges repeated."""
+    x = _normalise(images)
+    mirror = torch.rand(len(x), generator=generator) < 0.5
+    x[mirror] = x[mirror].flip(-1)
+    top, left = torch.randint(0, 2 * _LARGEST_SHIFT + 1, (2,), generator=generator).tolist()
+    height, width = x.shape[-2:]
+    return F.pad(x, (_LARGEST_SHIFT,) * 4, mode="replicate")[..., top : top + height, left : left + width]
+
+
+@torch.no_grad()
+def _accuracy(trunk: VggTrunk, classifier: nn.Linear, seed: int) -> float:
+    """Share of held-out images whose highest score is the right class's."""
+    images, labels = _draw(seed, range(_FIRST_HELD_OUT, _FIRST_HELD_OUT + HELD_OUT_IMAGES))
+    right = 0
+    for some, wanted in zip(images.split(200), labels.split(200), strict=True):
+        scores = classifier(trunk(_normalise(some)).features.mean(dim=(2, 3)))
+        right += int((scores.argmax(dim=1) == wanted).sum())
+    return right / len(labels)
