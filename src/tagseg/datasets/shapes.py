@@ -154,12 +154,12 @@ def recognition_image(seed: int, index: int, size: int = 48) -> tuple[np.ndarray
 
     Returns:
         (size, size, 3) uint8 RGB and the label, a position in `CLASSES`. The shape's radius is 11 to 24
-        pixels, as in a scene, and its centre lies up to 7 pixels from the middle.
+        pixels, as in a scene, and its centre lies up to 9 pixels from the middle each way.
     """
     rng = np.random.default_rng([seed, _RECOGNITION, index])
     label = int(rng.integers(len(SHAPES)))
     picture, hue = _background(rng, size)
-    _draw(rng, picture, SHAPES[label], rng.triangular(11, 13, 24), size / 2 + rng.uniform(-7, 7, 2), hue)
+    _draw(rng, picture, SHAPES[label], rng.triangular(11, 13, 24), size / 2 + rng.uniform(-9, 9, 2), hue)
     return _finish(rng, picture), label
 
 
@@ -220,21 +220,25 @@ def _background(rng: np.random.Generator, size: int) -> tuple[np.ndarray, float]
     blend = 0.85 * _clouds(rng, size, int(rng.integers(2, 9))) + 0.15 * _stripes(rng, size)
     ground = first + blend[..., None] * (second - first)
 
-    big = 3
-    canvas = Image.fromarray(ground.astype(np.uint8)).resize(
-        (big * size, big * size), Image.Resampling.BILINEAR
-    )
+    return _clutter(rng, ground, 6, 8), hue
+
+
+def _clutter(rng: np.random.Generator, picture: np.ndarray, strokes: float, dots: float) -> np.ndarray:
+    """`picture` with about as many strokes and dots to 80 x 80 pixels as asked for."""
+    size, big = len(picture), 3
+    canvas = Image.fromarray(picture.astype(np.uint8))
+    canvas = canvas.resize((big * size, big * size), Image.Resampling.BILINEAR)
     draw = ImageDraw.Draw(canvas)
-    for _ in range(rng.poisson(6 * (size / 80) ** 2)):
+    for _ in range(rng.poisson(strokes * (size / 80) ** 2)):
         ink = tuple(int(part) for part in _colour(rng, rng.uniform(), (0.1, 0.6), (0.15, 0.95)))
         start, step, bend = rng.uniform(0, size, 2), rng.uniform(-16, 16, 2), rng.uniform(-8, 8, 2)
         course = [tuple(big * (start + t * step + t * t * bend)) for t in (0.0, 0.5, 1.0, 1.5)]
         draw.line(course, fill=ink, width=int(rng.integers(2, 6)), joint="curve")
-    for _ in range(rng.poisson(8 * (size / 80) ** 2)):
+    for _ in range(rng.poisson(dots * (size / 80) ** 2)):
         ink = tuple(int(part) for part in _colour(rng, rng.uniform(), (0.1, 0.6), (0.15, 0.95)))
         (x, y), radius = big * rng.uniform(0, size, 2), big * rng.uniform(0.7, 3.0)
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=ink)
-    return np.asarray(canvas.reduce(big), dtype=np.float64).copy(), hue
+    return np.asarray(canvas.reduce(big), dtype=np.float64).copy()
 
 
 def _draw(
@@ -242,7 +246,7 @@ def _draw(
 ) -> np.ndarray:
     """Draw one shape on `picture` in place; (size, size) bool, the pixels that it covers by half or more."""
     size = len(picture)
-    turn, stretch = rng.uniform(-0.5, 0.5), rng.uniform(0.88, 1.12)
+    turn, stretch = rng.uniform(-0.7, 0.7), rng.uniform(0.85, 1.18)
     mirror = rng.choice([-1, 1])
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     frame = radius * rotation @ np.diag([mirror * stretch, 1 / stretch])
@@ -266,8 +270,8 @@ def _draw(
     def coverage(layer: Image.Image) -> np.ndarray:
         return np.asarray(layer.reduce(_OVERSAMPLING), dtype=np.float64)[..., None] / 255
 
-    # At least a sixth of the colour circle away from the ground: a shape is to be seen, not guessed.
-    tint = hue + rng.uniform(1 / 6, 5 / 6)
+    # Some way round the colour circle from the ground: a shape is to be seen, not guessed.
+    tint = hue + rng.uniform(1 / 8, 7 / 8)
     first = _colour(rng, tint, (0.35, 0.9), (0.5, 0.85))
     second = _colour(rng, tint + rng.uniform(-0.06, 0.06), (0.4, 0.9), (0.4, 0.9))
     pattern = _stripes(rng, size) if rng.uniform() < 0.5 else _clouds(rng, size, int(rng.integers(6, 20)))
@@ -278,7 +282,7 @@ def _draw(
         else _colour(rng, tint, (0.3, 0.7), (0.1, 0.22))
     )
     ink = _colour(rng, tint, (0.3, 0.8), (0.08, 0.25))
-    fill += coverage(head) * (part - fill)
+    fill += rng.uniform(0.4, 1.0) * coverage(head) * (part - fill)
     fill += coverage(line) * (ink - fill)
     covered = coverage(ImageChops.lighter(body, line))
     picture += covered * (fill - picture)
@@ -286,9 +290,10 @@ def _draw(
 
 
 def _finish(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
-    """Grain over everything, and 8 bits."""
+    """A little clutter in front of everything, grain, and 8 bits."""
+    littered = _clutter(rng, picture, 1.5, 3)
     grain = rng.normal(0, rng.uniform(3, 9), (*picture.shape[:2], 1))
-    return np.clip(np.rint(picture + grain), 0, 255).astype(np.uint8)
+    return np.clip(np.rint(littered + grain), 0, 255).astype(np.uint8)
 
 
 def write_scenes(

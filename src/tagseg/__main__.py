@@ -1,0 +1,5 @@
+"""`python -m tagseg`."""
+
+from tagseg.cli import main
+
+main()

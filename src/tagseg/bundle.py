@@ -1,0 +1,37 @@
+"""A model bundle: one file with all that prediction needs, loadable without running code."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from tagseg import __version__
+from tagseg.errors import TagsegError
+from tagseg.store import atomic
+
+
+def save_bundle(path: Path, kind: str, network: nn.Module, **facts: Any) -> None:
+    """Write weights and `facts` (plain values: classes, backbone, settings). Equal content gives equal bytes."""
+    content = {"kind": kind, "tagseg": __version__, "state_dict": network.state_dict(), **facts}
+    buffer = io.BytesIO()  # torch.save writes a file's own name into it
+    torch.save(content, buffer)
+    with atomic(path) as temporary:
+        temporary.write_bytes(buffer.getvalue())
+
+
+def load_bundle(path: Path, kind: str) -> dict[str, Any]:
+    """Content of a bundle of the expected kind. Raises TagsegError naming the file and what it is."""
+    if not path.is_file():
+        raise TagsegError(f"{path}: no such model; train it first (snakemake {path})")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a foreign file; each means the same to the user
+        raise TagsegError(
+            f"{path}: not a tagseg model ({str(error).splitlines()[0]}); train it again"
+        ) from None
+    if not isinstance(content, dict) or content.get("kind") != kind:
+        found = content.get("kind") if isinstance(content, dict) else type(content).__name__
+        raise TagsegError(f"{path}: holds {found}, but a {kind} model is needed; give the right file")
+    return content

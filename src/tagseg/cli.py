@@ -1,0 +1,401 @@
+"""The command line: each stage is a subcommand, its options are the configuration's own keys."""
+
+import inspect
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, Optional
+
+import typer
+from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticUndefined
+
+from tagseg import config
+from tagseg.config import Crf, FolderData, Mask, ShapesData, VocData
+from tagseg.errors import TagsegError
+
+app = typer.Typer(
+    help="From image tags to pixel labels, stage by stage. Snakemake calls these; each also runs by hand.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Tags = Annotated[Path, typer.Option(help="tags.csv of the data set")]
+Classes = Annotated[Path, typer.Option(help="classes.txt of the data set")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="File to write")]
+Files = Annotated[list[Path], typer.Option(help="Shard files; repeat the option for each")]
+ShardNumber = Annotated[int, typer.Option(min=0, help="Which piece of the data set, from 0")]
+Shards = Annotated[int, typer.Option(min=1, help="Into how many pieces the data set is cut")]
+Device = Annotated[Literal["cpu", "cuda"], typer.Option(help="Where the network runs")]
+Threads = Annotated[int, typer.Option(min=1, help="CPU threads; the bytes of a result depend on it")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of training and initialisation")]
+TrainingLog = Annotated[Path, typer.Option("--log", help="CSV of the training to write: step, rate, loss")]
+OneSplit = Annotated[Optional[str], typer.Option(help="Only images of this split")]  # noqa: UP045 (typer)
+
+
+def command(
+    group: typer.Typer, name: str | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function as a subcommand; a parameter whose type is a settings class becomes an option a key."""
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(function)
+        groups = {
+            parameter.name: parameter.annotation
+            for parameter in signature.parameters.values()
+            if inspect.isclass(parameter.annotation) and issubclass(parameter.annotation, BaseModel)
+        }
+
+        def wrapper(**values: Any) -> None:
+            for parameter, settings in groups.items():
+                given = {key: values.pop(key) for key in settings.model_fields if key in values}
+                kind = (
+                    {"kind": settings.model_fields["kind"].annotation.__args__[0]}
+                    if "kind" in settings.model_fields
+                    else {}
+                )
+                values[parameter] = _checked(settings, {**kind, **given})
+            function(**values)
+
+        plain = [parameter for parameter in signature.parameters.values() if parameter.name not in groups]
+        options = [
+            _option(key, field)
+            for settings in groups.values()
+            for key, field in settings.model_fields.items()
+            if key != "kind"
+        ]
+        ordered = [*plain, *options]
+        wrapper.__signature__ = inspect.Signature(
+            [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in ordered]
+        )  # type: ignore[attr-defined]
+        wrapper.__doc__ = function.__doc__
+        group.command(name or function.__name__.replace("_", "-"))(wrapper)
+        return function
+
+    return decorate
+
+
+def _option(name: str, field: Any) -> inspect.Parameter:
+    """One key of a settings class as a typer option with the same type, default and description."""
+    required = field.default is PydanticUndefined
+    annotation = Annotated[field.annotation, typer.Option(help=(field.description or "").replace("%%", "%"))]
+    default = inspect.Parameter.empty if required else field.default
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _checked(settings: type[BaseModel], values: dict[str, Any]) -> BaseModel:
+    try:
+        return settings.model_validate(values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        option = "--" + str(fault["loc"][-1]).replace("_", "-")
+        raise TagsegError(f"{option}: {fault['msg']} (got {fault['input']!r})") from None
+
+
+index_app = typer.Typer(help="Index a data set: write tags.csv and classes.txt.", no_args_is_help=True)
+truth_app = typer.Typer(
+    help="Name the truth masks: write ground_truth.csv (for evaluation only).", no_args_is_help=True
+)
+app.add_typer(index_app, name="index")
+app.add_typer(truth_app, name="ground-truth")
+
+
+@command(app)
+def make_shapes(
+    images: Annotated[Path, typer.Option(help="Folder of scenes to write")],
+    masks: Annotated[Path, typer.Option(help="Folder of exact masks to write")],
+    tags: Annotated[Path, typer.Option(help="tags.csv (image,tags,split) to write")],
+    data: ShapesData,
+) -> None:
+    """Make the embedded demo's scenes from a seed."""
+    from tagseg.stages import make_shapes as stage
+
+    stage.run(images, masks, tags, data)
+
+
+@command(app)
+def pretrain_shapes(
+    output: Output,
+    seed: Seed = 0,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of 32 images")] = 1900,
+    threads: Threads = 1,
+) -> None:
+    """Pre-train the demo's small network on single shapes (its result ships with the package)."""
+    from tagseg.stages import pretrain_shapes as stage
+
+    stage.run(output, seed=seed, steps=steps, threads=threads)
+
+
+@command(index_app, "folder")
+def index_folder(
+    data: FolderData, output: Output, classes_file: Annotated[Path, typer.Option(help="classes.txt to write")]
+) -> None:
+    """Index an own folder: images/ and tags.csv."""
+    from tagseg.stages import index as stage
+
+    stage.run(data, output, classes_file)
+
+
+@command(index_app, "voc")
+def index_voc(
+    data: VocData, output: Output, classes_file: Annotated[Path, typer.Option(help="classes.txt to write")]
+) -> None:
+    """Index a Pascal VOC devkit tree."""
+    from tagseg.stages import index as stage
+
+    stage.run(data, output, classes_file)
+
+
+@command(truth_app, "folder")
+def ground_truth_folder(
+    data: FolderData,
+    index: Annotated[Path, typer.Option(help="tags.csv that tagseg index wrote")],
+    output: Output,
+) -> None:
+    """Truth masks of an own folder: masks/ID.png."""
+    from tagseg.stages import ground_truth as stage
+
+    stage.run(data, index, output)
+
+
+@command(truth_app, "voc")
+def ground_truth_voc(
+    data: VocData,
+    index: Annotated[Path, typer.Option(help="tags.csv that tagseg index wrote")],
+    output: Output,
+) -> None:
+    """Truth masks of a Pascal VOC devkit tree."""
+    from tagseg.stages import ground_truth as stage
+
+    stage.run(data, index, output)
+
+
+@command(app)
+def extract(
+    tags: Tags,
+    output: Output,
+    network: config.BackboneSettings,
+    shard: ShardNumber = 0,
+    shards: Shards = 1,
+    device: Device = "cpu",
+    threads: Threads = 1,
+) -> None:
+    """Mean activations of conv4 and conv5 of each image."""
+    from tagseg.stages import extract as stage
+
+    stage.run(tags, output, network, shard=shard, shards=shards, device=device, threads=threads)
+
+
+@command(app)
+def localization(
+    tags: Tags,
+    classes: Classes,
+    output: Output,
+    training_log: TrainingLog,
+    network: config.BackboneSettings,
+    settings: config.LocalizationSettings,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    threads: Threads = 1,
+) -> None:
+    """Train the localization network on tags."""
+    from tagseg.stages import localization as stage
+
+    stage.run(
+        tags, classes, output, training_log, network, settings, seed=seed, device=device, threads=threads
+    )
+
+
+@command(app)
+def cams(
+    tags: Tags,
+    model: Annotated[Path, typer.Option(help="Localization model")],
+    output: Output,
+    shard: ShardNumber = 0,
+    shards: Shards = 1,
+    device: Device = "cpu",
+    threads: Threads = 1,
+) -> None:
+    """Class activation maps of each image's own tags."""
+    from tagseg.stages import cams as stage
+
+    stage.run(tags, model, output, shard=shard, shards=shards, device=device, threads=threads)
+
+
+@command(app)
+def fuse(
+    prior: Annotated[Literal["fgbg", "localization", "multiclass"], typer.Option(help="Which maps to make")],
+    tags: Tags,
+    classes: Classes,
+    output: Output,
+    settings: config.PriorSettings,
+    activations: Annotated[
+        Optional[Path], typer.Option(help="Shard of activations (fgbg, multiclass)")
+    ] = None,  # noqa: UP045
+    cams: Annotated[Optional[Path], typer.Option(help="Shard of CAMs (localization, multiclass)")] = None,  # noqa: UP045
+    shard: ShardNumber = 0,
+    shards: Shards = 1,
+) -> None:
+    """Probability maps of one prior: foreground, localization, or their fusion."""
+    from tagseg.stages import fuse as stage
+
+    stage.run(
+        prior, tags, classes, output, settings, activations=activations, cams=cams, shard=shard, shards=shards
+    )
+
+
+@command(app)
+def smooth(
+    crf: Annotated[Crf, typer.Option(help="none: the largest value wins; pairwise: after a dense CRF")],
+    tags: Tags,
+    maps: Annotated[Path, typer.Option(help="Shard of probability maps or of network scores")],
+    output: Output,
+    settings: config.CrfSettings,
+    split: OneSplit = None,
+    shard: ShardNumber = 0,
+    shards: Shards = 1,
+) -> None:
+    """Label maps from probability maps or network scores."""
+    from tagseg.stages import smooth as stage
+
+    stage.run(crf, tags, maps, output, settings, split=split, shard=shard, shards=shards)
+
+
+@command(app)
+def train(
+    tags: Tags,
+    classes: Classes,
+    output: Output,
+    training_log: TrainingLog,
+    mask: Annotated[Mask, typer.Option(help="What the masks are; none: tags only")],
+    network: config.BackboneSettings,
+    settings: config.SegmentationSettings,
+    masks: Files = [],  # noqa: B006 (typer reads the default, nothing writes to it)
+    fov: Annotated[Literal["small", "large"], typer.Option(help="Field of view of the head")] = "small",
+    seed: Seed = 0,
+    device: Device = "cpu",
+    threads: Threads = 1,
+) -> None:
+    """Train a score network on tags and masks."""
+    from tagseg.stages import train as stage
+
+    stage.run(
+        tags, classes, masks, output, training_log, network, settings,
+        mask=mask, fov=fov, seed=seed, device=device, threads=threads,
+    )  # fmt: skip
+
+
+@command(app)
+def predict(
+    model: Annotated[Path, typer.Option(help="Segmentation model")],
+    tags: Tags,
+    output: Output,
+    split: Annotated[str, typer.Option(help="Split to predict")] = "val",
+    shard: ShardNumber = 0,
+    shards: Shards = 1,
+    device: Device = "cpu",
+    threads: Threads = 1,
+) -> None:
+    """Scores of every class, without tags."""
+    from tagseg.stages import predict as stage
+
+    stage.run(model, tags, output, split=split, shard=shard, shards=shards, device=device, threads=threads)
+
+
+@command(app)
+def evaluate(
+    labels: Files,
+    tags: Tags,
+    ground_truth: Annotated[Path, typer.Option(help="ground_truth.csv of the data set")],
+    classes: Classes,
+    output: Output,
+    split: Annotated[str, typer.Option(help="Split to evaluate")] = "val",
+    protocol: Annotated[
+        Literal["classes", "foreground"], typer.Option(help="foreground: any class counts as 1")
+    ] = "classes",
+    fact: Annotated[list[str], typer.Option(help="KEY=VALUE to keep with the result; repeatable")] = [],  # noqa: B006
+) -> None:
+    """Confusion matrix of label maps against the truth."""
+    from tagseg.stages import evaluate as stage
+
+    facts = dict(item.split("=", 1) for item in fact)
+    stage.run(labels, tags, ground_truth, classes, output, split=split, protocol=protocol, facts=facts)
+
+
+@command(app)
+def tabulate(
+    table: Annotated[Literal["miou", "ablation", "masks"], typer.Option(help="Which table")],
+    results: Annotated[list[Path], typer.Argument(help="Files that tagseg evaluate wrote")],
+    output: Output,
+    published: Annotated[Literal["none", "voc"], typer.Option(help="Published rows to add")] = "none",
+) -> None:
+    """Gather evaluations into one table."""
+    from tagseg.stages import tabulate as stage
+
+    stage.run(table, results, output, published=published)
+
+
+@command(app)
+def panels(
+    tags: Tags,
+    classes: Classes,
+    ground_truth: Annotated[Path, typer.Option(help="ground_truth.csv of the data set")],
+    priors: Files,
+    cams: Files,
+    masks: Files,
+    prediction: Annotated[list[str], typer.Option(help="NAME=SHARD; repeat for each experiment and shard")],
+    output: Output,
+    split: Annotated[str, typer.Option(help="Split to show")] = "val",
+    count: Annotated[int, typer.Option(min=1, help="Images")] = 12,
+) -> None:
+    """The panel picture: images' way from photograph to prediction."""
+    from tagseg.stages import panels as stage
+
+    predictions: dict[str, list[Path]] = {}
+    for item in prediction:
+        name, _, path = item.partition("=")
+        predictions.setdefault(name, []).append(Path(path))
+    stage.run(tags, classes, ground_truth, priors, cams, masks, predictions, output, split=split, count=count)
+
+
+@command(app)
+def chart(
+    table: Annotated[Path, typer.Option(help="miou.csv or ablation.csv")],
+    output: Output,
+    title: Annotated[str, typer.Option(help="Title of the chart")] = "",
+) -> None:
+    """Bar chart of the experiments."""
+    from tagseg.stages import chart as stage
+
+    stage.run(table, output, title=title)
+
+
+@command(app)
+def export_png(
+    labels: Files,
+    tags: Tags,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write")],
+    split: OneSplit = None,
+) -> None:
+    """Label maps as indexed PNG files with the VOC palette."""
+    from tagseg.stages import export_png as stage
+
+    stage.run(labels, tags, output, split=split)
+
+
+@command(app)
+def config_schema() -> None:
+    """Print the JSON schema of the configuration."""
+    typer.echo(config.schema(), nl=False)
+
+
+def main() -> None:
+    """Entry point: user errors are one line and status 2, without a traceback."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
+    try:
+        app()
+    except TagsegError as error:
+        print(f"tagseg: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,343 @@
+"""The configuration: the one place where a key, its default and its meaning are defined.
+
+A configuration holds one block for each data set (`datasets.NAME`), complete in itself: merging another file adds or
+changes blocks and never touches a neighbour. The command line takes its options from the same classes, so a key of
+the file and a flag of a stage cannot drift apart.
+"""
+
+import difflib
+import json
+import shlex
+import types
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tagseg.errors import TagsegError
+
+
+class Settings(BaseModel):
+    """A group of keys. Unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ShapesData(Settings):
+    """The embedded demo: scenes of textured shapes, made from a seed, with exact masks for evaluation."""
+
+    kind: Literal["shapes"]
+    seed: int = Field(0, description="Seed of the world")
+    train: int = Field(600, ge=1, description="Training scenes")
+    val: int = Field(150, ge=1, description="Scenes kept for evaluation")
+    size: int = Field(80, ge=48, description="Side of a scene in pixels")
+
+
+class FolderData(Settings):
+    """An own folder: `images/`, `tags.csv` (image,tags[,split]) and, for evaluation only, perhaps `masks/`."""
+
+    kind: Literal["folder"]
+    root: Path = Field(description="Folder that holds images/, tags.csv and perhaps masks/")
+    classes: list[str] = Field(
+        [], description="Class names in order, without background; empty: found in the tags"
+    )
+
+
+class VocData(Settings):
+    """A Pascal VOC devkit tree."""
+
+    kind: Literal["voc"]
+    root: Path = Field(description="The devkit's VOC2012 folder")
+    train: str = Field("train_aug", description="List of training images under ImageSets/Segmentation")
+    val: str = Field("val", description="List of evaluation images under ImageSets/Segmentation")
+    masks: str = Field("SegmentationClassAug", description="Folder of indexed PNG masks under the root")
+    tags: Literal["masks", "annotations"] = Field(
+        "masks", description="Where tags come from: the classes in the mask (the paper), or Annotations/*.xml"
+    )
+
+
+class BackboneSettings(Settings):
+    """The network pre-trained for recognition that everything starts from."""
+
+    backbone: str = Field("vgg16", description="shapes, vgg16, or timm/NAME")
+    weights: str = Field(
+        "default",
+        description="default (those that come with the backbone), random, a name of the library's, or a file",
+    )
+    preprocessing: Literal["default", "imagenet", "unit_symmetric", "caffe"] = Field(
+        "default", description="Pre-processing that a local weight file expects; default: the backbone's own"
+    )
+
+
+class LocalizationSettings(Settings):
+    """The localization network, trained on tags (METHOD: the paper's 3.1.2 and 4.2.2)."""
+
+    mode: Literal["finetune", "head"] = Field(
+        "finetune", description="finetune: the whole network by SGD; head: a linear head on a frozen trunk"
+    )
+    hidden: int = Field(1024, ge=0, description="Filters of the two new convolutions; 0: linear on the trunk")
+    stride: Literal[8, 16, 32] = Field(16, description="Stride of the feature map that CAMs are read from")
+    size: int = Field(224, ge=32, description="Training images are resized to size x size")
+    batch: int = Field(15, ge=1, description="Images a step")
+    iterations: int = Field(60_000, ge=1, description="Steps of SGD (finetune) or at most of L-BFGS (head)")
+    learning_rate: float = Field(1e-4, gt=0, description="Of the trunk at the first step")
+    head_factor: float = Field(1.0, gt=0, description="The new layers' learning rate over the trunk's")
+    schedule: Literal["step", "poly"] = Field(
+        "step", description="step: a tenth after two thirds; poly: power .9"
+    )
+    momentum: float = Field(0.9, ge=0, lt=1, description="Of SGD")
+    weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on the weights")
+
+
+class ForegroundSettings(Settings):
+    """The foreground prior Pf of the mean activations (the paper's 3.1.1)."""
+
+    layers: Literal["scale_each", "raw_sum"] = Field(
+        "scale_each",
+        description="scale_each: conv4 and conv5 each to [0, 1], then add; raw_sum: add (the paper)",
+    )
+    scaling: Literal["min_max", "quantile", "otsu"] = Field(
+        "otsu",
+        description="How Pf comes to [0, 1]: min_max (the paper), 10-95 %% quantiles, or Otsu's split at .5",
+    )
+
+
+class FusionSettings(Settings):
+    """CAMs and their fusion with Pf (Eqs. 1-5)."""
+
+    cam_threshold: float = Field(
+        0.2, ge=0, le=1, description="B_c = 1 where M_c exceeds this part of its maximum"
+    )
+    alpha: float = Field(
+        0.5, ge=0, le=1, description="Weight of the foreground prior against the CAM (Eqs. 3, 5)"
+    )
+    background: Literal["mean", "max"] = Field(
+        "mean", description="M_0 = 1 - mean over the classes of M_c (Eq. 4), or 1 - max"
+    )
+    background_classes: Literal["tags", "all"] = Field(
+        "tags", description="C of Eq. 4: the image's own tags, or all classes of the data set"
+    )
+    normalise: bool = Field(True, description="Scale the maps of a pixel to sum to one")
+
+
+class PriorSettings(ForegroundSettings, FusionSettings):
+    """Probability maps: fgbg, localization, multiclass."""
+
+    grid: int = Field(4, ge=1, le=8, description="Maps are stored at 1/grid of the image's size")
+
+
+class CrfSettings(Settings):
+    """Pairwise dense CRF (Eqs. 6, 7), weights as in [45]."""
+
+    unary_gain: float = Field(
+        1.0, gt=0, description="Factor on the probabilities inside exp of Eq. 7; 1: the paper"
+    )
+    iterations: int = Field(5, ge=1, description="Mean-field steps")
+    gaussian_width: float = Field(3.0, gt=0, description="Smoothness kernel: standard deviation in pixels")
+    gaussian_weight: float = Field(3.0, ge=0, description="Smoothness kernel: weight")
+    bilateral_width: float = Field(80.0, gt=0, description="Appearance kernel: standard deviation in pixels")
+    bilateral_colour: float = Field(
+        13.0, gt=0, description="Appearance kernel: standard deviation in RGB steps"
+    )
+    bilateral_weight: float = Field(4.0, ge=0, description="Appearance kernel: weight")
+
+
+class SegmentationSettings(Settings):
+    """Training of the score network (the paper's 3.2 and 4.2.1)."""
+
+    stride: Literal[8, 16] = Field(8, description="Stride of the score map")
+    size: int = Field(
+        0, ge=0, description="Longer side that training images are resized to; 0: their own size"
+    )
+    batch: int = Field(1, ge=1, description="Images a step")
+    iterations: int = Field(60_000, ge=1, description="Steps of SGD")
+    learning_rate: float = Field(1e-4, gt=0, description="Of the trunk at the first step")
+    head_factor: float = Field(1.0, gt=0, description="The head's learning rate over the trunk's")
+    schedule: Literal["step", "poly"] = Field(
+        "step", description="step: a tenth after two thirds; poly: power .9"
+    )
+    momentum: float = Field(0.9, ge=0, lt=1, description="Of SGD")
+    weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on the weights")
+    lse_r: float = Field(5.0, gt=0, description="r of the log-sum-exp pooling (Eq. 11)")
+    flip: bool = Field(True, description="Mirror half of the training images")
+
+
+Mask = Literal["none", "fgbg", "localization", "multiclass"]
+Crf = Literal["none", "pairwise"]
+
+
+class Experiment(Settings):
+    """One row of the ablation (Table 6): which masks, which CRF, which field of view."""
+
+    mask: Mask = Field(
+        description="Masks of the loss: none (Eq. 10), fgbg (Eq. 12), localization, multiclass (Eq. 15)"
+    )
+    crf: Crf = Field("pairwise", description="CRF that smooths the masks and the predictions")
+    fov: Literal["small", "large"] = Field("small", description="Field of view of the score network's head")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_higher_order(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("crf") == "higher_order":
+            raise ValueError(
+                "higher_order needs the region stage, which this version does not have yet; use pairwise"
+            )
+        return data
+
+
+def _table6() -> dict[str, Experiment]:
+    return {
+        "tags": Experiment(mask="none"),
+        "fgbg": Experiment(mask="fgbg"),
+        "localization": Experiment(mask="localization"),
+        "multiclass": Experiment(mask="multiclass"),
+        "multiclass_large": Experiment(mask="multiclass", fov="large"),
+    }
+
+
+class DatasetConfig(Settings):
+    """Everything about the run on one data set."""
+
+    data: Annotated[ShapesData | FolderData | VocData, Field(discriminator="kind")]
+    shards: int = Field(8, ge=1, le=999, description="Pieces that the data set is cut into; one job each")
+    seed: int = Field(0, ge=0, description="Seed of training and initialisation")
+    network: BackboneSettings = BackboneSettings()
+    localization: LocalizationSettings = LocalizationSettings()
+    priors: PriorSettings = PriorSettings()
+    mask_crf: CrfSettings = CrfSettings()
+    prediction_crf: CrfSettings = CrfSettings()
+    segmentation: SegmentationSettings = SegmentationSettings()
+    experiments: dict[str, Experiment] = Field(
+        default_factory=_table6, description="Rows of ablation.csv, by name"
+    )
+    headline: list[str] = Field(
+        ["tags", "fgbg", "multiclass_large"], min_length=1, description="Experiments of miou.csv"
+    )
+    masks_table: list[Literal["fgbg", "localization", "multiclass"]] = Field(
+        ["fgbg", "localization", "multiclass"], description="Priors whose masks masks.csv evaluates"
+    )
+    panels: int = Field(12, ge=1, description="Images on the panel picture")
+    published: Literal["none", "voc"] = Field(
+        "none", description="Published rows to set beside the run's own, where the data set is the paper's"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name in self.headline:
+            if name not in self.experiments:
+                raise ValueError(
+                    f"headline names {name!r}, which is not among experiments: {', '.join(self.experiments)}"
+                )
+        for name in self.experiments:
+            if not name.replace("_", "").isalnum():
+                raise ValueError(
+                    f"experiment name {name!r}: use letters, digits and _ only (it becomes a folder)"
+                )
+        if self.localization.mode == "head" and self.localization.hidden:
+            raise ValueError("localization.mode head trains one linear layer: set localization.hidden to 0")
+        return self
+
+
+class Config(Settings):
+    """The whole file."""
+
+    default: str = Field("shapes", description="Data set that a bare `snakemake` makes")
+    device: Literal["cpu", "cuda"] = Field(
+        "cpu", description="Where networks run; cuda without a GPU is an error"
+    )
+    datasets: dict[str, DatasetConfig] = Field(description="One block for each data set")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.default not in self.datasets:
+            raise ValueError(
+                f"default names {self.default!r}, which is not among datasets: {', '.join(self.datasets)}"
+            )
+        for name in self.datasets:
+            if not name.replace("_", "").isalnum():
+                raise ValueError(
+                    f"data set name {name!r}: use letters, digits and _ only (it becomes a folder)"
+                )
+        return self
+
+
+# The settings that each prior's maps depend on: a change of any other key leaves them as they are.
+_BACKGROUND = frozenset({"background", "background_classes", "normalise"})
+PRIOR_KEYS: dict[str, frozenset[str]] = {
+    "fgbg": frozenset(ForegroundSettings.model_fields) | {"grid"},
+    "localization": _BACKGROUND | {"grid"},
+    "multiclass": frozenset(PriorSettings.model_fields),
+}
+# The localization settings that count when a linear head is fitted on a frozen trunk: no step of SGD is made.
+LOCALIZATION_HEAD_KEYS = frozenset({"mode", "hidden", "stride", "iterations", "weight_decay"})
+
+
+def parse_config(data: dict[str, Any]) -> Config:
+    """Check a configuration as read from YAML.
+
+    Raises TagsegError with one line for each fault: the key's path, what is wrong, how to mend it.
+    """
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        raise TagsegError("\n".join(_explain(fault) for fault in error.errors())) from None
+
+
+def flags(settings: Settings, keys: frozenset[str] | None = None) -> str:
+    """The command-line options, shell-quoted, that hand `settings` (or only `keys` of it) to a stage."""
+    words: list[str] = []
+    for name, value in settings.model_dump(mode="json").items():
+        if name == "kind" or (keys is not None and name not in keys):
+            continue
+        option = "--" + name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(option if value else "--no-" + option[2:])
+        else:
+            for item in value if isinstance(value, list) else [value]:
+                words += [option, str(item)]
+    return shlex.join(words)
+
+
+def schema() -> str:
+    """JSON schema of the configuration, for editors and the workflow catalog."""
+    return json.dumps(Config.model_json_schema(), indent=2, sort_keys=True) + "\n"
+
+
+def _explain(fault: Any) -> str:
+    where = ".".join(
+        str(part)
+        for part in fault["loc"]
+        if part not in ("shapes", "folder", "voc") or part == fault["loc"][1]
+    )
+    where = where or "the top level"
+    if fault["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(str(fault["loc"][-1]), _siblings(fault["loc"]), n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(_siblings(fault['loc']))}"
+        return f"config: {where}: unknown key; {hint}"
+    if fault["type"] == "missing":
+        return f"config: {where}: this key is required and missing"
+    message = fault["msg"].removeprefix("Value error, ")
+    return (
+        f"config: {where}: {message} (got {fault['input']!r})"
+        if _is_scalar(fault["input"])
+        else f"config: {where}: {message}"
+    )
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, str | int | float | bool | None)
+
+
+def _siblings(loc: tuple[Any, ...]) -> list[str]:
+    """Known keys of the group that the last part of `loc` was put in, by walking the classes along `loc`."""
+    here: Any = Config
+    for part in loc[:-1]:
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            here = here.model_fields[part].annotation
+        elif get_origin(here) is dict:
+            here = get_args(here)[1]
+        elif get_origin(here) in (Union, types.UnionType):
+            here = next(
+                kind for kind in get_args(here) if part in get_args(kind.model_fields["kind"].annotation)
+            )
+    return list(here.model_fields) if isinstance(here, type) and issubclass(here, BaseModel) else []

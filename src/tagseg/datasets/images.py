@@ -1,0 +1,53 @@
+"""Photographs and label maps as files."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from tagseg.errors import TagsegError
+from tagseg.labels import voc_palette
+from tagseg.store import atomic
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Photograph as (H, W, 3) uint8 RGB, turned upright by its EXIF orientation.
+
+    Raises TagsegError naming the file if it is missing, no image, or cut short.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except FileNotFoundError:
+        raise TagsegError(f"{path}: no such image; put it there or take it out of the index") from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise TagsegError(
+            f"{path}: not a readable image ({error}); replace it or take it out of the index"
+        ) from None
+
+
+def read_labels(path: Path) -> np.ndarray:
+    """Label map (H, W) uint8 of an indexed or grey PNG, 255 = ignore. Raises TagsegError naming the file."""
+    try:
+        with Image.open(path) as image:
+            if image.mode not in ("P", "L"):
+                raise TagsegError(f"{path}: mode {image.mode}; a mask must be an indexed or 8-bit grey PNG")
+            return np.asarray(image)
+    except FileNotFoundError:
+        raise TagsegError(f"{path}: no such mask; put it there or take it out of ground_truth.csv") from None
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise TagsegError(f"{path}: not a readable mask ({error}); replace it") from None
+
+
+def write_labels(path: Path, labels: np.ndarray) -> None:
+    """Write a label map (H, W) uint8 as an indexed PNG with the VOC palette."""
+    image = Image.fromarray(labels.astype(np.uint8))
+    image.putpalette(voc_palette().tobytes())
+    with atomic(path) as temporary:
+        image.save(temporary, format="PNG")
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels as displayed. Decodes the file, so a broken one is found here and not hours later."""
+    height, width = read_image(path).shape[:2]
+    return width, height

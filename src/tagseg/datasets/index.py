@@ -1,0 +1,115 @@
+"""The index of a data set: `tags.csv`, `classes.txt`, `ground_truth.csv`.
+
+`tags.csv` is all that training stages know of a data set. Truth masks are named in `ground_truth.csv` alone, which
+only evaluation reads.
+"""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagseg.errors import TagsegError
+from tagseg.store import write_text
+
+BACKGROUND = "background"
+_COLUMNS = ["id", "split", "path", "width", "height", "tags"]
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One row of `tags.csv`: size in pixels as displayed, tags as class names without background."""
+
+    id: str
+    split: str
+    path: Path
+    width: int
+    height: int
+    tags: tuple[str, ...]
+
+
+def write_index(path: Path, records: Iterable[ImageRecord]) -> None:
+    """Write `tags.csv`."""
+    rows = [[r.id, r.split, r.path, r.width, r.height, ";".join(r.tags)] for r in records]
+    write_text(path, _csv(_COLUMNS, rows))
+
+
+def read_index(path: Path, split: str | None = None) -> list[ImageRecord]:
+    """Read `tags.csv`, all rows or those of one split. Raises TagsegError naming file and line."""
+    records = []
+    for line, row in _rows(path, _COLUMNS):
+        try:
+            width, height = int(row["width"]), int(row["height"])
+        except ValueError:
+            raise TagsegError(
+                f"{path}:{line}: width and height must be whole numbers; index the data set again"
+            ) from None
+        tags = tuple(tag for tag in row["tags"].split(";") if tag)
+        records.append(ImageRecord(row["id"], row["split"], Path(row["path"]), width, height, tags))
+    return [record for record in records if split is None or record.split == split]
+
+
+def in_shard(records: list[ImageRecord], shard: int, shards: int) -> list[ImageRecord]:
+    """Images i with i mod `shards` = `shard`, in the order of `tags.csv`."""
+    return records[shard::shards]
+
+
+def write_ground_truth(path: Path, masks: dict[str, Path]) -> None:
+    """Write `ground_truth.csv`: id -> mask path."""
+    write_text(path, _csv(["id", "mask"], [[image_id, mask] for image_id, mask in masks.items()]))
+
+
+def read_ground_truth(path: Path) -> dict[str, Path]:
+    """Read `ground_truth.csv`."""
+    return {row["id"]: Path(row["mask"]) for _, row in _rows(path, ["id", "mask"])}
+
+
+def write_classes(path: Path, names: Iterable[str]) -> None:
+    """Write `classes.txt`: one name a line, background first, the line number is the label."""
+    write_text(path, "".join(f"{name}\n" for name in [BACKGROUND, *names]))
+
+
+def read_classes(path: Path) -> list[str]:
+    """Class names by label, background first."""
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise TagsegError(f"{path}: no such file; index the data set first (tagseg index --help)") from None
+
+
+def labels_of(tags: Iterable[str], classes: list[str]) -> list[int]:
+    """Labels of an image's tags plus background, ascending, 0 first. Raises TagsegError for an unknown tag."""
+    try:
+        return [0, *sorted(classes.index(tag) for tag in tags)]
+    except ValueError as error:
+        raise TagsegError(
+            f"tag {str(error).split(' is not')[0]} is not among the classes: {', '.join(classes)}"
+        ) from None
+
+
+def _csv(columns: list[str], rows: Iterable[Iterable[object]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _rows(path: Path, columns: list[str]) -> list[tuple[int, dict[str, str]]]:
+    """Rows of a CSV file with their line numbers, its header checked."""
+    if not path.is_file():
+        raise TagsegError(f"{path}: no such file; index the data set first (tagseg index --help)")
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        try:
+            reader = csv.DictReader(file)
+            missing = [column for column in columns if column not in (reader.fieldnames or [])]
+            if missing:
+                raise TagsegError(
+                    f"{path}:1: the header lacks {', '.join(missing)}; it needs {','.join(columns)}"
+                )
+            return [
+                (reader.line_num, {key: value or "" for key, value in row.items() if key}) for row in reader
+            ]
+        except UnicodeDecodeError:
+            raise TagsegError(f"{path}: not UTF-8 text; save it as CSV in UTF-8") from None

@@ -1,0 +1,87 @@
+"""Pictures that show an image's way through the pipeline."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from tagseg.labels import IGNORE, voc_palette
+
+_CELL = 1.9  # inches
+
+
+def colour_labels(labels: np.ndarray) -> np.ndarray:
+    """Label map (H, W) uint8 -> (H, W, 3) uint8 in the VOC palette."""
+    return voc_palette()[labels]
+
+
+def colour_cams(cams: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """CAMs (C, H, W) in [0, 1] -> (H, W, 3) uint8: each class in its own colour, as bright as its map."""
+    palette = voc_palette().astype(np.float32)
+    shape = cams.shape[1:]
+    mixed = sum(
+        (cam[..., None] * palette[label] for cam, label in zip(cams, labels, strict=True)),
+        np.zeros((*shape, 3)),
+    )
+    return np.clip(mixed, 0, 255).astype(np.uint8)
+
+
+def panel_figure(
+    columns: Sequence[str], rows: Sequence[Sequence[np.ndarray]], names: Sequence[str], classes: list[str]
+) -> Figure:
+    """A grid of pictures: one row an image (named at its left), one column a step; a legend of the classes in use.
+
+    A picture is (H, W, 3) uint8, a label map (H, W) uint8, or a map (H, W) float in [0, 1].
+    """
+    figure = Figure(figsize=(_CELL * len(columns), _CELL * len(rows) + 0.9), dpi=110, layout="constrained")
+    axes = figure.subplots(len(rows), len(columns), squeeze=False)
+    used: set[int] = set()
+    for line, (row, name) in enumerate(zip(rows, names, strict=True)):
+        for cell, picture in zip(axes[line], row, strict=True):
+            cell.set_xticks([])
+            cell.set_yticks([])
+            if picture.ndim == 2 and picture.dtype == np.uint8:
+                used |= set(np.unique(picture).tolist())
+                picture = colour_labels(picture)
+            cell.imshow(picture, cmap="magma", vmin=0, vmax=1, interpolation="nearest")
+        axes[line][0].set_ylabel(name, fontsize=6)
+    for cell, column in zip(axes[0], columns, strict=True):
+        cell.set_title(column, fontsize=8)
+    palette = voc_palette() / 255
+    patches = [
+        Patch(color=palette[label], label=classes[label])
+        for label in sorted(used - {IGNORE})
+        if label < len(classes)
+    ]
+    figure.legend(handles=patches, loc="outside lower center", ncols=min(8, max(1, len(patches))), fontsize=7)
+    return figure
+
+
+def experiment_chart(
+    names: Sequence[str], without: Sequence[float], with_crf: Sequence[float], title: str
+) -> Figure:
+    """Bars of mIoU in percent, without and with the CRF, one pair an experiment."""
+    figure = Figure(figsize=(1.6 + 1.25 * len(names), 3.6), dpi=110, layout="constrained")
+    axes = figure.subplots()
+    places = np.arange(len(names))
+    for offset, values, label, colour in (
+        (-0.2, without, "network", "#9ecae1"),
+        (0.2, with_crf, "network + CRF", "#3182bd"),
+    ):
+        bars = axes.bar(places + offset, values, 0.38, label=label, color=colour)
+        axes.bar_label(bars, fmt="%.1f", fontsize=8)
+    axes.set_xticks(places, [name.replace("_", "\n") for name in names])
+    axes.set_ylabel("mIoU (%)")
+    axes.set_title(title)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    return figure
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """PNG without a date or a version in it, so equal figures give equal bytes."""
+    matplotlib.use("Agg")
+    figure.savefig(path, format="png", metadata={"Software": None})

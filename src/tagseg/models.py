@@ -1,0 +1,33 @@
+"""Networks rebuilt from their bundles."""
+
+from pathlib import Path
+from typing import Any
+
+from tagseg.bundle import load_bundle
+from tagseg.networks.backbones import Backbone, load_backbone
+from tagseg.networks.localization import LocalizationNetwork
+from tagseg.networks.segmentation import ScoreNetwork
+
+
+def load_localization(path: Path) -> tuple[LocalizationNetwork, list[str]]:
+    """The localization network of a bundle, in evaluation mode, and its foreground classes."""
+    bundle = load_bundle(path, "localization")
+    network = LocalizationNetwork(_empty_backbone(bundle), len(bundle["classes"]), hidden=bundle["hidden"])
+    network.load_state_dict(bundle["state_dict"])
+    return network.eval(), bundle["classes"]
+
+
+def load_segmentation(path: Path) -> tuple[ScoreNetwork, list[str]]:
+    """The score network of a bundle, in evaluation mode, and its classes, background first."""
+    bundle = load_bundle(path, "segmentation")
+    network = ScoreNetwork(_empty_backbone(bundle, pool5=True), bundle["classes"], bundle["fov"])
+    network.load_state_dict(bundle["state_dict"])
+    return network.eval(), bundle["classes"]
+
+
+def _empty_backbone(bundle: dict[str, Any], *, pool5: bool = False) -> Backbone:
+    """The architecture alone: the bundle's state dict fills it, so prediction needs no weight file and no network."""
+    name, stride = bundle["backbone"], bundle["stride"]
+    backbone = load_backbone(name, "random", stride=stride, pool5=pool5)
+    mean, std = (tuple(values) for values in bundle["statistics"])
+    return Backbone(name, backbone.trunk, backbone.channels, (mean, std))

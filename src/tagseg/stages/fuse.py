@@ -1,0 +1,106 @@
+"""Probability maps of one prior: foreground, localization, or their fusion (the paper's 3.1)."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from tqdm import tqdm
+
+from tagseg.config import PRIOR_KEYS, PriorSettings
+from tagseg.datasets.index import ImageRecord, in_shard, read_classes, read_index
+from tagseg.errors import TagsegError
+from tagseg.priors.foreground import foreground_prior, resize_map
+from tagseg.priors.fusion import fgbg_maps, localization_maps, multiclass_maps
+from tagseg.progress import rate
+from tagseg.store import Shard, write_shard
+
+Prior = Literal["fgbg", "localization", "multiclass"]
+
+
+def run(
+    prior: Prior,
+    tags: Path,
+    classes: Path,
+    output: Path,
+    settings: PriorSettings,
+    *,
+    activations: Path | None,
+    cams: Path | None,
+    shard: int,
+    shards: int,
+) -> None:
+    """Write one shard of maps: `maps` (L, h, w) float16 in [0, 1] at 1/grid of the image's size, `labels` (L,) uint8.
+
+    Labels are 0 and 1 for `fgbg` (1 = any foreground), else 0 and the image's tags. `fgbg` reads `activations`,
+    `localization` reads `cams`, `multiclass` both. Raises TagsegError if the one it needs is not given.
+    """
+    records = in_shard(read_index(tags), shard, shards)
+    class_count = len(read_classes(classes)) - 1
+    parameters = {"prior": prior, **settings.model_dump(include=set(PRIOR_KEYS[prior]))}
+    with ExitStack() as stack:
+        activation_shard = (
+            stack.enter_context(_needed(activations, "activations", prior))
+            if prior != "localization"
+            else None
+        )
+        cam_shard = stack.enter_context(_needed(cams, "cams", prior)) if prior != "fgbg" else None
+        writer = stack.enter_context(write_shard(output, "probabilities", parameters))
+        stack.enter_context(rate("images", len(records)))
+        for record in tqdm(records, unit="image", disable=None):
+            size = -(-record.height // settings.grid), -(-record.width // settings.grid)
+            labels = [1] if cam_shard is None else cam_shard.get(record.id, "labels").tolist()
+            maps = [] if cam_shard is None else list(cam_shard.get(record.id, "cams"))
+            tag_maps = np.array([resize_map(cam, size) for cam in maps], dtype=np.float32)
+            if activation_shard is None:
+                fused = _localization(tag_maps, size, settings, class_count)
+            else:
+                foreground = _foreground(activation_shard, record, size, settings)
+                if cam_shard is None:
+                    fused = fgbg_maps(foreground)
+                else:
+                    fused = _multiclass(tag_maps, foreground, settings, class_count)
+            writer.put(
+                record.id,
+                {"maps": fused.astype(np.float16), "labels": np.array([0, *labels], dtype=np.uint8)},
+            )
+
+
+def _needed(path: Path | None, kind: str, prior: Prior) -> Shard:
+    if path is None:
+        raise TagsegError(f"prior {prior} is made of {kind}: give --{kind} FILE")
+    return Shard(path, kind)
+
+
+def _foreground(
+    shard: Shard, record: ImageRecord, size: tuple[int, int], settings: PriorSettings
+) -> np.ndarray:
+    conv4, conv5 = (shard.get(record.id, name) for name in ("conv4", "conv5"))
+    return foreground_prior(conv4, conv5, size, layers=settings.layers, scaling=settings.scaling)
+
+
+def _localization(
+    cams: np.ndarray, size: tuple[int, int], settings: PriorSettings, class_count: int
+) -> np.ndarray:
+    if not len(cams):
+        return np.ones((1, *size), dtype=np.float32)  # an image without a tag is background throughout
+    return localization_maps(cams, **_background(cams, settings, class_count))
+
+
+def _multiclass(
+    cams: np.ndarray, foreground: np.ndarray, settings: PriorSettings, class_count: int
+) -> np.ndarray:
+    if not len(cams):
+        return np.ones((1, *foreground.shape), dtype=np.float32)
+    return multiclass_maps(
+        cams,
+        foreground,
+        threshold=settings.cam_threshold,
+        alpha=settings.alpha,
+        **_background(cams, settings, class_count),
+    )
+
+
+def _background(cams: np.ndarray, settings: PriorSettings, class_count: int) -> dict[str, Any]:
+    count = len(cams) if settings.background_classes == "tags" else class_count
+    return {"background": settings.background, "classes": count, "normalise": settings.normalise}

@@ -1,0 +1,154 @@
+"""Train a score network on tags and masks (the paper's 3.2, 4.2.1)."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from tagseg.bundle import save_bundle
+from tagseg.config import BackboneSettings, Mask, SegmentationSettings
+from tagseg.datasets.images import read_image
+from tagseg.datasets.index import ImageRecord, labels_of, read_classes, read_index
+from tagseg.errors import TagsegError
+from tagseg.labels import voc_palette
+from tagseg.loading import image_tensor, shuffled
+from tagseg.machine import prepare
+from tagseg.networks.backbones import load_backbone
+from tagseg.networks.losses import empty_masks, fgbg_loss, multiclass_loss, tag_loss
+from tagseg.networks.segmentation import Fov, ScoreNetwork, upsample
+from tagseg.networks.training import Schedule, train
+from tagseg.store import ShardSet, write_text
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A training image: uint8 (3, H, W), the labels of its tags and background, its mask (H, W) or None."""
+
+    id: str
+    image: Tensor
+    labels: list[int]
+    mask: Tensor | None
+
+
+def run(
+    tags: Path,
+    classes: Path,
+    masks: list[Path],
+    output: Path,
+    training_log: Path,
+    network: BackboneSettings,
+    settings: SegmentationSettings,
+    *,
+    mask: Mask,
+    fov: Fov,
+    seed: int,
+    device: str,
+    threads: int,
+) -> None:
+    """Write the trained network as a bundle, and its log as CSV. Only images of split train are used.
+
+    `masks` are the shards that tagseg smooth made of the prior that `mask` names; none for `mask` none.
+    """
+    place = prepare(device, threads, seed)
+    names = read_classes(classes)
+    records = read_index(tags, split="train")
+    if not records:
+        raise TagsegError(f"{tags}: no image of split train; there is nothing to train on")
+    if (mask == "none") != (not masks):
+        raise TagsegError(
+            f"--mask {mask}: give the mask shards (--masks FILE ...) unless --mask is none, then give none"
+        )
+    labels = {record.id: labels_of(record.tags, names) for record in records}
+    label_maps = ShardSet(masks, "labels") if masks else None
+    if label_maps is not None:
+        _report_empty(records, labels, label_maps, mask)
+    backbone = load_backbone(
+        network.backbone, network.weights, network.preprocessing, stride=settings.stride, pool5=True
+    )
+    model = ScoreNetwork(backbone, names, fov).to(place)
+    log.info("last layer starts from the classifier's rows for: %s", ", ".join(model.shared) or "no class")
+
+    def batches() -> Iterator[list[Sample]]:
+        for chosen in shuffled(len(records), settings.batch, seed, flip=settings.flip):
+            yield [_sample(records[i], labels, label_maps, settings.size, mirror) for i, mirror in chosen]
+
+    history = train(
+        model,
+        model.parameter_groups(settings.learning_rate, settings.head_factor),
+        batches(),
+        lambda samples: _batch_loss(model, samples, mask, settings.lse_r, place),
+        Schedule(settings.iterations, settings.schedule, settings.momentum, settings.weight_decay),
+        lambda samples: f"images {', '.join(sample.id for sample in samples)}",
+    )
+    write_text(training_log, history)
+    save_bundle(
+        output,
+        "segmentation",
+        model.cpu(),
+        classes=names,
+        palette=voc_palette()[: len(names)].tolist(),
+        backbone=network.backbone,
+        statistics=[list(values) for values in backbone.statistics],
+        fov=fov,
+        stride=settings.stride,
+        mask=mask,
+        settings=settings.model_dump(),
+    )
+
+
+def _sample(
+    record: ImageRecord, labels: dict[str, list[int]], label_maps: ShardSet | None, size: int, mirror: bool
+) -> Sample:
+    image = Image.fromarray(read_image(record.path))
+    mask = Image.fromarray(label_maps.get(record.id, "mask")) if label_maps else None
+    if size:
+        scale = size / max(image.size)
+        wanted = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+        image = image.resize(wanted, Image.Resampling.BILINEAR)
+        mask = mask.resize(wanted, Image.Resampling.NEAREST) if mask else None
+    pixels = image_tensor(np.asarray(image))
+    label_map = torch.from_numpy(np.array(mask)) if mask else None
+    if mirror:
+        pixels, label_map = pixels.flip(2), None if label_map is None else label_map.flip(1)
+    return Sample(record.id, pixels, labels[record.id], label_map)
+
+
+def _batch_loss(
+    network: ScoreNetwork, samples: list[Sample], mask: Mask, r: float, place: torch.device
+) -> Tensor:
+    """Mean loss over the images; smaller ones are padded on the right and bottom, and their padding is cut off again."""
+    height = max(sample.image.shape[1] for sample in samples)
+    width = max(sample.image.shape[2] for sample in samples)
+    padded = [F.pad(s.image, (0, width - s.image.shape[2], 0, height - s.image.shape[1])) for s in samples]
+    scores = upsample(network(torch.stack(padded).to(place)), (height, width))
+    losses = []
+    for own, sample in zip(scores, samples, strict=True):
+        own = own[:, : sample.image.shape[1], : sample.image.shape[2]]
+        if sample.mask is None:
+            losses.append(tag_loss(own, sample.labels, r=r))
+        else:
+            of_mask = fgbg_loss if mask == "fgbg" else multiclass_loss
+            losses.append(of_mask(own, sample.labels, sample.mask.to(place), r=r))
+    return torch.stack(losses).mean()
+
+
+def _report_empty(
+    records: list[ImageRecord], labels: dict[str, list[int]], label_maps: ShardSet, mask: Mask
+) -> None:
+    """Say how many terms of the loss fall away because a tag's mask has no pixel."""
+    wanted = [(record.id, [0, 1] if mask == "fgbg" else labels[record.id]) for record in records]
+    empty = sum(
+        empty_masks(torch.from_numpy(label_maps.get(image_id, "mask")), ks) for image_id, ks in wanted
+    )
+    total = sum(len(ks) for _, ks in wanted)
+    log.info(
+        "%d of %d masks are empty (%.0f %%): their terms are left out", empty, total, 100 * empty / total
+    )

@@ -1,0 +1,215 @@
+"""Helpers of the rules: where things lie, and which settings a stage is handed."""
+
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
+
+from tagseg.config import LOCALIZATION_HEAD_KEYS, PRIOR_KEYS, FolderData, flags, parse_config
+from tagseg.datasets.shapes import TARGETS
+from tagseg.errors import TagsegError
+
+try:
+    CONFIG = parse_config(config)
+except TagsegError as error:
+    raise WorkflowError(str(error)) from None
+
+
+GPUS = 1 if CONFIG.device == "cuda" else 0
+ENVIRONMENT = "../../envs/gpu.yaml" if CONFIG.device == "cuda" else "../../envs/cpu.yaml"
+# In a conda environment the package itself is not installed: it is found beside the workflow.
+if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
+    TAGSEG = f"PYTHONPATH={Path(workflow.basedir).parent / 'src'} python -m tagseg"
+else:
+    TAGSEG = f"{sys.executable} -m tagseg"
+# Waiting threads that spin slow every other job of the machine down.
+shell.prefix("export OMP_WAIT_POLICY=passive; ")
+
+
+wildcard_constraints:
+    dataset="|".join(CONFIG.datasets),
+    prior="fgbg|localization|multiclass",
+    crf="none|pairwise",
+    experiment=r"\w+",
+    split=r"\w+",
+    shard=r"\d{3}",
+
+
+def run_of(wildcards):
+    """The configuration of the data set."""
+    return CONFIG.datasets[wildcards.dataset]
+
+
+def experiment_of(wildcards):
+    """The experiment that a path names. An unknown one is an error that lists the known."""
+    experiments = run_of(wildcards).experiments
+    if wildcards.experiment not in experiments:
+        raise WorkflowError(
+            f"{wildcards.experiment!r} is no experiment of {wildcards.dataset}: {', '.join(experiments)}"
+        )
+    return experiments[wildcards.experiment]
+
+
+def shard_files(pattern):
+    """Input function: `pattern` for every shard of the data set; its other wildcards are the rule's own."""
+
+    def files(wildcards):
+        shards = [f"{i:03d}" for i in range(run_of(wildcards).shards)]
+        return [pattern.format(**{**wildcards, "shard": shard}) for shard in shards]
+
+    return files
+
+
+def section(name, keys=None):
+    """Params function: the command-line options of one group of settings (or of `keys` of it)."""
+
+    def options(wildcards):
+        return flags(getattr(run_of(wildcards), name), keys)
+
+    return options
+
+
+def shard_options(wildcards):
+    """Which piece of the data set, and of how many."""
+    return f"--shard {int(wildcards.shard)} --shards {run_of(wildcards).shards}"
+
+
+def seed_option(wildcards):
+    """The seed of training and initialisation."""
+    return f"--seed {run_of(wildcards).seed}"
+
+
+def repeated(option, values):
+    """An option that is given once for each of several values."""
+    return " ".join(f"{option} {value}" for value in values)
+
+
+def source_files(*names):
+    """Input function: the files that the index of a data set is made of.
+
+    The demo's are made by a rule. Of an existing data set only the files that are there are named: so the plan of a
+    run can be drawn before the data is at hand, and a changed list is noticed.
+    """
+
+    def files(wildcards):
+        data = run_of(wildcards).data
+        if data.kind == "shapes":
+            return [f"results/{wildcards.dataset}/data/{name}" for name in names]
+        if data.kind == "folder":
+            listed = [data.root / "tags.csv"]
+        else:
+            listed = [data.root / "ImageSets" / "Segmentation" / f"{name}.txt" for name in (data.train, data.val)]
+        return [str(path) for path in listed if path.exists()]
+
+    return files
+
+
+def source_kind(wildcards):
+    """The subcommand that reads the data set's layout: the demo's is that of an own folder."""
+    kind = run_of(wildcards).data.kind
+    return "folder" if kind == "shapes" else kind
+
+
+def source_options(wildcards):
+    """Where the data set lies, and how it is to be read."""
+    data = run_of(wildcards).data
+    if data.kind == "shapes":
+        data = FolderData(kind="folder", root=f"results/{wildcards.dataset}/data", classes=list(TARGETS))
+    return flags(data)
+
+
+def localization_options(wildcards):
+    """The localization settings that count in the chosen mode."""
+    settings = run_of(wildcards).localization
+    return flags(settings, LOCALIZATION_HEAD_KEYS if settings.mode == "head" else None)
+
+
+def prior_options(wildcards):
+    """The settings that this prior's maps depend on."""
+    return flags(run_of(wildcards).priors, PRIOR_KEYS[wildcards.prior])
+
+
+def crf_options(name):
+    """Params function: the CRF's settings, or none where no CRF is run."""
+
+    def options(wildcards):
+        return "" if wildcards.crf == "none" else flags(getattr(run_of(wildcards), name))
+
+    return options
+
+
+def maps_behind(wildcards):
+    """Input function: what a prior is made of."""
+    kinds = {"fgbg": ["activations"], "localization": ["cams"], "multiclass": ["activations", "cams"]}
+    return {kind: f"results/{wildcards.dataset}/{kind}/{wildcards.shard}.h5" for kind in kinds[wildcards.prior]}
+
+
+def maps_options(input):
+    """The options that hand `maps_behind` to the stage."""
+    return " ".join(f"--{kind} {input[kind]}" for kind in ("activations", "cams") if kind in input.keys())
+
+
+def training_masks(wildcards):
+    """Input function: the mask shards that an experiment trains on; none for tags alone."""
+    experiment = experiment_of(wildcards)
+    if experiment.mask == "none":
+        return []
+    folder = f"results/{wildcards.dataset}/masks/{experiment.mask}-{experiment.crf}"
+    return [f"{folder}/{i:03d}.h5" for i in range(run_of(wildcards).shards)]
+
+
+def experiment_options(wildcards):
+    """What the loss and the head of an experiment are."""
+    experiment = experiment_of(wildcards)
+    return f"--mask {experiment.mask} --fov {experiment.fov}"
+
+
+def experiment_facts(wildcards):
+    """What a row of a table says of an experiment."""
+    experiment = experiment_of(wildcards)
+    facts = {"experiment": wildcards.experiment, **experiment.model_dump(), "smoothing": wildcards.crf}
+    return repeated("--fact", [f"{key}={value}" for key, value in facts.items()])
+
+
+def table_results(wildcards):
+    """Input function: the evaluations that a table gathers."""
+    run = run_of(wildcards)
+    folder = f"results/{wildcards.dataset}/evaluation"
+    if wildcards.table == "masks":
+        crfs = dict.fromkeys(["none", *(e.crf for e in run.experiments.values())])
+        return [
+            f"{folder}/masks/{prior}-{crf}/{split}.json"
+            for split in ("train", "val")
+            for prior in run.masks_table
+            for crf in crfs
+        ]
+    names = run.headline if wildcards.table == "miou" else list(run.experiments)
+    return [
+        f"{folder}/predictions/{name}/val-{crf}.json"
+        for name in names
+        for crf in dict.fromkeys(["none", run.experiments[name].crf])
+    ]
+
+
+def headline_predictions(wildcards):
+    """Input function: the smoothed predictions of the headline experiments."""
+    run = run_of(wildcards)
+    return [
+        f"results/{wildcards.dataset}/predictions/{name}/val-{run.experiments[name].crf}/{i:03d}.h5"
+        for name in run.headline
+        for i in range(run.shards)
+    ]
+
+
+def prediction_options(files):
+    """`--prediction NAME=FILE` for each of `headline_predictions`: the name is the experiment's folder."""
+    return repeated("--prediction", [f"{Path(file).parts[-3]}={file}" for file in files])
+
+
+def targets(dataset):
+    """What a run on one data set makes for people."""
+    run = CONFIG.datasets[dataset]
+    pictures = [f"predictions/{name}/val-{run.experiments[name].crf}-png" for name in run.headline]
+    names = ["miou.csv", "miou.png", "masks.csv", "panels.png", *pictures]
+    return [f"results/{dataset}/{name}" for name in names]

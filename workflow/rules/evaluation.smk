@@ -1,0 +1,152 @@
+"""Comparison with the truth, tables and pictures: the only rules that read ground_truth.csv."""
+
+
+rule evaluate_predictions:
+    input:
+        labels=shard_files("results/{dataset}/predictions/{experiment}/{split}-{crf}/{shard}.h5"),
+        tags="results/{dataset}/tags.csv",
+        classes="results/{dataset}/classes.txt",
+        truth="results/{dataset}/ground_truth.csv",
+    output:
+        "results/{dataset}/evaluation/predictions/{experiment}/{split}-{crf}.json",
+    params:
+        labels=lambda wildcards, input: repeated("--labels", input.labels),
+        facts=experiment_facts,
+    log:
+        "logs/{dataset}/evaluate_predictions/{experiment}/{split}-{crf}.log",
+    benchmark:
+        "logs/{dataset}/evaluate_predictions/{experiment}/{split}-{crf}.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    conda:
+        ENVIRONMENT
+    message:
+        "{wildcards.dataset}: evaluate {wildcards.experiment} on {wildcards.split}, CRF {wildcards.crf}"
+    shell:
+        "{TAGSEG} evaluate {params.labels} --tags {input.tags} --ground-truth {input.truth} "
+        "--classes {input.classes} --split {wildcards.split} {params.facts} --output {output} > {log} 2>&1"
+
+
+rule evaluate_masks:
+    input:
+        labels=shard_files("results/{dataset}/masks/{prior}-{crf}/{shard}.h5"),
+        tags="results/{dataset}/tags.csv",
+        classes="results/{dataset}/classes.txt",
+        truth="results/{dataset}/ground_truth.csv",
+    output:
+        "results/{dataset}/evaluation/masks/{prior}-{crf}/{split}.json",
+    params:
+        labels=lambda wildcards, input: repeated("--labels", input.labels),
+        protocol=lambda wildcards: "foreground" if wildcards.prior == "fgbg" else "classes",
+    log:
+        "logs/{dataset}/evaluate_masks/{prior}-{crf}/{split}.log",
+    benchmark:
+        "logs/{dataset}/evaluate_masks/{prior}-{crf}/{split}.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    conda:
+        ENVIRONMENT
+    message:
+        "{wildcards.dataset}: evaluate the {wildcards.prior} masks of {wildcards.split}, CRF {wildcards.crf}"
+    shell:
+        "{TAGSEG} evaluate {params.labels} --tags {input.tags} --ground-truth {input.truth} "
+        "--classes {input.classes} --split {wildcards.split} --protocol {params.protocol} "
+        "--fact prior={wildcards.prior} --fact crf={wildcards.crf} --output {output} > {log} 2>&1"
+
+
+rule tabulate:
+    input:
+        table_results,
+    output:
+        report(
+            "results/{dataset}/{table}.csv",
+            caption="../report/table.rst",
+            category="{dataset}",
+            labels={"table": "{table}"},
+        ),
+    wildcard_constraints:
+        table="miou|ablation|masks",
+    params:
+        published=lambda wildcards: run_of(wildcards).published,
+    log:
+        "logs/{dataset}/tabulate/{table}.log",
+    benchmark:
+        "logs/{dataset}/tabulate/{table}.tsv"
+    resources:
+        mem_mb=500,
+        runtime=10,
+    conda:
+        ENVIRONMENT
+    message:
+        "{wildcards.dataset}: write {wildcards.table}.csv"
+    shell:
+        "{TAGSEG} tabulate --table {wildcards.table} {input} --published {params.published} --output {output} "
+        "> {log} 2>&1"
+
+
+rule chart:
+    input:
+        "results/{dataset}/{table}.csv",
+    output:
+        report(
+            "results/{dataset}/{table}.png",
+            caption="../report/chart.rst",
+            category="{dataset}",
+            labels={"table": "{table}, chart"},
+        ),
+    wildcard_constraints:
+        table="miou|ablation",
+    log:
+        "logs/{dataset}/chart/{table}.log",
+    benchmark:
+        "logs/{dataset}/chart/{table}.tsv"
+    resources:
+        mem_mb=500,
+        runtime=10,
+    conda:
+        ENVIRONMENT
+    message:
+        "{wildcards.dataset}: draw {wildcards.table}.png"
+    shell:
+        "{TAGSEG} chart --table {input} --output {output} --title {wildcards.dataset} > {log} 2>&1"
+
+
+rule panels:
+    input:
+        priors=shard_files("results/{dataset}/priors/fgbg/{shard}.h5"),
+        cams=shard_files("results/{dataset}/cams/{shard}.h5"),
+        masks=shard_files("results/{dataset}/masks/multiclass-pairwise/{shard}.h5"),
+        predictions=headline_predictions,
+        tags="results/{dataset}/tags.csv",
+        classes="results/{dataset}/classes.txt",
+        truth="results/{dataset}/ground_truth.csv",
+    output:
+        report(
+            "results/{dataset}/panels.png",
+            caption="../report/panels.rst",
+            category="{dataset}",
+            labels={"table": "panels"},
+        ),
+    params:
+        priors=lambda wildcards, input: repeated("--priors", input.priors),
+        cams=lambda wildcards, input: repeated("--cams", input.cams),
+        masks=lambda wildcards, input: repeated("--masks", input.masks),
+        predictions=lambda wildcards, input: prediction_options(input.predictions),
+        images=lambda wildcards: run_of(wildcards).panels,
+    log:
+        "logs/{dataset}/panels.log",
+    benchmark:
+        "logs/{dataset}/panels.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    conda:
+        ENVIRONMENT
+    message:
+        "{wildcards.dataset}: draw panels.png"
+    shell:
+        "{TAGSEG} panels --tags {input.tags} --classes {input.classes} --ground-truth {input.truth} "
+        "{params.priors} {params.cams} {params.masks} {params.predictions} --split val --count {params.images} "
+        "--output {output} > {log} 2>&1"
