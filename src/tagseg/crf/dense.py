@@ -48,12 +48,12 @@ def dense_crf(image: np.ndarray, unary: np.ndarray, parameters: CrfParameters) -
     if labels == 1:
         return np.ones_like(unary, dtype=np.float32)
     crf = densecrf.DenseCRF2D(width, height, labels)
-    crf.setUnaryEnergy(np.ascontiguousarray(unary.reshape(labels, -1), dtype=np.float32))
+    crf.setUnaryEnergy(np.array(unary.reshape(labels, -1), dtype=np.float32))
     crf.addPairwiseGaussian(sxy=parameters.gaussian_width, compat=parameters.gaussian_weight)
     crf.addPairwiseBilateral(
         sxy=parameters.bilateral_width,
         srgb=parameters.bilateral_colour,
-        rgbim=np.ascontiguousarray(image),
+        rgbim=np.array(image),  # the library wants a buffer that it could write to
         compat=parameters.bilateral_weight,
     )
     return np.asarray(crf.inference(parameters.iterations), dtype=np.float32).reshape(labels, height, width)

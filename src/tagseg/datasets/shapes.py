@@ -246,7 +246,7 @@ def _draw(
 ) -> np.ndarray:
     """Draw one shape on `picture` in place; (size, size) bool, the pixels that it covers by half or more."""
     size = len(picture)
-    turn, stretch = rng.uniform(-0.7, 0.7), rng.uniform(0.85, 1.18)
+    turn, stretch = rng.uniform(-0.8, 0.8), rng.uniform(0.8, 1.25)
     mirror = rng.choice([-1, 1])
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     frame = radius * rotation @ np.diag([mirror * stretch, 1 / stretch])
@@ -271,7 +271,7 @@ def _draw(
         return np.asarray(layer.reduce(_OVERSAMPLING), dtype=np.float64)[..., None] / 255
 
     # Some way round the colour circle from the ground: a shape is to be seen, not guessed.
-    tint = hue + rng.uniform(1 / 8, 7 / 8)
+    tint = hue + rng.uniform(1 / 10, 9 / 10)
     first = _colour(rng, tint, (0.35, 0.9), (0.5, 0.85))
     second = _colour(rng, tint + rng.uniform(-0.06, 0.06), (0.4, 0.9), (0.4, 0.9))
     pattern = _stripes(rng, size) if rng.uniform() < 0.5 else _clouds(rng, size, int(rng.integers(6, 20)))
@@ -282,7 +282,7 @@ def _draw(
         else _colour(rng, tint, (0.3, 0.7), (0.1, 0.22))
     )
     ink = _colour(rng, tint, (0.3, 0.8), (0.08, 0.25))
-    fill += rng.uniform(0.4, 1.0) * coverage(head) * (part - fill)
+    fill += rng.uniform(0.15, 0.9) * coverage(head) * (part - fill)
     fill += coverage(line) * (ink - fill)
     covered = coverage(ImageChops.lighter(body, line))
     picture += covered * (fill - picture)

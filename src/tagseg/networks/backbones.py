@@ -265,4 +265,5 @@ def imagenet_wordnet_ids() -> tuple[str, ...]:
     """WordNet ids of the thousand ILSVRC classes, in the order of a classifier's rows."""
     from timm.data import ImageNetInfo
 
-    return tuple(ImageNetInfo("imagenet-1k").index_to_label_name(i) for i in range(1000))
+    info = ImageNetInfo("imagenet-1k")
+    return tuple(info.index_to_label_name(i) for i in range(1000))

@@ -82,7 +82,8 @@ def fit_linear_head(
         loss.backward()
         return loss
 
-    loss = float(optimiser.step(closure))
+    optimiser.step(closure)
+    loss = float(closure().detach())
     with torch.no_grad():
         final = weight.float() / std
         return final, bias.float() - final @ mean, loss
