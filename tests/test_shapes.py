@@ -1,13 +1,16 @@
 """The made world: the same for ever, and its tags are those of its masks."""
 
 import csv
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tagseg.datasets.shapes import CLASSES, TARGETS, recognition_image, scene, write_scenes
+from tagseg.networks.vgg import SHAPES_BLOCKS, VggTrunk
 
 
 def test_classes() -> None:
@@ -88,3 +91,20 @@ def test_writing_again_replaces(tmp_path: Path) -> None:
     second = write(tmp_path, train=2, val=2)
     assert second == first[:2] + first[4:]
     assert len(list((tmp_path / "images").iterdir())) == len(list((tmp_path / "masks").iterdir())) == 4
+
+
+def test_the_shipped_network_knows_this_world() -> None:
+    with as_file(files("tagseg") / "resources" / "shapes_network.pt") as path:
+        network = torch.load(path, weights_only=True)
+    assert tuple(network["classes"]) == CLASSES
+    state = {name: value.float() for name, value in network["state_dict"].items()}
+    weight, bias = state.pop("classifier.weight"), state.pop("classifier.bias")
+    trunk = VggTrunk(SHAPES_BLOCKS).eval()
+    trunk.load_state_dict(state)
+    drawn = [recognition_image(9, index) for index in range(100)]
+    images = torch.from_numpy(np.stack([image for image, _ in drawn])).permute(0, 3, 1, 2).float() / 255
+    mean, std = (torch.tensor(network[key]).view(3, 1, 1) for key in ("mean", "std"))
+    with torch.no_grad():
+        scores = trunk((images - mean) / std).features.mean(dim=(2, 3)) @ weight.T + bias
+    right = scores.argmax(dim=1) == torch.tensor([label for _, label in drawn])
+    assert right.float().mean() > 0.95

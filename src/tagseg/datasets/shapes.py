@@ -19,41 +19,16 @@ from PIL import Image, ImageChops, ImageDraw
 Points = np.ndarray
 """(n, 2) float corners x, y of a polygon in a shape's own frame: y down, about the unit circle."""
 
+_Range = tuple[float, float]
+
 _OVERSAMPLING = 4
 _OUTLINE = 1.6
 """Width of the dark outline in pixels."""
 _RECOGNITION, _SCENES = 0, 1
 _FIRST_VAL = 1_000_000
 """Index of the first validation scene: far away, so that more training scenes do not change it."""
-_PALETTE = (
-    0,
-    0,
-    0,
-    128,
-    0,
-    0,
-    0,
-    128,
-    0,
-    128,
-    128,
-    0,
-    0,
-    0,
-    128,
-    128,
-    0,
-    128,
-    0,
-    128,
-    128,
-    128,
-    128,
-    128,
-    64,
-    0,
-    0,
-)
+_PALETTE = bytes.fromhex("000000 800000 008000 808000 000080 800080 008080 808080 400000")
+"""VOC's colours of values 0 to 8."""
 
 
 @dataclass(frozen=True)
@@ -87,16 +62,13 @@ def _box(left: float, top: float, right: float, bottom: float) -> Points:
 
 def _crescent() -> Points:
     """The unit disc less a disc of radius .8 set .5 to the right: the arcs between their two crossings."""
-    x = (1 + 0.5**2 - 0.8**2) / (2 * 0.5)
-    outer, inner = np.arccos(x), np.arctan2(np.sqrt(1 - x * x), x - 0.5)
+    crossing = (1 + 0.5**2 - 0.8**2) / (2 * 0.5)
+    outer, inner = np.arccos(crossing), np.arctan2(np.sqrt(1 - crossing**2), crossing - 0.5)
     away = np.linspace(outer, 2 * np.pi - outer, 30)
     back = np.linspace(2 * np.pi - inner, inner, 30)
-    return np.concatenate(
-        [
-            np.stack([np.cos(away), np.sin(away)], axis=1),
-            np.stack([0.5 + 0.8 * np.cos(back), 0.8 * np.sin(back)], axis=1),
-        ]
-    )
+    x = np.concatenate([np.cos(away), 0.5 + 0.8 * np.cos(back)])
+    y = np.concatenate([np.sin(away), 0.8 * np.sin(back)])
+    return np.stack([x, y], axis=1)
 
 
 def _heart() -> Points:
@@ -109,6 +81,10 @@ def _heart() -> Points:
 def _drop() -> Points:
     t = np.linspace(0, 2 * np.pi, 40, endpoint=False)
     return np.stack([0.95 * np.sin(t) * np.sin(t / 2) ** 1.5, -np.cos(t)], axis=1)
+
+
+def _flower() -> Points:
+    return _polar(0.78 + 0.24 * np.cos(np.linspace(0, 10 * np.pi, 60, endpoint=False)))
 
 
 _PLUS = [(-0.36, -1), (0.36, -1), (0.36, -0.36), (1, -0.36), (1, 0.36), (0.36, 0.36)]
@@ -132,12 +108,7 @@ SHAPES = (
     Shape("arrow", np.array(_ARROW), (_circle(0, -0.35, 0.3),), bright=True),
     Shape("drop", _drop(), (_BAND,), bright=False),
     Shape("bolt", np.array(_BOLT), (_shift(_BAND, 0, -0.2),), bright=True),
-    Shape(
-        "flower",
-        _polar(0.78 + 0.24 * np.cos(np.linspace(0, 10 * np.pi, 60, endpoint=False))),
-        _EYES,
-        bright=False,
-    ),
+    Shape("flower", _flower(), _EYES, bright=False),
     Shape("hourglass", np.array(_HOURGLASS), (_shift(_BAND, 0, 0.25),), bright=True),
 )
 CLASSES: tuple[str, ...] = tuple(shape.name for shape in SHAPES)
@@ -184,17 +155,13 @@ def scene(seed: int, index: int, size: int = 80) -> tuple[np.ndarray, np.ndarray
         radius = rng.triangular(11, 13, 24)
         # The farthest of three places from what is there already: some overlap, but few hidden shapes.
         places = rng.uniform(0.75 * radius, size - 0.75 * radius, (3, 2))
-        room = [
-            min((float(np.hypot(*(place - other))) for other in centres), default=0.0) for place in places
-        ]
+        room = [min((float(np.hypot(*(place - other))) for other in centres), default=0.0) for place in places]
         centres.append(places[int(np.argmax(room))])
         mask[_draw(rng, picture, SHAPES[target], radius, centres[-1], hue)] = target + 1
     return _finish(rng, picture), mask
 
 
-def _colour(
-    rng: np.random.Generator, hue: float, saturation: tuple[float, float], value: tuple[float, float]
-) -> np.ndarray:
+def _colour(rng: np.random.Generator, hue: float, saturation: _Range, value: _Range) -> np.ndarray:
     return 255 * np.array(colorsys.hsv_to_rgb(hue % 1, rng.uniform(*saturation), rng.uniform(*value)))
 
 
@@ -218,9 +185,7 @@ def _background(rng: np.random.Generator, size: int) -> tuple[np.ndarray, float]
     first = _colour(rng, hue, (0.08, 0.45), (0.35, 0.85))
     second = _colour(rng, hue + rng.uniform(-0.12, 0.12), (0.08, 0.45), (0.35, 0.85))
     blend = 0.85 * _clouds(rng, size, int(rng.integers(2, 9))) + 0.15 * _stripes(rng, size)
-    ground = first + blend[..., None] * (second - first)
-
-    return _clutter(rng, ground, 6, 8), hue
+    return _clutter(rng, first + blend[..., None] * (second - first), 6, 8), hue
 
 
 def _clutter(rng: np.random.Generator, picture: np.ndarray, strokes: float, dots: float) -> np.ndarray:
@@ -246,8 +211,7 @@ def _draw(
 ) -> np.ndarray:
     """Draw one shape on `picture` in place; (size, size) bool, the pixels that it covers by half or more."""
     size = len(picture)
-    turn, stretch = rng.uniform(-0.8, 0.8), rng.uniform(0.8, 1.25)
-    mirror = rng.choice([-1, 1])
+    turn, stretch, mirror = rng.uniform(-0.8, 0.8), rng.uniform(0.8, 1.25), rng.choice([-1, 1])
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     frame = radius * rotation @ np.diag([mirror * stretch, 1 / stretch])
 
@@ -255,15 +219,13 @@ def _draw(
         return [tuple(point) for point in _OVERSAMPLING * (points @ frame.T + centre)]
 
     blank = Image.new("L", (_OVERSAMPLING * size, _OVERSAMPLING * size))
-    body, line, head = blank.copy(), blank.copy(), blank.copy()
+    body, line, head = blank.copy(), blank.copy(), blank
     ImageDraw.Draw(body).polygon(place(shape.body), fill=255)
     if shape.hole is not None:
         ImageDraw.Draw(body).polygon(place(shape.hole), fill=0)
-    for contour in (shape.body, shape.hole):
-        if contour is not None:
-            corners = place(contour)
-            closed = [*corners, *corners[:2]]
-            ImageDraw.Draw(line).line(closed, fill=255, width=round(_OVERSAMPLING * _OUTLINE), joint="curve")
+    for contour in [shape.body] if shape.hole is None else [shape.body, shape.hole]:
+        closed = place(np.concatenate([contour, contour[:2]]))
+        ImageDraw.Draw(line).line(closed, fill=255, width=round(_OVERSAMPLING * _OUTLINE), joint="curve")
     for points in shape.heads:
         ImageDraw.Draw(head).polygon(place(points), fill=255)
 
@@ -276,11 +238,7 @@ def _draw(
     second = _colour(rng, tint + rng.uniform(-0.06, 0.06), (0.4, 0.9), (0.4, 0.9))
     pattern = _stripes(rng, size) if rng.uniform() < 0.5 else _clouds(rng, size, int(rng.integers(6, 20)))
     fill = first + 0.6 * pattern[..., None] * (second - first)
-    part = (
-        _colour(rng, tint, (0.05, 0.2), (0.93, 1.0))
-        if shape.bright
-        else _colour(rng, tint, (0.3, 0.7), (0.1, 0.22))
-    )
+    part = _colour(rng, tint, *(((0.05, 0.2), (0.93, 1.0)) if shape.bright else ((0.3, 0.7), (0.1, 0.22))))
     ink = _colour(rng, tint, (0.3, 0.8), (0.08, 0.25))
     fill += rng.uniform(0.15, 0.9) * coverage(head) * (part - fill)
     fill += coverage(line) * (ink - fill)
@@ -315,14 +273,11 @@ def write_scenes(
         tags: CSV to make, `image,tags,split`, an image's tags joined by `;` in the order of `TARGETS`. It is
             written last, so where it is, the folders are whole. What is there already is replaced.
         seed: names the world.
-        train: number of training scenes.
-        val: number of validation scenes; they do not depend on `train`.
+        train, val: numbers of training and validation scenes; a scene does not depend on either.
         size: side of a scene in pixels.
         progress: wraps the list of ids to show progress, such as `tqdm`.
     """
-    scenes = {f"train_{i:05d}": i for i in range(train)} | {
-        f"val_{i:05d}": _FIRST_VAL + i for i in range(val)
-    }
+    scenes = {f"train_{i:05d}": i for i in range(train)} | {f"val_{i:05d}": _FIRST_VAL + i for i in range(val)}
     folders = {folder: folder.with_name(f"{folder.name}.partial") for folder in (images, masks)}
     for partial in folders.values():
         shutil.rmtree(partial, ignore_errors=True)
@@ -331,8 +286,7 @@ def write_scenes(
     for name in progress(list(scenes)):
         picture, mask = scene(seed, scenes[name], size)
         Image.fromarray(picture).save(folders[images] / f"{name}.png")
-        indexed = Image.fromarray(mask)
-        indexed.putpalette(_PALETTE)
+        (indexed := Image.fromarray(mask)).putpalette(_PALETTE)
         indexed.save(folders[masks] / f"{name}.png")
         present = ";".join(TARGETS[value - 1] for value in np.unique(mask) if value > 0)
         lines.append(f"{name},{present},{name.split('_')[0]}")

@@ -85,9 +85,7 @@ def run(output: Path, *, seed: int, steps: int, threads: int = 1) -> None:
     classifier.half().float()
     accuracy = _accuracy(folded, classifier, seed)
     logger.info("accuracy on %d held-out images: %.3f", HELD_OUT_IMAGES, accuracy)
-    state = folded.state_dict() | {
-        f"classifier.{name}": value for name, value in classifier.state_dict().items()
-    }
+    state = folded.state_dict() | {f"classifier.{name}": value for name, value in classifier.state_dict().items()}
     network = {
         "state_dict": {name: value.half() for name, value in state.items()},
         "classes": list(CLASSES),
@@ -106,9 +104,7 @@ def run(output: Path, *, seed: int, steps: int, threads: int = 1) -> None:
 
 def _draw(seed: int, indices: range) -> tuple[Tensor, Tensor]:
     """(N, 3, 48, 48) uint8 recognition images and (N,) long labels."""
-    drawn = [
-        recognition_image(seed, index) for index in tqdm(indices, desc="drawing", unit="image", disable=None)
-    ]
+    drawn = [recognition_image(seed, index) for index in tqdm(indices, desc="drawing", unit="image", disable=None)]
     images = torch.from_numpy(np.stack([image for image, _ in drawn])).permute(0, 3, 1, 2)
     return images.contiguous(), torch.tensor([label for _, label in drawn])
 
