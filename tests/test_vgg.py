@@ -36,9 +36,7 @@ def test_equals_torchvision() -> None:
 @pytest.mark.parametrize("pool5", [False, True])
 @pytest.mark.parametrize("size", [(96, 64), (97, 83), (120, 71)])
 def test_stride_8_sampled_is_stride_16(size: tuple[int, int], pool5: bool) -> None:
-    dense, sparse = twins(
-        first={"output_stride": 8, "pool5": pool5}, second={"output_stride": 16, "pool5": pool5}
-    )
+    dense, sparse = twins(first={"output_stride": 8, "pool5": pool5}, second={"output_stride": 16, "pool5": pool5})
     x = torch.randn(2, 3, *size, dtype=torch.float64)
     fine, coarse = dense.double()(x), sparse.double()(x)
     torch.testing.assert_close(fine.conv4, coarse.conv4)
@@ -53,9 +51,7 @@ def test_stride_8_sampled_is_stride_16(size: tuple[int, int], pool5: bool) -> No
 
 @torch.no_grad()
 def test_stride_16_sampled_is_stride_32() -> None:
-    dense, sparse = twins(
-        first={"output_stride": 16, "pool5": True}, second={"output_stride": 32, "pool5": True}
-    )
+    dense, sparse = twins(first={"output_stride": 16, "pool5": True}, second={"output_stride": 32, "pool5": True})
     x = torch.randn(1, 3, 96, 128)
     torch.testing.assert_close(dense(x).features[..., ::2, ::2], sparse(x).features)
 

@@ -28,9 +28,7 @@ def load_bundle(path: Path, kind: str) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a foreign file; each means the same to the user
-        raise TagsegError(
-            f"{path}: not a tagseg model ({str(error).splitlines()[0]}); train it again"
-        ) from None
+        raise TagsegError(f"{path}: not a tagseg model ({str(error).splitlines()[0]}); train it again") from None
     if not isinstance(content, dict) or content.get("kind") != kind:
         found = content.get("kind") if isinstance(content, dict) else type(content).__name__
         raise TagsegError(f"{path}: holds {found}, but a {kind} model is needed; give the right file")

@@ -1,19 +1,16 @@
 """The command line: each stage is a subcommand, its options are the configuration's own keys."""
 
-import inspect
 import logging
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Literal, Optional
 
 import typer
-from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticUndefined
 
 from tagseg import config
 from tagseg.config import Crf, FolderData, Mask, ShapesData, VocData
 from tagseg.errors import TagsegError
+from tagseg.options import command
 
 app = typer.Typer(
     help="From image tags to pixel labels, stage by stage. Snakemake calls these; each also runs by hand.",
@@ -33,65 +30,6 @@ Threads = Annotated[int, typer.Option(min=1, help="CPU threads; the bytes of a r
 Seed = Annotated[int, typer.Option(min=0, help="Seed of training and initialisation")]
 TrainingLog = Annotated[Path, typer.Option("--log", help="CSV of the training to write: step, rate, loss")]
 OneSplit = Annotated[Optional[str], typer.Option(help="Only images of this split")]  # noqa: UP045 (typer)
-
-
-def command(
-    group: typer.Typer, name: str | None = None
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a function as a subcommand; a parameter whose type is a settings class becomes an option a key."""
-
-    def decorate(function: Callable[..., None]) -> Callable[..., None]:
-        signature = inspect.signature(function)
-        groups = {
-            parameter.name: parameter.annotation
-            for parameter in signature.parameters.values()
-            if inspect.isclass(parameter.annotation) and issubclass(parameter.annotation, BaseModel)
-        }
-
-        def wrapper(**values: Any) -> None:
-            for parameter, settings in groups.items():
-                given = {key: values.pop(key) for key in settings.model_fields if key in values}
-                kind = (
-                    {"kind": settings.model_fields["kind"].annotation.__args__[0]}
-                    if "kind" in settings.model_fields
-                    else {}
-                )
-                values[parameter] = _checked(settings, {**kind, **given})
-            function(**values)
-
-        plain = [parameter for parameter in signature.parameters.values() if parameter.name not in groups]
-        options = [
-            _option(key, field)
-            for settings in groups.values()
-            for key, field in settings.model_fields.items()
-            if key != "kind"
-        ]
-        ordered = [*plain, *options]
-        wrapper.__signature__ = inspect.Signature(
-            [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in ordered]
-        )  # type: ignore[attr-defined]
-        wrapper.__doc__ = function.__doc__
-        group.command(name or function.__name__.replace("_", "-"))(wrapper)
-        return function
-
-    return decorate
-
-
-def _option(name: str, field: Any) -> inspect.Parameter:
-    """One key of a settings class as a typer option with the same type, default and description."""
-    required = field.default is PydanticUndefined
-    annotation = Annotated[field.annotation, typer.Option(help=(field.description or "").replace("%%", "%"))]
-    default = inspect.Parameter.empty if required else field.default
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-
-
-def _checked(settings: type[BaseModel], values: dict[str, Any]) -> BaseModel:
-    try:
-        return settings.model_validate(values)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        option = "--" + str(fault["loc"][-1]).replace("_", "-")
-        raise TagsegError(f"{option}: {fault['msg']} (got {fault['input']!r})") from None
 
 
 index_app = typer.Typer(help="Index a data set: write tags.csv and classes.txt.", no_args_is_help=True)
@@ -203,9 +141,7 @@ def localization(
     """Train the localization network on tags."""
     from tagseg.stages import localization as stage
 
-    stage.run(
-        tags, classes, output, training_log, network, settings, seed=seed, device=device, threads=threads
-    )
+    stage.run(tags, classes, output, training_log, network, settings, seed=seed, device=device, threads=threads)
 
 
 @command(app)
@@ -231,9 +167,7 @@ def fuse(
     classes: Classes,
     output: Output,
     settings: config.PriorSettings,
-    activations: Annotated[
-        Optional[Path], typer.Option(help="Shard of activations (fgbg, multiclass)")
-    ] = None,  # noqa: UP045
+    activations: Annotated[Path | None, typer.Option(help="Shard of activations (fgbg, multiclass)")] = None,
     cams: Annotated[Optional[Path], typer.Option(help="Shard of CAMs (localization, multiclass)")] = None,  # noqa: UP045
     shard: ShardNumber = 0,
     shards: Shards = 1,
@@ -241,9 +175,7 @@ def fuse(
     """Probability maps of one prior: foreground, localization, or their fusion."""
     from tagseg.stages import fuse as stage
 
-    stage.run(
-        prior, tags, classes, output, settings, activations=activations, cams=cams, shard=shard, shards=shards
-    )
+    stage.run(prior, tags, classes, output, settings, activations=activations, cams=cams, shard=shard, shards=shards)
 
 
 @command(app)
@@ -383,6 +315,14 @@ def export_png(
     from tagseg.stages import export_png as stage
 
     stage.run(labels, tags, output, split=split)
+
+
+@command(app)
+def show(folder: Annotated[Path, typer.Argument(help="A results folder, such as results/shapes")]) -> None:
+    """Print the tables of a run, and where its pictures are."""
+    from tagseg.stages import show as stage
+
+    typer.echo(stage.run(folder))
 
 
 @command(app)

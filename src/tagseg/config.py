@@ -26,7 +26,7 @@ class Settings(BaseModel):
 class ShapesData(Settings):
     """The embedded demo: scenes of textured shapes, made from a seed, with exact masks for evaluation."""
 
-    kind: Literal["shapes"]
+    kind: Literal["shapes"] = "shapes"
     seed: int = Field(0, description="Seed of the world")
     train: int = Field(600, ge=1, description="Training scenes")
     val: int = Field(150, ge=1, description="Scenes kept for evaluation")
@@ -36,17 +36,15 @@ class ShapesData(Settings):
 class FolderData(Settings):
     """An own folder: `images/`, `tags.csv` (image,tags[,split]) and, for evaluation only, perhaps `masks/`."""
 
-    kind: Literal["folder"]
+    kind: Literal["folder"] = "folder"
     root: Path = Field(description="Folder that holds images/, tags.csv and perhaps masks/")
-    classes: list[str] = Field(
-        [], description="Class names in order, without background; empty: found in the tags"
-    )
+    classes: list[str] = Field([], description="Class names in order, without background; empty: found in the tags")
 
 
 class VocData(Settings):
     """A Pascal VOC devkit tree."""
 
-    kind: Literal["voc"]
+    kind: Literal["voc"] = "voc"
     root: Path = Field(description="The devkit's VOC2012 folder")
     train: str = Field("train_aug", description="List of training images under ImageSets/Segmentation")
     val: str = Field("val", description="List of evaluation images under ImageSets/Segmentation")
@@ -82,9 +80,7 @@ class LocalizationSettings(Settings):
     iterations: int = Field(60_000, ge=1, description="Steps of SGD (finetune) or at most of L-BFGS (head)")
     learning_rate: float = Field(1e-4, gt=0, description="Of the trunk at the first step")
     head_factor: float = Field(1.0, gt=0, description="The new layers' learning rate over the trunk's")
-    schedule: Literal["step", "poly"] = Field(
-        "step", description="step: a tenth after two thirds; poly: power .9"
-    )
+    schedule: Literal["step", "poly"] = Field("step", description="step: a tenth after two thirds; poly: power .9")
     momentum: float = Field(0.9, ge=0, lt=1, description="Of SGD")
     weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on the weights")
 
@@ -98,19 +94,15 @@ class ForegroundSettings(Settings):
     )
     scaling: Literal["min_max", "quantile", "otsu"] = Field(
         "otsu",
-        description="How Pf comes to [0, 1]: min_max (the paper), 10-95 %% quantiles, or Otsu's split at .5",
+        description="How Pf comes to [0, 1]: min_max (the paper), 10-95 % quantiles, or Otsu's split at .5",
     )
 
 
 class FusionSettings(Settings):
     """CAMs and their fusion with Pf (Eqs. 1-5)."""
 
-    cam_threshold: float = Field(
-        0.2, ge=0, le=1, description="B_c = 1 where M_c exceeds this part of its maximum"
-    )
-    alpha: float = Field(
-        0.5, ge=0, le=1, description="Weight of the foreground prior against the CAM (Eqs. 3, 5)"
-    )
+    cam_threshold: float = Field(0.2, ge=0, le=1, description="B_c = 1 where M_c exceeds this part of its maximum")
+    alpha: float = Field(0.5, ge=0, le=1, description="Weight of the foreground prior against the CAM (Eqs. 3, 5)")
     background: Literal["mean", "max"] = Field(
         "mean", description="M_0 = 1 - mean over the classes of M_c (Eq. 4), or 1 - max"
     )
@@ -130,15 +122,13 @@ class CrfSettings(Settings):
     """Pairwise dense CRF (Eqs. 6, 7), weights as in [45]."""
 
     unary_gain: float = Field(
-        1.0, gt=0, description="Factor on the probabilities inside exp of Eq. 7; 1: the paper"
+        1.0, gt=0, description="Factor on probabilities (Eq. 7) or scores inside the softmax; 1: the paper"
     )
     iterations: int = Field(5, ge=1, description="Mean-field steps")
     gaussian_width: float = Field(3.0, gt=0, description="Smoothness kernel: standard deviation in pixels")
     gaussian_weight: float = Field(3.0, ge=0, description="Smoothness kernel: weight")
     bilateral_width: float = Field(80.0, gt=0, description="Appearance kernel: standard deviation in pixels")
-    bilateral_colour: float = Field(
-        13.0, gt=0, description="Appearance kernel: standard deviation in RGB steps"
-    )
+    bilateral_colour: float = Field(13.0, gt=0, description="Appearance kernel: standard deviation in RGB steps")
     bilateral_weight: float = Field(4.0, ge=0, description="Appearance kernel: weight")
 
 
@@ -146,16 +136,12 @@ class SegmentationSettings(Settings):
     """Training of the score network (the paper's 3.2 and 4.2.1)."""
 
     stride: Literal[8, 16] = Field(8, description="Stride of the score map")
-    size: int = Field(
-        0, ge=0, description="Longer side that training images are resized to; 0: their own size"
-    )
+    size: int = Field(0, ge=0, description="Longer side that training images are resized to; 0: their own size")
     batch: int = Field(1, ge=1, description="Images a step")
     iterations: int = Field(60_000, ge=1, description="Steps of SGD")
     learning_rate: float = Field(1e-4, gt=0, description="Of the trunk at the first step")
     head_factor: float = Field(1.0, gt=0, description="The head's learning rate over the trunk's")
-    schedule: Literal["step", "poly"] = Field(
-        "step", description="step: a tenth after two thirds; poly: power .9"
-    )
+    schedule: Literal["step", "poly"] = Field("step", description="step: a tenth after two thirds; poly: power .9")
     momentum: float = Field(0.9, ge=0, lt=1, description="Of SGD")
     weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on the weights")
     lse_r: float = Field(5.0, gt=0, description="r of the log-sum-exp pooling (Eq. 11)")
@@ -169,9 +155,7 @@ Crf = Literal["none", "pairwise"]
 class Experiment(Settings):
     """One row of the ablation (Table 6): which masks, which CRF, which field of view."""
 
-    mask: Mask = Field(
-        description="Masks of the loss: none (Eq. 10), fgbg (Eq. 12), localization, multiclass (Eq. 15)"
-    )
+    mask: Mask = Field(description="Masks of the loss: none (Eq. 10), fgbg (Eq. 12), localization, multiclass (Eq. 15)")
     crf: Crf = Field("pairwise", description="CRF that smooths the masks and the predictions")
     fov: Literal["small", "large"] = Field("small", description="Field of view of the score network's head")
 
@@ -179,9 +163,7 @@ class Experiment(Settings):
     @classmethod
     def _refuse_higher_order(cls, data: Any) -> Any:
         if isinstance(data, dict) and data.get("crf") == "higher_order":
-            raise ValueError(
-                "higher_order needs the region stage, which this version does not have yet; use pairwise"
-            )
+            raise ValueError("higher_order needs the region stage, which this version does not have yet; use pairwise")
         return data
 
 
@@ -207,9 +189,7 @@ class DatasetConfig(Settings):
     mask_crf: CrfSettings = CrfSettings()
     prediction_crf: CrfSettings = CrfSettings()
     segmentation: SegmentationSettings = SegmentationSettings()
-    experiments: dict[str, Experiment] = Field(
-        default_factory=_table6, description="Rows of ablation.csv, by name"
-    )
+    experiments: dict[str, Experiment] = Field(default_factory=_table6, description="Rows of ablation.csv, by name")
     headline: list[str] = Field(
         ["tags", "fgbg", "multiclass_large"], min_length=1, description="Experiments of miou.csv"
     )
@@ -230,9 +210,7 @@ class DatasetConfig(Settings):
                 )
         for name in self.experiments:
             if not name.replace("_", "").isalnum():
-                raise ValueError(
-                    f"experiment name {name!r}: use letters, digits and _ only (it becomes a folder)"
-                )
+                raise ValueError(f"experiment name {name!r}: use letters, digits and _ only (it becomes a folder)")
         if self.localization.mode == "head" and self.localization.hidden:
             raise ValueError("localization.mode head trains one linear layer: set localization.hidden to 0")
         return self
@@ -242,22 +220,16 @@ class Config(Settings):
     """The whole file."""
 
     default: str = Field("shapes", description="Data set that a bare `snakemake` makes")
-    device: Literal["cpu", "cuda"] = Field(
-        "cpu", description="Where networks run; cuda without a GPU is an error"
-    )
+    device: Literal["cpu", "cuda"] = Field("cpu", description="Where networks run; cuda without a GPU is an error")
     datasets: dict[str, DatasetConfig] = Field(description="One block for each data set")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.default not in self.datasets:
-            raise ValueError(
-                f"default names {self.default!r}, which is not among datasets: {', '.join(self.datasets)}"
-            )
+            raise ValueError(f"default names {self.default!r}, which is not among datasets: {', '.join(self.datasets)}")
         for name in self.datasets:
             if not name.replace("_", "").isalnum():
-                raise ValueError(
-                    f"data set name {name!r}: use letters, digits and _ only (it becomes a folder)"
-                )
+                raise ValueError(f"data set name {name!r}: use letters, digits and _ only (it becomes a folder)")
         return self
 
 
@@ -305,9 +277,7 @@ def schema() -> str:
 
 def _explain(fault: Any) -> str:
     where = ".".join(
-        str(part)
-        for part in fault["loc"]
-        if part not in ("shapes", "folder", "voc") or part == fault["loc"][1]
+        str(part) for part in fault["loc"] if part not in ("shapes", "folder", "voc") or part == fault["loc"][1]
     )
     where = where or "the top level"
     if fault["type"] == "extra_forbidden":
@@ -337,7 +307,5 @@ def _siblings(loc: tuple[Any, ...]) -> list[str]:
         elif get_origin(here) is dict:
             here = get_args(here)[1]
         elif get_origin(here) in (Union, types.UnionType):
-            here = next(
-                kind for kind in get_args(here) if part in get_args(kind.model_fields["kind"].annotation)
-            )
+            here = next(kind for kind in get_args(here) if part in get_args(kind.model_fields["kind"].annotation))
     return list(here.model_fields) if isinstance(here, type) and issubclass(here, BaseModel) else []

@@ -12,9 +12,7 @@ def prepare(device: str, threads: int, seed: int = 0) -> torch.device:
     absent: a run must not fall back to a machine a hundred times slower without a word.
     """
     if device == "cuda" and not torch.cuda.is_available():
-        raise TagsegError(
-            "device cuda: no usable GPU on this machine; set device: cpu, or run where nvidia-smi works"
-        )
+        raise TagsegError("device cuda: no usable GPU on this machine; set device: cpu, or run where nvidia-smi works")
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     torch.backends.cudnn.benchmark = False

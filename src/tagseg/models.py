@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from tagseg.bundle import load_bundle
-from tagseg.networks.backbones import Backbone, load_backbone
+from tagseg.networks.backbone import Backbone
+from tagseg.networks.backbones import load_backbone
 from tagseg.networks.localization import LocalizationNetwork
 from tagseg.networks.segmentation import ScoreNetwork
 

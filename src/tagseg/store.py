@@ -84,9 +84,7 @@ class Shard:
         self.kind = found
         kinds = (kind,) if isinstance(kind, str) else kind
         if found not in kinds:
-            raise TagsegError(
-                f"{path}: holds {found}, but {' or '.join(kinds)} is needed; give the right file"
-            )
+            raise TagsegError(f"{path}: holds {found}, but {' or '.join(kinds)} is needed; give the right file")
 
     def __contains__(self, image_id: str) -> bool:
         return image_id in self._file

@@ -115,7 +115,7 @@ def source_options(wildcards):
     """Where the data set lies, and how it is to be read."""
     data = run_of(wildcards).data
     if data.kind == "shapes":
-        data = FolderData(kind="folder", root=f"results/{wildcards.dataset}/data", classes=list(TARGETS))
+        data = FolderData(root=f"results/{wildcards.dataset}/data", classes=list(TARGETS))
     return flags(data)
 
 

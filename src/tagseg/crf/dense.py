@@ -31,9 +31,12 @@ def softmax_unary(probabilities: np.ndarray, gain: float = 1.0) -> np.ndarray:
     return peak + np.log(np.exp(scores - peak).sum(axis=0, keepdims=True)) - scores
 
 
-def log_unary(scores: np.ndarray) -> np.ndarray:
-    """Test time: -log softmax over labels of a network's scores (L, H, W), float32 energies."""
-    return softmax_unary(scores)
+def log_unary(scores: np.ndarray, gain: float = 1.0) -> np.ndarray:
+    """Test time: -log softmax over labels of `gain` times a network's scores (L, H, W), float32 energies.
+
+    A gain below 1 softens a network that is surer of itself than it should be; 1 takes it at its word.
+    """
+    return softmax_unary(scores, gain)
 
 
 def dense_crf(image: np.ndarray, unary: np.ndarray, parameters: CrfParameters) -> np.ndarray:

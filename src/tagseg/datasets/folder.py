@@ -37,13 +37,9 @@ def index(data: FolderData) -> tuple[list[str], list[ImageRecord]]:
             )
         unknown = [tag for tag in tags if tag not in classes]
         if unknown:
-            raise TagsegError(
-                f"{table}:{line}: tag {unknown[0]!r} is not among the classes: {', '.join(classes)}"
-            )
+            raise TagsegError(f"{table}:{line}: tag {unknown[0]!r} is not among the classes: {', '.join(classes)}")
         if path.stem in records:
-            raise TagsegError(
-                f"{table}:{line}: image {path.stem!r} was named before; keep one line for each image"
-            )
+            raise TagsegError(f"{table}:{line}: image {path.stem!r} was named before; keep one line for each image")
         width, height = image_size(path)
         records[path.stem] = ImageRecord(path.stem, split, path, width, height, tuple(tags))
     if not records:
@@ -64,9 +60,7 @@ def _images(folder: Path) -> list[Path]:
     stems: dict[str, Path] = {}
     for path in paths:
         if path.stem in stems:
-            raise TagsegError(
-                f"{path}: its name without suffix equals that of {stems[path.stem].name}; rename one"
-            )
+            raise TagsegError(f"{path}: its name without suffix equals that of {stems[path.stem].name}; rename one")
         stems[path.stem] = path
     return paths
 

@@ -21,9 +21,7 @@ def read_image(path: Path) -> np.ndarray:
     except FileNotFoundError:
         raise TagsegError(f"{path}: no such image; put it there or take it out of the index") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise TagsegError(
-            f"{path}: not a readable image ({error}); replace it or take it out of the index"
-        ) from None
+        raise TagsegError(f"{path}: not a readable image ({error}); replace it or take it out of the index") from None
 
 
 def read_labels(path: Path) -> np.ndarray:

@@ -105,11 +105,7 @@ def _rows(path: Path, columns: list[str]) -> list[tuple[int, dict[str, str]]]:
             reader = csv.DictReader(file)
             missing = [column for column in columns if column not in (reader.fieldnames or [])]
             if missing:
-                raise TagsegError(
-                    f"{path}:1: the header lacks {', '.join(missing)}; it needs {','.join(columns)}"
-                )
-            return [
-                (reader.line_num, {key: value or "" for key, value in row.items() if key}) for row in reader
-            ]
+                raise TagsegError(f"{path}:1: the header lacks {', '.join(missing)}; it needs {','.join(columns)}")
+            return [(reader.line_num, {key: value or "" for key, value in row.items() if key}) for row in reader]
         except UnicodeDecodeError:
             raise TagsegError(f"{path}: not UTF-8 text; save it as CSV in UTF-8") from None

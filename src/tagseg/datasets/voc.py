@@ -11,10 +11,13 @@ from tagseg.datasets.index import ImageRecord
 from tagseg.errors import TagsegError
 from tagseg.labels import IGNORE
 
+# fmt: off
 CLASSES = (
-    "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person pottedplant "
-    "sheep sofa train tvmonitor"
-).split()
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car",
+    "cat", "chair", "cow", "diningtable", "dog", "horse", "motorbike",
+    "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)
+# fmt: on
 
 
 def index(data: VocData) -> tuple[list[str], list[ImageRecord]]:
@@ -32,13 +35,9 @@ def index(data: VocData) -> tuple[list[str], list[ImageRecord]]:
             width, height = image_size(path)
             records.append(ImageRecord(image_id, split, path, width, height, read_tags(data, image_id)))
     ids = [record.id for record in records]
-    doubled = (
-        sorted({image_id for image_id in ids if ids.count(image_id) > 1}) if len(set(ids)) < len(ids) else []
-    )
+    doubled = sorted({image_id for image_id in ids if ids.count(image_id) > 1}) if len(set(ids)) < len(ids) else []
     if doubled:
-        raise TagsegError(
-            f"{data.root}: {doubled[0]} is in {data.train} and {data.val}, or twice in one; list it once"
-        )
+        raise TagsegError(f"{data.root}: {doubled[0]} is in {data.train} and {data.val}, or twice in one; list it once")
     return list(CLASSES), records
 
 
@@ -49,9 +48,7 @@ def truth(data: VocData, records: list[ImageRecord]) -> dict[str, Path]:
 
 def _list(path: Path) -> list[str]:
     if not path.is_file():
-        raise TagsegError(
-            f"{path}: no such list; set data.train and data.val to lists under ImageSets/Segmentation"
-        )
+        raise TagsegError(f"{path}: no such list; set data.train and data.val to lists under ImageSets/Segmentation")
     return path.read_text(encoding="utf-8").split()
 
 

@@ -29,6 +29,4 @@ class Result:
         """From `to_json`'s text."""
         content: dict[str, Any] = json.loads(text)
         counts = np.array(content["counts"], dtype=np.int64)
-        return cls(
-            content["facts"], content["classes"], content["images"], ConfusionMatrix(len(counts), counts)
-        )
+        return cls(content["facts"], content["classes"], content["images"], ConfusionMatrix(len(counts), counts))

@@ -31,10 +31,7 @@ def miou_table(results: list[Result], published: Published) -> pd.DataFrame:
             "crf": result.facts["smoothing"],
             "source": "measured",
             "miou": _percent(result.matrix.mean_iou()),
-            **{
-                name: _percent(value)
-                for name, value in zip(result.classes, result.matrix.iou().tolist(), strict=True)
-            },
+            **{name: _percent(value) for name, value in zip(result.classes, result.matrix.iou().tolist(), strict=True)},
         }
         for result in results
     ]
@@ -51,9 +48,7 @@ def ablation_table(results: list[Result], published: Published) -> pd.DataFrame:
     rows: dict[str, dict[str, object]] = {}
     for result in results:
         facts = result.facts
-        row = rows.setdefault(
-            facts["experiment"], {key: facts[key] for key in ("experiment", "mask", "crf", "fov")}
-        )
+        row = rows.setdefault(facts["experiment"], {key: facts[key] for key in ("experiment", "mask", "crf", "fov")})
         row["miou_no_crf" if facts["smoothing"] == "none" else "miou"] = _percent(result.matrix.mean_iou())
         if facts["crf"] == "none":
             row["miou"] = row["miou_no_crf"]
@@ -86,9 +81,7 @@ def masks_table(results: list[Result], published: Published) -> pd.DataFrame:
 
 def published_rows(table: str) -> list[dict[str, str]]:
     """Rows of one of the paper's tables, `resources/published/TABLE.csv`."""
-    text = (resources.files("tagseg") / "resources" / "published" / f"{table}.csv").read_text(
-        encoding="utf-8"
-    )
+    text = (resources.files("tagseg") / "resources" / "published" / f"{table}.csv").read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))
 
 

@@ -52,17 +52,13 @@ def panel_figure(
         cell.set_title(column, fontsize=8)
     palette = voc_palette() / 255
     patches = [
-        Patch(color=palette[label], label=classes[label])
-        for label in sorted(used - {IGNORE})
-        if label < len(classes)
+        Patch(color=palette[label], label=classes[label]) for label in sorted(used - {IGNORE}) if label < len(classes)
     ]
     figure.legend(handles=patches, loc="outside lower center", ncols=min(8, max(1, len(patches))), fontsize=7)
     return figure
 
 
-def experiment_chart(
-    names: Sequence[str], without: Sequence[float], with_crf: Sequence[float], title: str
-) -> Figure:
+def experiment_chart(names: Sequence[str], without: Sequence[float], with_crf: Sequence[float], title: str) -> Figure:
     """Bars of mIoU in percent, without and with the CRF, one pair an experiment."""
     figure = Figure(figsize=(1.6 + 1.25 * len(names), 3.6), dpi=110, layout="constrained")
     axes = figure.subplots()

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tagseg.networks.backbones import Backbone, normalise
+from tagseg.networks.backbone import Backbone, normalise
+from tagseg.networks.initialisation import start_relu_layer
 
 log = logging.getLogger(__name__)
 
@@ -75,10 +76,7 @@ def fit_linear_head(
     def closure() -> Tensor:
         optimiser.zero_grad()
         logits = scaled @ weight.T + bias
-        loss = (
-            F.binary_cross_entropy_with_logits(logits, tags.double())
-            + weight_decay / 2 * weight.square().sum()
-        )
+        loss = F.binary_cross_entropy_with_logits(logits, tags.double()) + weight_decay / 2 * weight.square().sum()
         loss.backward()
         return loss
 
@@ -100,6 +98,5 @@ def _new_convolutions(channels: int, hidden: int) -> nn.Module:
     )
     for layer in layers:
         if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
+            start_relu_layer(layer)
     return layers

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tagseg.networks.backbones import Backbone, FullyConnected, normalise
+from tagseg.networks.backbone import Backbone, FullyConnected, normalise
 from tagseg.networks.classes import shared_rows
+from tagseg.networks.initialisation import start_relu_layer, zero_bias
 
 Fov = Literal["small", "large"]
 BACKGROUND_STD = 0.1
@@ -66,8 +67,7 @@ class VggHead(nn.Module):
         self.padding = (span // 2, span - span // 2) * 2
         if layers is None:
             for layer in (self.fc6, self.fc7):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias)
+                start_relu_layer(layer)
         else:
             self._decimate(layers, kernel)
 
@@ -81,10 +81,8 @@ class VggHead(nn.Module):
         taps = torch.linspace(0, 6, kernel).round().long()
         filters = torch.arange(0, 4096, 4096 // self.width)
         fc6 = layers.fc6_weight.view(4096, -1, 7, 7)
-        self.fc6.weight.copy_(fc6[filters][:, :, taps][:, :, :, taps])
-        self.fc6.bias.copy_(layers.fc6_bias[filters])
-        self.fc7.weight.copy_(layers.fc7_weight[filters][:, filters, None, None])
-        self.fc7.bias.copy_(layers.fc7_bias[filters])
+        _fill(self.fc6, fc6[filters][:, :, taps][:, :, :, taps], layers.fc6_bias[filters])
+        _fill(self.fc7, layers.fc7_weight[filters][:, filters, None, None], layers.fc7_bias[filters])
 
 
 class ContextHead(nn.Module):
@@ -97,18 +95,20 @@ class ContextHead(nn.Module):
     def __init__(self, channels: int, fov: Fov):
         super().__init__()
         self.around = (
-            nn.Conv2d(channels, channels, 3, padding=6, dilation=6, groups=channels)
-            if fov == "large"
-            else None
+            nn.Conv2d(channels, channels, 3, padding=6, dilation=6, groups=channels) if fov == "large" else None
         )
         if self.around is not None:
             nn.init.zeros_(self.around.weight)
-            nn.init.zeros_(self.around.bias)
+            zero_bias(self.around)
             with torch.no_grad():
                 self.around.weight[:, 0, 1, 1] = 1
 
     def forward(self, features: Tensor) -> Tensor:
         return features if self.around is None else self.around(features)
+
+
+def _fill(layer: nn.Conv2d, weight: Tensor, bias: Tensor) -> None:
+    layer.load_state_dict({"weight": weight, "bias": bias})
 
 
 @torch.no_grad()
@@ -118,7 +118,7 @@ def start_classifier(layer: nn.Conv2d, backbone: Backbone, classes: list[str]) -
     Returns the names of the classes that took rows. Filters that the head dropped are dropped from the rows too.
     """
     nn.init.normal_(layer.weight, std=BACKGROUND_STD)
-    nn.init.zeros_(layer.bias)
+    zero_bias(layer)
     if backbone.classifier is None:
         return []
     weight, bias, found = shared_rows(backbone.classifier, classes)
@@ -126,5 +126,6 @@ def start_classifier(layer: nn.Conv2d, backbone: Backbone, classes: list[str]) -
     for i, has_row in enumerate(found):
         if has_row:
             layer.weight[i, :, 0, 0] = weight[i, kept]
-            layer.bias[i] = bias[i]
+            if layer.bias is not None:
+                layer.bias[i] = bias[i]
     return [name for name, has_row in zip(classes, found, strict=True) if has_row]

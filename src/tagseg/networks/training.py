@@ -3,6 +3,7 @@
 import csv
 import io
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -42,14 +43,14 @@ def train(
     schedule: Schedule,
     name_of: Callable[[Batch], str],
 ) -> str:
-    """Train `network` in place, batch statistics frozen; returns the log as CSV text (step, learning_rate, loss), a row a step.
+    """Train `network` in place, batch statistics frozen; returns the log as CSV text.
+
+    The log has a row a step: step, learning_rate (of the first group), loss.
 
     `batches` never ends; `loss_of` runs the network on a batch; `name_of` names it, for the error that a non-finite
     loss raises (TagsegError).
     """
-    optimiser = torch.optim.SGD(
-        groups, lr=0.0, momentum=schedule.momentum, weight_decay=schedule.weight_decay
-    )
+    optimiser = torch.optim.SGD(groups, lr=0.0, momentum=schedule.momentum, weight_decay=schedule.weight_decay)
     rates = [group["lr"] for group in optimiser.param_groups]
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
@@ -62,22 +63,21 @@ def train(
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * schedule.factor(step)
             loss = loss_of(batch)
-            if not bool(torch.isfinite(loss)):
+            value = float(loss.detach())
+            if not math.isfinite(value):
                 raise TagsegError(
-                    f"loss is {float(loss)} at step {step} on {name_of(batch)}; lower the learning rate, or look at "
+                    f"loss is {value} at step {step} on {name_of(batch)}; lower the learning rate, or look at "
                     "that image and its mask"
                 )
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
-            table.writerow([step, f"{rates[0] * schedule.factor(step):.3g}", f"{float(loss):.5f}"])
+            table.writerow([step, f"{rates[0] * schedule.factor(step):.3g}", f"{value:.5f}"])
             bar.update()
-            bar.set_postfix(loss=f"{float(loss):.3f}", refresh=False)
+            bar.set_postfix(loss=f"{value:.3f}", refresh=False)
     seconds = time.perf_counter() - started
     network.eval()
-    log.info(
-        "%d steps in %.0f s, %.2f steps a second", schedule.iterations, seconds, schedule.iterations / seconds
-    )
+    log.info("%d steps in %.0f s, %.2f steps a second", schedule.iterations, seconds, schedule.iterations / seconds)
     return text.getvalue()
 
 

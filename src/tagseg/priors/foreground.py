@@ -22,7 +22,7 @@ def mean_activation(features: np.ndarray) -> np.ndarray:
 
 
 def resize_map(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Bilinear resize of a map (h, w) to `size` = (H, W), float32, pixel centres aligned; antialiased when shrinking."""
+    """Bilinear resize of a map (h, w) to `size` = (H, W), float32; antialiased when it shrinks."""
     image = Image.fromarray(np.ascontiguousarray(values, dtype=np.float32))
     return np.asarray(image.resize((size[1], size[0]), Image.Resampling.BILINEAR))
 

@@ -17,9 +17,7 @@ def fgbg_maps(foreground: np.ndarray) -> np.ndarray:
     return np.stack([1 - foreground, foreground])
 
 
-def localization_maps(
-    cams: np.ndarray, *, background: Background, classes: int, normalise: bool
-) -> np.ndarray:
+def localization_maps(cams: np.ndarray, *, background: Background, classes: int, normalise: bool) -> np.ndarray:
     """The localization-only variant (Tables 5, 6): M_0 and M_c, `cams` (C, H, W) in [0, 1]."""
     maps = np.concatenate([background_map(cams, background=background, classes=classes)[None], cams])
     return sum_to_one(maps) if normalise else maps

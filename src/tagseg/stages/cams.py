@@ -30,6 +30,4 @@ def run(tags: Path, model: Path, output: Path, *, shard: int, shards: int, devic
             features = network.feature_map(load_image(record).to(place))[0].cpu().numpy()
             maps = class_activation_maps(features, weights[[label - 1 for label in labels]])
             scaled = np.stack([scale_cam(cam) for cam in maps]) if labels else maps
-            writer.put(
-                record.id, {"cams": scaled.astype(np.float16), "labels": np.array(labels, dtype=np.uint8)}
-            )
+            writer.put(record.id, {"cams": scaled.astype(np.float16), "labels": np.array(labels, dtype=np.uint8)})

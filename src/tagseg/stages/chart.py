@@ -15,9 +15,7 @@ def run(ablation: Path, output: Path, *, title: str) -> None:
         own = table[table["source"] == "measured"]
         bare = own[own["crf"] == "none"].set_index("method")["miou"]
         smoothed = own[own["crf"] != "none"].set_index("method")["miou"]
-        table = pd.DataFrame(
-            {"experiment": bare.index, "miou_no_crf": bare, "miou": smoothed.reindex(bare.index)}
-        )
+        table = pd.DataFrame({"experiment": bare.index, "miou_no_crf": bare, "miou": smoothed.reindex(bare.index)})
     figure = experiment_chart(
         table["experiment"].tolist(), table["miou_no_crf"].tolist(), table["miou"].tolist(), title
     )

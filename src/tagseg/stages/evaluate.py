@@ -39,9 +39,7 @@ def run(
     truth_of = read_ground_truth(ground_truth)
     records = [record for record in read_index(tags, split) if record.id in truth_of]
     if not records:
-        raise TagsegError(
-            f"{ground_truth}: no image of split {split} has a truth mask; add masks to evaluate"
-        )
+        raise TagsegError(f"{ground_truth}: no image of split {split} has a truth mask; add masks to evaluate")
     maps = ShardSet(labels, "labels")
     matrix = ConfusionMatrix(len(names))
     with rate("images", len(records)):

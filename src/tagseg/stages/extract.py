@@ -9,7 +9,8 @@ from tagseg.config import BackboneSettings
 from tagseg.datasets.index import in_shard, read_index
 from tagseg.loading import load_image
 from tagseg.machine import prepare
-from tagseg.networks.backbones import load_backbone, normalise
+from tagseg.networks.backbone import normalise
+from tagseg.networks.backbones import load_backbone
 from tagseg.priors.foreground import mean_activation
 from tagseg.progress import rate
 from tagseg.store import write_shard
@@ -27,7 +28,5 @@ def run(
     with write_shard(output, "activations", network.model_dump()) as writer, rate("images", len(records)):
         for record in tqdm(records, unit="image", disable=None):
             taps = trunk(normalise(load_image(record).to(place), backbone.statistics))
-            maps = {
-                name: mean_activation(getattr(taps, name)[0].cpu().numpy()) for name in ("conv4", "conv5")
-            }
+            maps = {name: mean_activation(getattr(taps, name)[0].cpu().numpy()) for name in ("conv4", "conv5")}
             writer.put(record.id, {name: values.astype("float16") for name, values in maps.items()})

@@ -40,9 +40,7 @@ def run(
     parameters = {"prior": prior, **settings.model_dump(include=set(PRIOR_KEYS[prior]))}
     with ExitStack() as stack:
         activation_shard = (
-            stack.enter_context(_needed(activations, "activations", prior))
-            if prior != "localization"
-            else None
+            stack.enter_context(_needed(activations, "activations", prior)) if prior != "localization" else None
         )
         cam_shard = stack.enter_context(_needed(cams, "cams", prior)) if prior != "fgbg" else None
         writer = stack.enter_context(write_shard(output, "probabilities", parameters))
@@ -72,24 +70,18 @@ def _needed(path: Path | None, kind: str, prior: Prior) -> Shard:
     return Shard(path, kind)
 
 
-def _foreground(
-    shard: Shard, record: ImageRecord, size: tuple[int, int], settings: PriorSettings
-) -> np.ndarray:
+def _foreground(shard: Shard, record: ImageRecord, size: tuple[int, int], settings: PriorSettings) -> np.ndarray:
     conv4, conv5 = (shard.get(record.id, name) for name in ("conv4", "conv5"))
     return foreground_prior(conv4, conv5, size, layers=settings.layers, scaling=settings.scaling)
 
 
-def _localization(
-    cams: np.ndarray, size: tuple[int, int], settings: PriorSettings, class_count: int
-) -> np.ndarray:
+def _localization(cams: np.ndarray, size: tuple[int, int], settings: PriorSettings, class_count: int) -> np.ndarray:
     if not len(cams):
         return np.ones((1, *size), dtype=np.float32)  # an image without a tag is background throughout
     return localization_maps(cams, **_background(cams, settings, class_count))
 
 
-def _multiclass(
-    cams: np.ndarray, foreground: np.ndarray, settings: PriorSettings, class_count: int
-) -> np.ndarray:
+def _multiclass(cams: np.ndarray, foreground: np.ndarray, settings: PriorSettings, class_count: int) -> np.ndarray:
     if not len(cams):
         return np.ones((1, *foreground.shape), dtype=np.float32)
     return multiclass_maps(

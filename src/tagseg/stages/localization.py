@@ -45,9 +45,7 @@ def run(
     names = read_classes(classes)[1:]
     records = read_index(tags, split="train")
     if not records or not names:
-        raise TagsegError(
-            f"{tags}: no training image with a tag; give at least one image of split train a tag"
-        )
+        raise TagsegError(f"{tags}: no training image with a tag; give at least one image of split train a tag")
     backbone = load_backbone(network.backbone, network.weights, network.preprocessing, stride=settings.stride)
     model = LocalizationNetwork(backbone, len(names), hidden=settings.hidden).to(place)
     targets = torch.tensor([[name in record.tags for name in names] for record in records]).float()
@@ -103,9 +101,7 @@ def _finetune(
     def batches() -> Iterator[Batch]:
         for chosen in shuffled(len(records), settings.batch, seed, flip=True):
             images = [load_square(records[i], settings.size) for i, _ in chosen]
-            turned = [
-                image.flip(2) if mirror else image for image, (_, mirror) in zip(images, chosen, strict=True)
-            ]
+            turned = [image.flip(2) if mirror else image for image, (_, mirror) in zip(images, chosen, strict=True)]
             indices = [i for i, _ in chosen]
             yield torch.stack(turned).to(place), targets[indices].to(place), [records[i].id for i in indices]
 

@@ -46,9 +46,7 @@ def run(
         for record in chosen
     ]
     columns = ["image", "foreground prior", "CAMs of the tags", "mask (known tags)", *predicted, "truth"]
-    figure = panel_figure(
-        columns, rows, [f"{r.id}\n{', '.join(r.tags)}" for r in chosen], read_classes(classes)
-    )
+    figure = panel_figure(columns, rows, [f"{r.id}\n{', '.join(r.tags)}" for r in chosen], read_classes(classes))
     with atomic(output) as temporary:
         save_figure(figure, temporary)
 

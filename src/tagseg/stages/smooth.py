@@ -43,7 +43,7 @@ def run(
             values = np.stack([resize_map(values, size) for values in source.get(record.id, "maps")])
             if crf == "pairwise":
                 unary = (
-                    log_unary(values)
+                    log_unary(values, settings.unary_gain)
                     if source.kind == "scores"
                     else softmax_unary(values, settings.unary_gain)
                 )

@@ -121,10 +121,8 @@ def _sample(
     return Sample(record.id, pixels, labels[record.id], label_map)
 
 
-def _batch_loss(
-    network: ScoreNetwork, samples: list[Sample], mask: Mask, r: float, place: torch.device
-) -> Tensor:
-    """Mean loss over the images; smaller ones are padded on the right and bottom, and their padding is cut off again."""
+def _batch_loss(network: ScoreNetwork, samples: list[Sample], mask: Mask, r: float, place: torch.device) -> Tensor:
+    """Mean loss over the images; smaller ones are padded at right and bottom, and the padding is cut off again."""
     height = max(sample.image.shape[1] for sample in samples)
     width = max(sample.image.shape[2] for sample in samples)
     padded = [F.pad(s.image, (0, width - s.image.shape[2], 0, height - s.image.shape[1])) for s in samples]
@@ -140,15 +138,9 @@ def _batch_loss(
     return torch.stack(losses).mean()
 
 
-def _report_empty(
-    records: list[ImageRecord], labels: dict[str, list[int]], label_maps: ShardSet, mask: Mask
-) -> None:
+def _report_empty(records: list[ImageRecord], labels: dict[str, list[int]], label_maps: ShardSet, mask: Mask) -> None:
     """Say how many terms of the loss fall away because a tag's mask has no pixel."""
     wanted = [(record.id, [0, 1] if mask == "fgbg" else labels[record.id]) for record in records]
-    empty = sum(
-        empty_masks(torch.from_numpy(label_maps.get(image_id, "mask")), ks) for image_id, ks in wanted
-    )
+    empty = sum(empty_masks(torch.from_numpy(label_maps.get(image_id, "mask")), ks) for image_id, ks in wanted)
     total = sum(len(ks) for _, ks in wanted)
-    log.info(
-        "%d of %d masks are empty (%.0f %%): their terms are left out", empty, total, 100 * empty / total
-    )
+    log.info("%d of %d masks are empty (%.0f %%): their terms are left out", empty, total, 100 * empty / total)

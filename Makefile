@@ -1,0 +1,41 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Each sets up what it needs, once.
+PYTHON ?= python3
+VENV ?= .venv
+CORES ?= $(shell nproc)
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test lint lock clean
+.DELETE_ON_ERROR:
+
+# The stamp is written last: an installation that was interrupted is taken up again.
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tagseg needs Python 3.11 or newer; set PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: $(STAMP)
+	$(BIN)/snakemake --cores $(CORES) --quiet rules
+	@$(BIN)/tagseg show results/shapes
+
+test: $(STAMP)
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses $(CORES) --dist worksteal
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+	$(BIN)/mypy
+
+# After a change of the versions in pyproject.toml: install them, then pin what came with them.
+lock: $(STAMP)
+	$(BIN)/python -m pip install --quiet --editable '.[test,dev]'
+	{ echo "# Every package of the virtual environment, pinned; made by 'make lock'."; \
+	  echo "# CUDA libraries are left to torch, which pins its own."; \
+	  $(BIN)/python -m pip freeze --exclude-editable | grep -viE '^(nvidia|triton|cuda-)'; } > requirements.lock
+
+clean:
+	rm -rf $(VENV) results logs .snakemake .pytest_cache .mypy_cache .ruff_cache build dist src/*.egg-info

@@ -1,0 +1,56 @@
+"""Command-line options made of the configuration's own keys, so that a flag and a key cannot drift apart."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from tagseg.errors import TagsegError
+
+
+def command(group: typer.Typer, name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function as a subcommand; a parameter whose type is a settings class becomes an option a key."""
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        parameters = inspect.signature(function).parameters.values()
+        groups = {p.name: p.annotation for p in parameters if _is_settings(p.annotation)}
+
+        @functools.wraps(function)
+        def wrapper(**values: Any) -> None:
+            for parameter, settings in groups.items():
+                given = {key: values.pop(key) for key in settings.model_fields if key in values}
+                values[parameter] = _checked(settings, given)
+            function(**values)
+
+        plain = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters if p.name not in groups]
+        options = [_option(key, field) for settings in groups.values() for key, field in settings.model_fields.items()]
+        signature = inspect.Signature([*plain, *(option for option in options if option.name != "kind")])
+        setattr(wrapper, "__signature__", signature)  # noqa: B010 (the attribute is the protocol of inspect)
+        group.command(name or function.__name__.replace("_", "-"))(wrapper)
+        return function
+
+    return decorate
+
+
+def _is_settings(annotation: Any) -> bool:
+    return inspect.isclass(annotation) and issubclass(annotation, BaseModel)
+
+
+def _option(name: str, field: FieldInfo) -> inspect.Parameter:
+    """One key of a settings class as a typer option with the same type, default and description."""
+    annotation: Any = Annotated[field.annotation, typer.Option(help=field.description)]
+    default = inspect.Parameter.empty if field.is_required() else field.default
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _checked(settings: type[BaseModel], values: dict[str, Any]) -> BaseModel:
+    try:
+        return settings.model_validate(values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        option = "--" + str(fault["loc"][-1]).replace("_", "-")
+        raise TagsegError(f"{option}: {fault['msg']} (got {fault['input']!r})") from None

@@ -1,0 +1,22 @@
+"""The tables of a run as text, for people."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from tagseg.errors import TagsegError
+
+
+def run(folder: Path) -> str:
+    """Headline, ablation and mask tables of a results folder, those that exist, and the paths of its pictures."""
+    tables = [folder / f"{name}.csv" for name in ("miou", "ablation", "masks")]
+    found = [path for path in tables if path.is_file()]
+    if not found:
+        raise TagsegError(f"{folder}: no miou.csv, ablation.csv or masks.csv in it; make one (snakemake {tables[0]})")
+    parts = []
+    for path in found:
+        frame = pd.read_csv(path)
+        parts.append(f"{path} (IoU in percent)\n{frame.to_string(index=False, na_rep='', float_format='%.1f')}\n")
+    pictures = sorted(folder.glob("*.png"))
+    parts += [f"picture: {path}" for path in pictures]
+    return "\n".join(parts)
