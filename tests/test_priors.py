@@ -127,7 +127,11 @@ def test_otsu_puts_its_split_at_one_half(rng: np.random.Generator) -> None:
     values = two_modes(rng)
     foreground = values > otsu_loop(values)
     assert ((scale_quantile(values) > 0.5) != foreground).any()
-    np.testing.assert_array_equal(scale_otsu(values) > 0.5, foreground)
+    scaled = scale_otsu(values)
+    assert scaled[foreground].min() > 0.5
+    # the threshold comes from a histogram, so the last bin of the background may lie on either side
+    assert scaled[~foreground].max() < 0.5 + 1 / 256
+    assert (scaled[~foreground] > 0.5).sum() <= 3
 
 
 def test_otsu_on_two_values() -> None:
