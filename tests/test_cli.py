@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import typer.main
 from PIL import Image
 from typer.testing import CliRunner
@@ -22,6 +23,7 @@ from tagseg.datasets.images import read_image, read_labels, write_labels
 from tagseg.datasets.index import read_classes, read_index
 from tagseg.evaluation.result import Result
 from tagseg.labels import voc_palette
+from tagseg.models import load_localization
 from tagseg.store import Shard, write_shard
 
 NETWORK = "--backbone shapes --weights random"
@@ -373,6 +375,20 @@ def test_cams_are_of_the_image_s_own_tags(chain: Path) -> None:
             cams = shard.get(image_id, "cams")
             assert cams.shape == (len(labels), 4, 5) and cams.dtype == np.float16  # 36 x 44 at stride 8
             assert all(cam.min() >= 0 and cam.max() in (0, 1) for cam in cams)
+
+
+def test_cams_are_the_network_s_weights_on_its_features(chain: Path) -> None:
+    network, classes = load_localization(chain / "localization.pt")
+    image = torch.from_numpy(read_image(chain / "own" / "images" / "5.png")).permute(2, 0, 1)[None]
+    with torch.no_grad():
+        features = network.feature_map(image)[0]
+    with Shard(chain / "cams.h5", "cams") as shard:
+        cams = shard.get("5", "cams").astype(np.float32)
+    assert classes == ["apple", "berry"]
+    for weights, cam in zip(network.linear.weight, cams, strict=True):
+        raw = sum(weights[k].item() * features[k].numpy() for k in range(len(features))).clip(min=0)
+        np.testing.assert_allclose(cam, raw / raw.max() if raw.max() > 0 else raw, atol=2e-3)
+    assert np.abs(cams[0] - cams[1]).max() > 0.1
 
 
 @pytest.mark.parametrize("prior", PRIORS)

@@ -104,12 +104,12 @@ class FusionSettings(Settings):
     cam_threshold: float = Field(0.2, ge=0, le=1, description="B_c = 1 where M_c exceeds this part of its maximum")
     alpha: float = Field(0.5, ge=0, le=1, description="Weight of the foreground prior against the CAM (Eqs. 3, 5)")
     background: Literal["mean", "max"] = Field(
-        "mean", description="M_0 = 1 - mean over the classes of M_c (Eq. 4), or 1 - max"
+        "max", description="M_0 = 1 - mean over classes of M_c (Eq. 4, the paper), or 1 - max"
     )
     background_classes: Literal["tags", "all"] = Field(
         "tags", description="C of Eq. 4: the image's own tags, or all classes of the data set"
     )
-    normalise: bool = Field(True, description="Scale the maps of a pixel to sum to one")
+    normalise: bool = Field(False, description="Scale the maps of a pixel to sum to one (the paper)")
 
 
 class PriorSettings(ForegroundSettings, FusionSettings):
@@ -121,9 +121,10 @@ class PriorSettings(ForegroundSettings, FusionSettings):
 class CrfSettings(Settings):
     """Pairwise dense CRF (Eqs. 6, 7), weights as in [45]."""
 
-    unary_gain: float = Field(
-        1.0, gt=0, description="Factor on probabilities (Eq. 7) or scores inside the softmax; 1: the paper"
+    mask_gain: float = Field(
+        4.0, gt=0, description="Factor on a prior's probabilities inside exp of Eq. 7; 1: the paper"
     )
+    score_gain: float = Field(1.0, gt=0, description="Factor on a network's scores before the softmax; 1: the paper")
     iterations: int = Field(5, ge=1, description="Mean-field steps")
     gaussian_width: float = Field(3.0, gt=0, description="Smoothness kernel: standard deviation in pixels")
     gaussian_weight: float = Field(3.0, ge=0, description="Smoothness kernel: weight")
@@ -186,8 +187,7 @@ class DatasetConfig(Settings):
     network: BackboneSettings = BackboneSettings()
     localization: LocalizationSettings = LocalizationSettings()
     priors: PriorSettings = PriorSettings()
-    mask_crf: CrfSettings = CrfSettings()
-    prediction_crf: CrfSettings = CrfSettings()
+    crf: CrfSettings = CrfSettings()
     segmentation: SegmentationSettings = SegmentationSettings()
     experiments: dict[str, Experiment] = Field(default_factory=_table6, description="Rows of ablation.csv, by name")
     headline: list[str] = Field(
@@ -240,6 +240,9 @@ PRIOR_KEYS: dict[str, frozenset[str]] = {
     "localization": _BACKGROUND | {"grid"},
     "multiclass": frozenset(PriorSettings.model_fields),
 }
+# Masks are smoothed from probabilities, predictions from scores: each has a gain of its own.
+MASK_CRF_KEYS = frozenset(CrfSettings.model_fields) - {"score_gain"}
+PREDICTION_CRF_KEYS = frozenset(CrfSettings.model_fields) - {"mask_gain"}
 # The localization settings that count when a linear head is fitted on a frozen trunk: no step of SGD is made.
 LOCALIZATION_HEAD_KEYS = frozenset({"mode", "hidden", "stride", "iterations", "weight_decay"})
 

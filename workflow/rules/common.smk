@@ -6,7 +6,15 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
-from tagseg.config import LOCALIZATION_HEAD_KEYS, PRIOR_KEYS, FolderData, flags, parse_config
+from tagseg.config import (
+    LOCALIZATION_HEAD_KEYS,
+    MASK_CRF_KEYS,
+    PREDICTION_CRF_KEYS,
+    PRIOR_KEYS,
+    FolderData,
+    flags,
+    parse_config,
+)
 from tagseg.datasets.shapes import TARGETS
 from tagseg.errors import TagsegError
 
@@ -18,13 +26,14 @@ except TagsegError as error:
 
 GPUS = 1 if CONFIG.device == "cuda" else 0
 ENVIRONMENT = "../../envs/gpu.yaml" if CONFIG.device == "cuda" else "../../envs/cpu.yaml"
-# In a conda environment the package itself is not installed: it is found beside the workflow.
+# `tagseg` in a rule is this interpreter's; in a conda environment, which holds what the package needs but not the
+# package itself, it is that environment's interpreter on the code beside the workflow.
 if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
-    TAGSEG = f"PYTHONPATH={Path(workflow.basedir).parent / 'src'} python -m tagseg"
+    PYTHON = f"PYTHONPATH={Path(workflow.basedir).parent / 'src'} python"
 else:
-    TAGSEG = f"{sys.executable} -m tagseg"
+    PYTHON = sys.executable
 # Waiting threads that spin slow every other job of the machine down.
-shell.prefix("export OMP_WAIT_POLICY=passive; ")
+shell.prefix(f'tagseg() {{{{ {PYTHON} -m tagseg "$@"; }}}}; export OMP_WAIT_POLICY=passive; ')
 
 
 wildcard_constraints:
@@ -130,18 +139,22 @@ def prior_options(wildcards):
     return flags(run_of(wildcards).priors, PRIOR_KEYS[wildcards.prior])
 
 
-def crf_options(name):
-    """Params function: the CRF's settings, or none where no CRF is run."""
+def crf_options(keys):
+    """Params function: those of the CRF's settings that count, or none where no CRF is run."""
 
     def options(wildcards):
-        return "" if wildcards.crf == "none" else flags(getattr(run_of(wildcards), name))
+        return "" if wildcards.crf == "none" else flags(run_of(wildcards).crf, keys)
 
     return options
 
 
 def maps_behind(wildcards):
     """Input function: what a prior is made of."""
-    kinds = {"fgbg": ["activations"], "localization": ["cams"], "multiclass": ["activations", "cams"]}
+    kinds = {
+        "fgbg": ["activations"],
+        "localization": ["cams"],
+        "multiclass": ["activations", "cams"],
+    }
     return {kind: f"results/{wildcards.dataset}/{kind}/{wildcards.shard}.h5" for kind in kinds[wildcards.prior]}
 
 
@@ -168,7 +181,11 @@ def experiment_options(wildcards):
 def experiment_facts(wildcards):
     """What a row of a table says of an experiment."""
     experiment = experiment_of(wildcards)
-    facts = {"experiment": wildcards.experiment, **experiment.model_dump(), "smoothing": wildcards.crf}
+    facts = {
+        "experiment": wildcards.experiment,
+        **experiment.model_dump(),
+        "smoothing": wildcards.crf,
+    }
     return repeated("--fact", [f"{key}={value}" for key, value in facts.items()])
 
 

@@ -6,23 +6,23 @@ rule make_shapes:
         images=directory("results/{dataset}/data/images"),
         masks=directory("results/{dataset}/data/masks"),
         tags="results/{dataset}/data/tags.csv",
-    wildcard_constraints:
-        dataset="|".join(name for name, run in CONFIG.datasets.items() if run.data.kind == "shapes") or "-",
-    params:
-        options=section("data"),
     log:
         "logs/{dataset}/make_shapes.log",
     benchmark:
         "logs/{dataset}/make_shapes.tsv"
+    wildcard_constraints:
+        dataset="|".join(name for name, run in CONFIG.datasets.items() if run.data.kind == "shapes") or "-",
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        ENVIRONMENT
+    params:
+        options=section("data"),
     message:
         "{wildcards.dataset}: make the embedded demo's scenes"
     shell:
-        "{TAGSEG} make-shapes --images {output.images} --masks {output.masks} --tags {output.tags} "
+        "tagseg make-shapes --images {output.images} --masks {output.masks} --tags {output.tags} "
         "{params.options} > {log} 2>&1"
 
 
@@ -32,22 +32,22 @@ rule index:
     output:
         tags="results/{dataset}/tags.csv",
         classes="results/{dataset}/classes.txt",
-    params:
-        kind=source_kind,
-        options=source_options,
     log:
         "logs/{dataset}/index.log",
     benchmark:
         "logs/{dataset}/index.tsv"
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=1000,
         runtime=60,
-    conda:
-        ENVIRONMENT
+    params:
+        kind=source_kind,
+        options=source_options,
     message:
         "{wildcards.dataset}: index images and tags"
     shell:
-        "{TAGSEG} index {params.kind} {params.options} --output {output.tags} --classes-file {output.classes} "
+        "tagseg index {params.kind} {params.options} --output {output.tags} --classes-file {output.classes} "
         "> {log} 2>&1"
 
 
@@ -58,19 +58,19 @@ rule ground_truth:
         index="results/{dataset}/tags.csv",
     output:
         "results/{dataset}/ground_truth.csv",
-    params:
-        kind=source_kind,
-        options=source_options,
     log:
         "logs/{dataset}/ground_truth.log",
     benchmark:
         "logs/{dataset}/ground_truth.tsv"
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=500,
         runtime=10,
-    conda:
-        ENVIRONMENT
+    params:
+        kind=source_kind,
+        options=source_options,
     message:
         "{wildcards.dataset}: name the truth masks, for evaluation only"
     shell:
-        "{TAGSEG} ground-truth {params.kind} {params.options} --index {input.index} --output {output} > {log} 2>&1"
+        "tagseg ground-truth {params.kind} {params.options} --index {input.index} --output {output} > {log} 2>&1"

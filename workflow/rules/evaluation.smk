@@ -9,22 +9,22 @@ rule evaluate_predictions:
         truth="results/{dataset}/ground_truth.csv",
     output:
         "results/{dataset}/evaluation/predictions/{experiment}/{split}-{crf}.json",
-    params:
-        labels=lambda wildcards, input: repeated("--labels", input.labels),
-        facts=experiment_facts,
     log:
         "logs/{dataset}/evaluate_predictions/{experiment}/{split}-{crf}.log",
     benchmark:
         "logs/{dataset}/evaluate_predictions/{experiment}/{split}-{crf}.tsv"
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=1000,
         runtime=60,
-    conda:
-        ENVIRONMENT
+    params:
+        labels=lambda wildcards, input: repeated("--labels", input.labels),
+        facts=experiment_facts,
     message:
         "{wildcards.dataset}: evaluate {wildcards.experiment} on {wildcards.split}, CRF {wildcards.crf}"
     shell:
-        "{TAGSEG} evaluate {params.labels} --tags {input.tags} --ground-truth {input.truth} "
+        "tagseg evaluate {params.labels} --tags {input.tags} --ground-truth {input.truth} "
         "--classes {input.classes} --split {wildcards.split} {params.facts} --output {output} > {log} 2>&1"
 
 
@@ -36,22 +36,22 @@ rule evaluate_masks:
         truth="results/{dataset}/ground_truth.csv",
     output:
         "results/{dataset}/evaluation/masks/{prior}-{crf}/{split}.json",
-    params:
-        labels=lambda wildcards, input: repeated("--labels", input.labels),
-        protocol=lambda wildcards: "foreground" if wildcards.prior == "fgbg" else "classes",
     log:
         "logs/{dataset}/evaluate_masks/{prior}-{crf}/{split}.log",
     benchmark:
         "logs/{dataset}/evaluate_masks/{prior}-{crf}/{split}.tsv"
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=1000,
         runtime=60,
-    conda:
-        ENVIRONMENT
+    params:
+        labels=lambda wildcards, input: repeated("--labels", input.labels),
+        protocol=lambda wildcards: ("foreground" if wildcards.prior == "fgbg" else "classes"),
     message:
         "{wildcards.dataset}: evaluate the {wildcards.prior} masks of {wildcards.split}, CRF {wildcards.crf}"
     shell:
-        "{TAGSEG} evaluate {params.labels} --tags {input.tags} --ground-truth {input.truth} "
+        "tagseg evaluate {params.labels} --tags {input.tags} --ground-truth {input.truth} "
         "--classes {input.classes} --split {wildcards.split} --protocol {params.protocol} "
         "--fact prior={wildcards.prior} --fact crf={wildcards.crf} --output {output} > {log} 2>&1"
 
@@ -66,23 +66,23 @@ rule tabulate:
             category="{dataset}",
             labels={"table": "{table}"},
         ),
-    wildcard_constraints:
-        table="miou|ablation|masks",
-    params:
-        published=lambda wildcards: run_of(wildcards).published,
     log:
         "logs/{dataset}/tabulate/{table}.log",
     benchmark:
         "logs/{dataset}/tabulate/{table}.tsv"
+    wildcard_constraints:
+        table="miou|ablation|masks",
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=500,
         runtime=10,
-    conda:
-        ENVIRONMENT
+    params:
+        published=lambda wildcards: run_of(wildcards).published,
     message:
         "{wildcards.dataset}: write {wildcards.table}.csv"
     shell:
-        "{TAGSEG} tabulate --table {wildcards.table} {input} --published {params.published} --output {output} "
+        "tagseg tabulate --table {wildcards.table} {input} --published {params.published} --output {output} "
         "> {log} 2>&1"
 
 
@@ -96,21 +96,21 @@ rule chart:
             category="{dataset}",
             labels={"table": "{table}, chart"},
         ),
-    wildcard_constraints:
-        table="miou|ablation",
     log:
         "logs/{dataset}/chart/{table}.log",
     benchmark:
         "logs/{dataset}/chart/{table}.tsv"
+    wildcard_constraints:
+        table="miou|ablation",
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=500,
         runtime=10,
-    conda:
-        ENVIRONMENT
     message:
         "{wildcards.dataset}: draw {wildcards.table}.png"
     shell:
-        "{TAGSEG} chart --table {input} --output {output} --title {wildcards.dataset} > {log} 2>&1"
+        "tagseg chart --table {input} --output {output} --title {wildcards.dataset} > {log} 2>&1"
 
 
 rule panels:
@@ -129,24 +129,24 @@ rule panels:
             category="{dataset}",
             labels={"table": "panels"},
         ),
+    log:
+        "logs/{dataset}/panels.log",
+    benchmark:
+        "logs/{dataset}/panels.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=2000,
+        runtime=10,
     params:
         priors=lambda wildcards, input: repeated("--priors", input.priors),
         cams=lambda wildcards, input: repeated("--cams", input.cams),
         masks=lambda wildcards, input: repeated("--masks", input.masks),
         predictions=lambda wildcards, input: prediction_options(input.predictions),
         images=lambda wildcards: run_of(wildcards).panels,
-    log:
-        "logs/{dataset}/panels.log",
-    benchmark:
-        "logs/{dataset}/panels.tsv"
-    resources:
-        mem_mb=2000,
-        runtime=10,
-    conda:
-        ENVIRONMENT
     message:
         "{wildcards.dataset}: draw panels.png"
     shell:
-        "{TAGSEG} panels --tags {input.tags} --classes {input.classes} --ground-truth {input.truth} "
+        "tagseg panels --tags {input.tags} --classes {input.classes} --ground-truth {input.truth} "
         "{params.priors} {params.cams} {params.masks} {params.predictions} --split val --count {params.images} "
         "--output {output} > {log} 2>&1"

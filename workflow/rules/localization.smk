@@ -8,27 +8,28 @@ rule localization:
     output:
         model="results/{dataset}/localization/model.pt",
         training="results/{dataset}/localization/training.csv",
-    params:
-        seed=seed_option,
-        network=section("network"),
-        options=localization_options,
     log:
         "logs/{dataset}/localization.log",
     benchmark:
         "logs/{dataset}/localization.tsv"
+    conda:
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=8000,
         runtime=720,
         gpu=GPUS,
-    conda:
-        ENVIRONMENT
+        device=CONFIG.device,
+    params:
+        seed=seed_option,
+        network=section("network"),
+        options=localization_options,
     message:
         "{wildcards.dataset}: train the localization network on tags"
     shell:
-        "{TAGSEG} localization --tags {input.tags} --classes {input.classes} --output {output.model} "
+        "tagseg localization --tags {input.tags} --classes {input.classes} --output {output.model} "
         "--log {output.training} {params.seed} {params.network} {params.options} "
-        "--device {CONFIG.device} --threads {threads} > {log} 2>&1"
+        "--device {resources.device} --threads {threads} > {log} 2>&1"
 
 
 rule cams:
@@ -37,21 +38,22 @@ rule cams:
         model="results/{dataset}/localization/model.pt",
     output:
         "results/{dataset}/cams/{shard}.h5",
-    params:
-        shard=shard_options,
     log:
         "logs/{dataset}/cams/{shard}.log",
     benchmark:
         "logs/{dataset}/cams/{shard}.tsv"
+    conda:
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=4000,
         runtime=120,
         gpu=GPUS,
-    conda:
-        ENVIRONMENT
+        device=CONFIG.device,
+    params:
+        shard=shard_options,
     message:
         "{wildcards.dataset}: class activation maps, shard {wildcards.shard}"
     shell:
-        "{TAGSEG} cams --tags {input.tags} --model {input.model} --output {output} {params.shard} "
-        "--device {CONFIG.device} --threads {threads} > {log} 2>&1"
+        "tagseg cams --tags {input.tags} --model {input.model} --output {output} {params.shard} "
+        "--device {resources.device} --threads {threads} > {log} 2>&1"

@@ -7,22 +7,22 @@ rule smooth_masks:
         maps="results/{dataset}/priors/{prior}/{shard}.h5",
     output:
         "results/{dataset}/masks/{prior}-{crf}/{shard}.h5",
-    params:
-        shard=shard_options,
-        options=crf_options("mask_crf"),
     log:
         "logs/{dataset}/smooth_masks/{prior}-{crf}/{shard}.log",
     benchmark:
         "logs/{dataset}/smooth_masks/{prior}-{crf}/{shard}.tsv"
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=2000,
         runtime=240,
-    conda:
-        ENVIRONMENT
+    params:
+        shard=shard_options,
+        options=crf_options(MASK_CRF_KEYS),
     message:
         "{wildcards.dataset}: {wildcards.prior} masks, CRF {wildcards.crf}, shard {wildcards.shard}"
     shell:
-        "{TAGSEG} smooth --crf {wildcards.crf} --tags {input.tags} --maps {input.maps} --output {output} "
+        "tagseg smooth --crf {wildcards.crf} --tags {input.tags} --maps {input.maps} --output {output} "
         "{params.shard} {params.options} > {log} 2>&1"
 
 
@@ -32,18 +32,18 @@ rule export_masks:
         tags="results/{dataset}/tags.csv",
     output:
         directory("results/{dataset}/masks/{prior}-{crf}-png"),
-    params:
-        labels=lambda wildcards, input: repeated("--labels", input.labels),
     log:
         "logs/{dataset}/export_masks/{prior}-{crf}.log",
     benchmark:
         "logs/{dataset}/export_masks/{prior}-{crf}.tsv"
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=1000,
         runtime=60,
-    conda:
-        ENVIRONMENT
+    params:
+        labels=lambda wildcards, input: repeated("--labels", input.labels),
     message:
         "{wildcards.dataset}: {wildcards.prior} masks as PNG"
     shell:
-        "{TAGSEG} export-png {params.labels} --tags {input.tags} --output {output} > {log} 2>&1"
+        "tagseg export-png {params.labels} --tags {input.tags} --output {output} > {log} 2>&1"

@@ -6,25 +6,26 @@ rule extract:
         tags="results/{dataset}/tags.csv",
     output:
         "results/{dataset}/activations/{shard}.h5",
-    params:
-        shard=shard_options,
-        network=section("network"),
     log:
         "logs/{dataset}/extract/{shard}.log",
     benchmark:
         "logs/{dataset}/extract/{shard}.tsv"
+    conda:
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=4000,
         runtime=120,
         gpu=GPUS,
-    conda:
-        ENVIRONMENT
+        device=CONFIG.device,
+    params:
+        shard=shard_options,
+        network=section("network"),
     message:
         "{wildcards.dataset}: extract activations, shard {wildcards.shard}"
     shell:
-        "{TAGSEG} extract --tags {input.tags} --output {output} {params.shard} {params.network} "
-        "--device {CONFIG.device} --threads {threads} > {log} 2>&1"
+        "tagseg extract --tags {input.tags} --output {output} {params.shard} {params.network} "
+        "--device {resources.device} --threads {threads} > {log} 2>&1"
 
 
 rule fuse:
@@ -34,21 +35,21 @@ rule fuse:
         classes="results/{dataset}/classes.txt",
     output:
         "results/{dataset}/priors/{prior}/{shard}.h5",
-    params:
-        sources=lambda wildcards, input: maps_options(input),
-        shard=shard_options,
-        options=prior_options,
     log:
         "logs/{dataset}/fuse/{prior}/{shard}.log",
     benchmark:
         "logs/{dataset}/fuse/{prior}/{shard}.tsv"
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=1000,
         runtime=60,
-    conda:
-        ENVIRONMENT
+    params:
+        sources=lambda wildcards, input: maps_options(input),
+        shard=shard_options,
+        options=prior_options,
     message:
         "{wildcards.dataset}: {wildcards.prior} maps, shard {wildcards.shard}"
     shell:
-        "{TAGSEG} fuse --prior {wildcards.prior} --tags {input.tags} --classes {input.classes} {params.sources} "
+        "tagseg fuse --prior {wildcards.prior} --tags {input.tags} --classes {input.classes} {params.sources} "
         "--output {output} {params.shard} {params.options} > {log} 2>&1"

@@ -9,29 +9,30 @@ rule train:
     output:
         model="results/{dataset}/segmentation/{experiment}/model.pt",
         training="results/{dataset}/segmentation/{experiment}/training.csv",
+    log:
+        "logs/{dataset}/train/{experiment}.log",
+    benchmark:
+        "logs/{dataset}/train/{experiment}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=1440,
+        gpu=GPUS,
+        device=CONFIG.device,
     params:
         masks=lambda wildcards, input: repeated("--masks", input.masks),
         experiment=experiment_options,
         seed=seed_option,
         network=section("network"),
         options=section("segmentation"),
-    log:
-        "logs/{dataset}/train/{experiment}.log",
-    benchmark:
-        "logs/{dataset}/train/{experiment}.tsv"
-    threads: 1
-    resources:
-        mem_mb=8000,
-        runtime=1440,
-        gpu=GPUS,
-    conda:
-        ENVIRONMENT
     message:
         "{wildcards.dataset}: train the score network of {wildcards.experiment}"
     shell:
-        "{TAGSEG} train --tags {input.tags} --classes {input.classes} {params.masks} --output {output.model} "
+        "tagseg train --tags {input.tags} --classes {input.classes} {params.masks} --output {output.model} "
         "--log {output.training} {params.experiment} {params.seed} {params.network} {params.options} "
-        "--device {CONFIG.device} --threads {threads} > {log} 2>&1"
+        "--device {resources.device} --threads {threads} > {log} 2>&1"
 
 
 rule predict:
@@ -40,24 +41,25 @@ rule predict:
         tags="results/{dataset}/tags.csv",
     output:
         "results/{dataset}/predictions/{experiment}/{split}/{shard}.h5",
-    params:
-        shard=shard_options,
     log:
         "logs/{dataset}/predict/{experiment}/{split}/{shard}.log",
     benchmark:
         "logs/{dataset}/predict/{experiment}/{split}/{shard}.tsv"
+    conda:
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=4000,
         runtime=120,
         gpu=GPUS,
-    conda:
-        ENVIRONMENT
+        device=CONFIG.device,
+    params:
+        shard=shard_options,
     message:
         "{wildcards.dataset}: {wildcards.experiment} predicts {wildcards.split}, shard {wildcards.shard}"
     shell:
-        "{TAGSEG} predict --model {input.model} --tags {input.tags} --split {wildcards.split} --output {output} "
-        "{params.shard} --device {CONFIG.device} --threads {threads} > {log} 2>&1"
+        "tagseg predict --model {input.model} --tags {input.tags} --split {wildcards.split} --output {output} "
+        "{params.shard} --device {resources.device} --threads {threads} > {log} 2>&1"
 
 
 rule smooth_predictions:
@@ -66,22 +68,22 @@ rule smooth_predictions:
         maps="results/{dataset}/predictions/{experiment}/{split}/{shard}.h5",
     output:
         "results/{dataset}/predictions/{experiment}/{split}-{crf}/{shard}.h5",
-    params:
-        shard=shard_options,
-        options=crf_options("prediction_crf"),
     log:
         "logs/{dataset}/smooth_predictions/{experiment}/{split}-{crf}/{shard}.log",
     benchmark:
         "logs/{dataset}/smooth_predictions/{experiment}/{split}-{crf}/{shard}.tsv"
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=2000,
         runtime=240,
-    conda:
-        ENVIRONMENT
+    params:
+        shard=shard_options,
+        options=crf_options(PREDICTION_CRF_KEYS),
     message:
         "{wildcards.dataset}: label maps of {wildcards.experiment}, CRF {wildcards.crf}, shard {wildcards.shard}"
     shell:
-        "{TAGSEG} smooth --crf {wildcards.crf} --tags {input.tags} --maps {input.maps} --split {wildcards.split} "
+        "tagseg smooth --crf {wildcards.crf} --tags {input.tags} --maps {input.maps} --split {wildcards.split} "
         "--output {output} {params.shard} {params.options} > {log} 2>&1"
 
 
@@ -91,19 +93,19 @@ rule export_predictions:
         tags="results/{dataset}/tags.csv",
     output:
         directory("results/{dataset}/predictions/{experiment}/{split}-{crf}-png"),
-    params:
-        labels=lambda wildcards, input: repeated("--labels", input.labels),
     log:
         "logs/{dataset}/export_predictions/{experiment}/{split}-{crf}.log",
     benchmark:
         "logs/{dataset}/export_predictions/{experiment}/{split}-{crf}.tsv"
+    conda:
+        ENVIRONMENT
     resources:
         mem_mb=1000,
         runtime=60,
-    conda:
-        ENVIRONMENT
+    params:
+        labels=lambda wildcards, input: repeated("--labels", input.labels),
     message:
         "{wildcards.dataset}: predictions of {wildcards.experiment} as PNG"
     shell:
-        "{TAGSEG} export-png {params.labels} --tags {input.tags} --split {wildcards.split} --output {output} "
+        "tagseg export-png {params.labels} --tags {input.tags} --split {wildcards.split} --output {output} "
         "> {log} 2>&1"

@@ -135,7 +135,10 @@ def recognition_image(seed: int, index: int, size: int = 48) -> tuple[np.ndarray
 
 
 def scene(seed: int, index: int, size: int = 80) -> tuple[np.ndarray, np.ndarray]:
-    """A picture of one to three target shapes, and what lies where.
+    """A picture of one to three target shapes, often with shapes that are no target, and what lies where.
+
+    As in photographs, not every object that a recognition network knows is one of the classes sought: shapes beyond
+    `TARGETS` belong to the background, bear no tag, and draw the foreground prior all the same.
 
     Args:
         seed: names the world.
@@ -144,20 +147,21 @@ def scene(seed: int, index: int, size: int = 80) -> tuple[np.ndarray, np.ndarray
 
     Returns:
         (size, size, 3) uint8 RGB, and (size, size) uint8 mask: 0 background, 1 to 8 the position in `TARGETS`
-        plus one. Later shapes cover earlier ones; a ring's hole is background.
+        plus one. Later shapes cover earlier ones; a ring's hole is background, and so is a shape of no target class.
     """
     rng = np.random.default_rng([seed, _SCENES, index])
     picture, hue = _background(rng, size)
     mask = np.zeros((size, size), np.uint8)
     centres: list[np.ndarray] = []
-    for _ in range(rng.choice([1, 2, 3], p=[0.35, 0.45, 0.2])):
-        target = int(rng.integers(len(TARGETS)))
+    others = rng.integers(len(TARGETS), len(SHAPES), rng.choice([0, 1, 2], p=[0.2, 0.5, 0.3])).tolist()
+    targets = rng.integers(len(TARGETS), size=rng.choice([1, 2, 3], p=[0.35, 0.45, 0.2])).tolist()
+    for kind in others + targets:
         radius = rng.triangular(11, 13, 24)
         # The farthest of three places from what is there already: some overlap, but few hidden shapes.
         places = rng.uniform(0.75 * radius, size - 0.75 * radius, (3, 2))
         room = [min((float(np.hypot(*(place - other))) for other in centres), default=0.0) for place in places]
         centres.append(places[int(np.argmax(room))])
-        mask[_draw(rng, picture, SHAPES[target], radius, centres[-1], hue)] = target + 1
+        mask[_draw(rng, picture, SHAPES[kind], radius, centres[-1], hue)] = kind + 1 if kind < len(TARGETS) else 0
     return _finish(rng, picture), mask
 
 

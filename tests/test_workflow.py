@@ -1,0 +1,209 @@
+"""The workflow as a whole: its plan, its artifacts, and what a change of one key redoes."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from workflow import ENVIRONMENT, REPOSITORY, artifacts, command, overlay, plan, prepare, snakemake, succeed
+
+TINY = [REPOSITORY / "tests" / "configs" / "tiny.yaml"]
+TARGETS = ["results/tiny/ablation.csv", "results/tiny/ablation.png"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny run from nothing to every table and picture."""
+    folder = prepare(tmp_path_factory.mktemp("finished"))
+    succeed(folder, "all", *TARGETS, configs=TINY)
+    return folder
+
+
+def test_one_run_makes_every_table_and_picture(finished: Path) -> None:
+    made = {path.name for path in (finished / "results" / "tiny").iterdir()}
+    assert {"miou.csv", "ablation.csv", "masks.csv", "panels.png", "miou.png", "ablation.png"} <= made
+    masks = list((finished / "results/tiny/predictions/multiclass/val-pairwise-png").glob("*.png"))
+    assert len(masks) == 4
+
+
+def test_a_finished_run_has_nothing_to_do(finished: Path) -> None:
+    assert plan(finished, "all", *TARGETS, configs=TINY) == []
+
+
+def test_a_killed_run_that_is_run_again_ends_in_the_same_bytes(finished: Path, tmp_path: Path) -> None:
+    folder = prepare(tmp_path)
+    started = subprocess.Popen(
+        command(folder, "all", *TARGETS, configs=TINY),
+        env=ENVIRONMENT, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 300
+    while not (folder / "results/tiny/masks").exists():
+        assert started.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    os.killpg(started.pid, signal.SIGKILL)
+    started.wait()
+    assert not (folder / "results/tiny/miou.csv").exists()
+    succeed(folder, "--unlock", configs=TINY)
+    succeed(folder, "all", *TARGETS, configs=TINY)
+    whole, resumed = artifacts(finished), artifacts(folder)
+    assert resumed.keys() == whole.keys()
+    assert [name for name in whole if whole[name] != resumed[name]] == []
+
+
+def test_truth_of_training_images_may_be_unreadable(finished: Path, tmp_path: Path) -> None:
+    folder = prepare(tmp_path)
+    succeed(folder, "results/tiny/data/tags.csv", configs=TINY)
+    spoilt = list((folder / "results/tiny/data/masks").glob("train_*.png"))
+    assert len(spoilt) == 10
+    for mask in spoilt:
+        mask.write_bytes(b"no picture")
+    succeed(folder, "results/tiny/miou.csv", "results/tiny/panels.png", configs=TINY)
+    for name in ("miou.csv", "panels.png", "segmentation/multiclass/model.pt"):
+        assert (folder / "results/tiny" / name).read_bytes() == (finished / "results/tiny" / name).read_bytes()
+    # the mask table does look at them: had it not, this test could not fail
+    failed = snakemake(folder, "results/tiny/masks.csv", configs=TINY)
+    assert failed.returncode != 0
+    assert "not a readable mask" in failed.stdout + failed.stderr
+
+
+@pytest.mark.parametrize("config", ["config.yaml", "config/voc.yaml", "tests/configs/voc_mini.yaml"])
+def test_no_rule_above_a_mask_or_a_model_reads_the_truth(tmp_path: Path, config: str) -> None:
+    name = yaml.safe_load((REPOSITORY / config).read_text(encoding="utf-8"))["default"]
+    folder = prepare(tmp_path)
+    configs = [REPOSITORY / config] if config != "config.yaml" else []
+    experiments = ["tags", "fgbg", "localization", "multiclass", "multiclass_large"]
+    models = [f"results/{name}/segmentation/{experiment}/model.pt" for experiment in experiments]
+    masks = [
+        f"results/{name}/masks/{prior}-{crf}/000.h5"
+        for prior in ("fgbg", "localization", "multiclass")
+        for crf in ("none", "pairwise")
+    ]
+    text = succeed(folder, "--dry-run", "--printshellcmds", *models, *masks, configs=configs)
+    rules = set(re.findall(r"^rule (\w+):$|^(\w+) +\d+$", text, flags=re.MULTILINE))
+    names = {word for pair in rules for word in pair if word} - {"total"}
+    assert {"index", "extract", "localization", "cams", "fuse", "smooth_masks", "train"} <= names
+    assert names <= {"make_shapes", "index", "extract", "localization", "cams", "fuse", "smooth_masks", "train"}
+    commands = re.findall(r"Shell command: (tagseg .*)", text)
+    assert len(commands) > 10
+    readers = [line for line in commands if "ground_truth" in line or "ground-truth" in line or "/masks/ID" in line]
+    assert readers == []
+    # the demo's exact masks: written by the rule that makes the scenes, named by no other on the way
+    touching = [line for line in commands if "data/masks" in line]
+    assert all("make-shapes" in line for line in touching)
+
+
+def test_the_plan_for_voc_needs_no_data(tmp_path: Path) -> None:
+    jobs = plan(prepare(tmp_path), "results/voc/ablation.csv", configs=[REPOSITORY / "config" / "voc.yaml"])
+    messages = [job.message for job in jobs]
+    assert "voc: index images and tags" in messages
+    assert sum("train the score network" in message for message in messages) == 5
+    assert "voc: write ablation.csv" in messages
+
+
+SHARDS = ("000", "001")
+EXPERIMENTS = ("tags", "fgbg", "localization", "multiclass", "multiclass_large")
+
+
+def _maps(*priors: str) -> set[str]:
+    return {f"{prior} maps, shard {shard}" for prior in priors for shard in SHARDS}
+
+
+def _smoothed_masks() -> set[str]:
+    priors = ("fgbg", "localization", "multiclass")
+    return {f"{prior} masks, CRF pairwise, shard {shard}" for prior in priors for shard in SHARDS}
+
+
+def _trained() -> set[str]:
+    return {f"train the score network of {experiment}" for experiment in EXPERIMENTS}
+
+
+def _smoothed_predictions() -> set[str]:
+    return {f"label maps of {name}, CRF pairwise, shard {shard}" for name in EXPERIMENTS for shard in SHARDS}
+
+
+LOCALIZATION = {"train the localization network on tags"}
+EXTRACTED = {f"extract activations, shard {shard}" for shard in SHARDS}
+
+# Key -> the jobs whose own settings it is. Everything that follows from them is redone too, and nothing else.
+REDOES = {
+    "data.seed": {"make the embedded demo's scenes"},
+    "network.preprocessing": EXTRACTED | LOCALIZATION | _trained(),
+    "seed": LOCALIZATION | _trained(),
+    "localization.learning_rate": LOCALIZATION,
+    "localization.stride": LOCALIZATION,
+    "priors.scaling": _maps("fgbg", "multiclass"),
+    "priors.layers": _maps("fgbg", "multiclass"),
+    "priors.alpha": _maps("multiclass"),
+    "priors.cam_threshold": _maps("multiclass"),
+    "priors.background": _maps("localization", "multiclass"),
+    "priors.normalise": _maps("localization", "multiclass"),
+    "priors.grid": _maps("fgbg", "localization", "multiclass"),
+    "crf.bilateral_weight": _smoothed_masks() | _smoothed_predictions(),
+    "crf.mask_gain": _smoothed_masks(),
+    "crf.score_gain": _smoothed_predictions(),
+    "segmentation.iterations": _trained(),
+    "segmentation.lse_r": _trained(),
+    "experiments.fgbg.fov": {"train the score network of fgbg"},
+    "panels": {"draw panels.png"},
+    "published": {f"write {table}.csv" for table in ("miou", "ablation", "masks")},
+}
+NEW_VALUES = {
+    "data.seed": 4, "network.preprocessing": "caffe", "seed": 1, "localization.learning_rate": 0.01,
+    "localization.stride": 8, "priors.scaling": "min_max", "priors.layers": "raw_sum", "priors.alpha": 0.25,
+    "priors.cam_threshold": 0.3, "priors.background": "mean", "priors.normalise": True, "priors.grid": 2,
+    "crf.bilateral_weight": 7, "crf.mask_gain": 3, "crf.score_gain": 0.7,
+    "segmentation.iterations": 3, "segmentation.lse_r": 3, "experiments.fgbg.fov": "large", "panels": 1,
+    "published": "voc",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", REDOES)
+def test_a_changed_key_redoes_what_depends_on_it(finished: Path, tmp_path: Path, key: str) -> None:
+    value: object = NEW_VALUES[key]
+    *groups, last = key.split(".")
+    nested: dict[str, object] = {last: value}
+    for group in reversed(groups):
+        nested = {group: nested}
+    if key.startswith("experiments"):
+        nested = {"experiments": {**DEFAULT_EXPERIMENTS, "fgbg": {"mask": "fgbg", "fov": "large"}}}
+    jobs = plan(finished, "all", *TARGETS, configs=[*TINY, overlay(tmp_path / "change.yaml", "tiny", **nested)])
+    own = {job.message.removeprefix("tiny: ") for job in jobs if "Params have changed" in job.reason}
+    facts = {message for message in own if message.startswith("evaluate fgbg")} if key.startswith("experiments") else set()
+    assert own - facts == REDOES[key]
+    following = [job for job in jobs if "Params have changed" not in job.reason]
+    assert all("updated by another job" in job.reason for job in following if job.message)
+
+
+DEFAULT_EXPERIMENTS = {
+    "tags": {"mask": "none"},
+    "fgbg": {"mask": "fgbg"},
+    "localization": {"mask": "localization"},
+    "multiclass": {"mask": "multiclass"},
+    "multiclass_large": {"mask": "multiclass", "fov": "large"},
+}
+
+
+@pytest.mark.parametrize("key", ["device", "default"])
+def test_keys_of_the_machine_redo_nothing(finished: Path, tmp_path: Path, key: str) -> None:
+    change = tmp_path / "change.yaml"
+    change.write_text(yaml.safe_dump({key: {"device": "cuda", "default": "shapes"}[key]}), encoding="utf-8")
+    assert plan(finished, "results/tiny/miou.csv", *TARGETS, configs=[*TINY, change]) == []
+
+
+def test_an_unknown_key_is_one_line_with_the_nearest_known(tmp_path: Path) -> None:
+    change = overlay(tmp_path / "change.yaml", "tiny", priors={"alhpa": 0.3})
+    failed = snakemake(prepare(tmp_path / "run"), "--dry-run", configs=[*TINY, change])
+    assert failed.returncode != 0
+    assert "config: datasets.tiny.priors.alhpa: unknown key; did you mean 'alpha'?" in failed.stdout + failed.stderr
+    assert "Traceback" not in failed.stdout + failed.stderr
+
+
+def test_an_unknown_experiment_names_the_known(tmp_path: Path) -> None:
+    failed = snakemake(prepare(tmp_path), "--dry-run", "results/tiny/segmentation/tagz/model.pt", configs=TINY)
+    assert failed.returncode != 0
+    assert "'tagz' is no experiment of tiny: tags, fgbg" in failed.stdout + failed.stderr
