@@ -19,6 +19,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from tagseg import cli
+from tagseg.crf.dense import CrfParameters, dense_crf, softmax_unary
 from tagseg.datasets.images import read_image, read_labels, write_labels
 from tagseg.datasets.index import read_classes, read_index
 from tagseg.evaluation.result import Result
@@ -47,8 +48,9 @@ def steps() -> list[str]:
     for prior in PRIORS:
         lines += [
             f"fuse --prior {prior} {TAGS} {CLASSES} --activations activations.h5 --cams cams.h5 --grid 2 "
+            "--normalise "
             f"--output {prior}.h5",
-            f"smooth --crf pairwise {TAGS} --maps {prior}.h5 --output masks-{prior}.h5",
+            f"smooth --crf pairwise {TAGS} --maps {prior}.h5 --bilateral-width 33 --output masks-{prior}.h5",
         ]
     for experiment in EXPERIMENTS:
         masks = "" if experiment == "none" else f"--masks masks-{experiment}.h5"
@@ -379,7 +381,7 @@ def test_cams_are_of_the_image_s_own_tags(chain: Path) -> None:
 
 def test_cams_are_the_network_s_weights_on_its_features(chain: Path) -> None:
     network, classes = load_localization(chain / "localization.pt")
-    image = torch.from_numpy(read_image(chain / "own" / "images" / "5.png")).permute(2, 0, 1)[None]
+    image = torch.tensor(read_image(chain / "own" / "images" / "5.png")).permute(2, 0, 1)[None]
     with torch.no_grad():
         features = network.feature_map(image)[0]
     with Shard(chain / "cams.h5", "cams") as shard:
@@ -424,6 +426,27 @@ def test_smoothing_without_a_crf_takes_the_largest_score(chain: Path) -> None:
             maps = scores.get(image_id, "maps").astype(np.float32)
             layers = [np.asarray(Image.fromarray(m).resize((44, 36), Image.Resampling.BILINEAR)) for m in maps]
             np.testing.assert_array_equal(labels.get(image_id, "mask"), np.argmax(layers, axis=0))
+
+
+@pytest.mark.parametrize(
+    ("source", "smoothed", "gain"),
+    [("multiclass.h5", "gained-masks.h5", "mask_gain"), ("scores-none.h5", "gained-scores.h5", "score_gain")],
+)
+def test_smoothing_with_a_crf_uses_the_gain_of_what_it_smooths(
+    chain: Path, tmp_path: Path, source: str, smoothed: str, gain: str
+) -> None:
+    output = tmp_path / smoothed
+    invoke(
+        f"smooth --crf pairwise --tags {chain}/tags.csv --split val --maps {chain}/{source} --output {output} "
+        "--mask-gain 9 --score-gain 0.3 --bilateral-width 9 --iterations 2"
+    )
+    factor = {"mask_gain": 9, "score_gain": 0.3}[gain]
+    with Shard(chain / source, ("probabilities", "scores")) as maps, Shard(output, "labels") as labels:
+        values = maps.get("5", "maps").astype(np.float32)
+        large = np.stack([np.asarray(Image.fromarray(m).resize((44, 36), Image.Resampling.BILINEAR)) for m in values])
+        image = read_image(chain / "own" / "images" / "5.png")
+        marginals = dense_crf(image, softmax_unary(large, factor), CrfParameters(2, bilateral_width=9))
+        np.testing.assert_array_equal(labels.get("5", "mask"), maps.get("5", "labels")[marginals.argmax(axis=0)])
 
 
 def test_evaluation_counts_each_pixel_that_has_truth(chain: Path) -> None:
@@ -516,7 +539,14 @@ def test_trained_networks_read_no_truth(chain: Path, tmp_path: Path, monkeypatch
 
 def test_a_result_carries_what_made_it(chain: Path) -> None:
     with h5py.File(chain / "masks-fgbg.h5") as file:
-        assert json.loads(file.attrs["parameters"])["bilateral_width"] == 80
+        parameters = json.loads(file.attrs["parameters"])
+        assert parameters["crf"] == "pairwise" and parameters["bilateral_width"] == 33
+        assert "mask_gain" in parameters and "score_gain" not in parameters
+    with h5py.File(chain / "labels-none-pairwise.h5") as file:
+        parameters = json.loads(file.attrs["parameters"])
+        assert "score_gain" in parameters and "mask_gain" not in parameters
+    with h5py.File(chain / "labels-none-none.h5") as file:
+        assert json.loads(file.attrs["parameters"]) == {"crf": "none"}
     with h5py.File(chain / "fgbg.h5") as file:
         assert json.loads(file.attrs["parameters"]) == {
             "prior": "fgbg", "layers": "scale_each", "scaling": "otsu", "grid": 2,

@@ -73,7 +73,7 @@ FOLDER = {"kind": "folder", "root": "there"}
         (whole({**FOLDER, "classses": []}), "datasets.mine.data.classses", "classes"),
         (whole(priors={"alhpa": 0.5}), "datasets.mine.priors.alhpa", "alpha"),
         (whole(network={"backbon": "vgg16"}), "datasets.mine.network.backbon", "backbone"),
-        (whole(mask_crf={"iteration": 5}), "datasets.mine.mask_crf.iteration", "iterations"),
+        (whole(crf={"iteration": 5}), "datasets.mine.crf.iteration", "iterations"),
         (
             whole(experiments={"tags": {"mask": "none", "fov": "small", "crv": "pairwise"}}, headline=["tags"]),
             "datasets.mine.experiments.tags.crv",

@@ -72,6 +72,11 @@ def test_log_unary_of_large_scores_stays_finite() -> None:
     np.testing.assert_allclose(log_unary(scores).ravel(), [0, 1000, 2000])
 
 
+def test_a_gain_below_1_softens_scores() -> None:
+    scores = np.array([6.0, 0.0]).reshape(2, 1, 1)
+    np.testing.assert_allclose(np.exp(-log_unary(scores, 0.5)).ravel(), [1 / (1 + math.exp(-3)), 1 / (1 + math.exp(3))])
+
+
 def test_equals_a_plain_use_of_the_library() -> None:
     image, probabilities = halves()
     p = CrfParameters(3, 2.0, 1.5, 20.0, 9.0, 2.5)

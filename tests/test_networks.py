@@ -306,9 +306,9 @@ def test_vgg_head_keeps_every_so_many_taps_and_filters(
     for filter_ in (0, 1, width - 1):
         wanted = [[100.0 * step * filter_ + 7 * y + x for x in taps] for y in taps]
         assert head.fc6.weight[filter_, 0].tolist() == wanted
-        assert float(head.fc6.bias[filter_]) == step * filter_
-        assert float(head.fc7.bias[filter_]) == -step * filter_
-        assert float(head.fc7.weight[filter_, 2, 0, 0]) == 4096 * step * filter_ + 2 * step
+        assert head.fc6.bias[filter_].item() == step * filter_
+        assert head.fc7.bias[filter_].item() == -step * filter_
+        assert head.fc7.weight[filter_, 2, 0, 0].item() == 4096 * step * filter_ + 2 * step
 
 
 @torch.no_grad()

@@ -229,7 +229,7 @@ def test_a_missing_bundle_says_how_to_make_it(tmp_path: Path) -> None:
         load_bundle(tmp_path / "model.pt", "segmentation")
 
 
-@pytest.mark.parametrize("content", [b"", b"\x80\x05foreign", b"PK\x03\x04 a zip that is none"])
+@pytest.mark.parametrize("content", [b"", b"\x80\x02foreign", b"PK\x03\x04 a zip that is none"])
 def test_a_foreign_file_is_no_bundle(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "model.pt"
     path.write_bytes(content)
