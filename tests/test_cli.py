@@ -433,8 +433,9 @@ def test_smoothing_without_a_crf_takes_the_largest_score(chain: Path) -> None:
     [("multiclass.h5", "gained-masks.h5", "mask_gain"), ("scores-none.h5", "gained-scores.h5", "score_gain")],
 )
 def test_smoothing_with_a_crf_uses_the_gain_of_what_it_smooths(
-    chain: Path, tmp_path: Path, source: str, smoothed: str, gain: str
+    chain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, smoothed: str, gain: str
 ) -> None:
+    monkeypatch.chdir(chain)
     output = tmp_path / smoothed
     invoke(
         f"smooth --crf pairwise --tags {chain}/tags.csv --split val --maps {chain}/{source} --output {output} "
