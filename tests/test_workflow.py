@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from workflow import ENVIRONMENT, REPOSITORY, artifacts, command, overlay, plan, prepare, snakemake, succeed
 
 TINY = [REPOSITORY / "tests" / "configs" / "tiny.yaml"]
@@ -173,7 +174,9 @@ def test_a_changed_key_redoes_what_depends_on_it(finished: Path, tmp_path: Path,
         nested = {"experiments": {**DEFAULT_EXPERIMENTS, "fgbg": {"mask": "fgbg", "fov": "large"}}}
     jobs = plan(finished, "all", *TARGETS, configs=[*TINY, overlay(tmp_path / "change.yaml", "tiny", **nested)])
     own = {job.message.removeprefix("tiny: ") for job in jobs if "Params have changed" in job.reason}
-    facts = {message for message in own if message.startswith("evaluate fgbg")} if key.startswith("experiments") else set()
+    facts = (
+        {message for message in own if message.startswith("evaluate fgbg")} if key.startswith("experiments") else set()
+    )
     assert own - facts == REDOES[key]
     following = [job for job in jobs if "Params have changed" not in job.reason]
     assert all("updated by another job" in job.reason for job in following if job.message)

@@ -31,7 +31,15 @@ def prepare(folder: Path) -> Path:
 
 def command(folder: Path, *words: str, configs: list[Path] | None = None) -> list[str]:
     """The snakemake call for `folder`, with further configuration files."""
-    start = [sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--directory", str(folder)]
+    start = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(REPOSITORY / "Snakefile"),
+        "--directory",
+        str(folder),
+    ]
     overlay = ["--configfile", *map(str, configs)] if configs else []
     return [*start, "--cores", "2", *words, *overlay]
 

@@ -279,26 +279,25 @@ def schema() -> str:
 
 
 def _explain(fault: Any) -> str:
-    where = ".".join(
-        str(part) for part in fault["loc"] if part not in ("shapes", "folder", "voc") or part == fault["loc"][1]
-    )
-    where = where or "the top level"
+    loc = fault["loc"]
+    # after `data`, the loc names the kind that was validated: no key of the file
+    kept = [
+        str(part) for before, part in zip((None, *loc), loc, strict=False) if before != "data" or part not in _KINDS
+    ]
+    where = ".".join(kept) or "the top level"
     if fault["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(str(fault["loc"][-1]), _siblings(fault["loc"]), n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(_siblings(fault['loc']))}"
+        known = _siblings(loc)
+        close = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
         return f"config: {where}: unknown key; {hint}"
     if fault["type"] == "missing":
         return f"config: {where}: this key is required and missing"
     message = fault["msg"].removeprefix("Value error, ")
-    return (
-        f"config: {where}: {message} (got {fault['input']!r})"
-        if _is_scalar(fault["input"])
-        else f"config: {where}: {message}"
-    )
+    given = f" (got {fault['input']!r})" if isinstance(fault["input"], str | int | float | None) else ""
+    return f"config: {where}: {message}{given}"
 
 
-def _is_scalar(value: Any) -> bool:
-    return isinstance(value, str | int | float | bool | None)
+_KINDS = ("shapes", "folder", "voc")
 
 
 def _siblings(loc: tuple[Any, ...]) -> list[str]:
