@@ -9,6 +9,7 @@ from torch import nn
 
 from tagseg import __version__
 from tagseg.errors import TagsegError
+from tagseg.networks.weights import load_dict
 from tagseg.store import atomic
 
 
@@ -25,11 +26,8 @@ def load_bundle(path: Path, kind: str) -> dict[str, Any]:
     """Content of a bundle of the expected kind. Raises TagsegError naming the file and what it is."""
     if not path.is_file():
         raise TagsegError(f"{path}: no such model; train it first (snakemake {path})")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a foreign file; each means the same to the user
-        raise TagsegError(f"{path}: not a tagseg model ({str(error).splitlines()[0]}); train it again") from None
-    if not isinstance(content, dict) or content.get("kind") != kind:
-        found = content.get("kind") if isinstance(content, dict) else type(content).__name__
+    content = load_dict(path, "a tagseg model", "give the right file, or train it again")
+    if content.get("kind") != kind:
+        found = content.get("kind")
         raise TagsegError(f"{path}: holds {found}, but a {kind} model is needed; give the right file")
     return content

@@ -10,7 +10,7 @@ import typer
 from tagseg import config
 from tagseg.config import Crf, FolderData, Mask, ShapesData, VocData
 from tagseg.errors import TagsegError
-from tagseg.options import command
+from tagseg.options import command, pair
 
 app = typer.Typer(
     help="From image tags to pixel labels, stage by stage. Snakemake calls these; each also runs by hand.",
@@ -252,8 +252,8 @@ def evaluate(
     """Confusion matrix of label maps against the truth."""
     from tagseg.stages import evaluate as stage
 
-    facts = dict(item.split("=", 1) for item in fact)
-    stage.run(labels, tags, ground_truth, classes, output, split=split, protocol=protocol, facts=facts)
+    pairs = dict(pair(item, "--fact") for item in fact)
+    stage.run(labels, tags, ground_truth, classes, output, split=split, protocol=protocol, facts=pairs)
 
 
 @command(app)
@@ -287,7 +287,7 @@ def panels(
 
     predictions: dict[str, list[Path]] = {}
     for item in prediction:
-        name, _, path = item.partition("=")
+        name, path = pair(item, "--prediction")
         predictions.setdefault(name, []).append(Path(path))
     stage.run(tags, classes, ground_truth, priors, cams, masks, predictions, output, split=split, count=count)
 

@@ -40,6 +40,13 @@ class FolderData(Settings):
     root: Path = Field(description="Folder that holds images/, tags.csv and perhaps masks/")
     classes: list[str] = Field([], description="Class names in order, without background; empty: found in the tags")
 
+    @model_validator(mode="after")
+    def _no_class_twice(self) -> Self:
+        doubled = [name for i, name in enumerate(self.classes) if name in self.classes[:i]]
+        if doubled:
+            raise ValueError(f"class {doubled[0]!r} is listed twice; name each class once")
+        return self
+
 
 class VocData(Settings):
     """A Pascal VOC devkit tree."""
@@ -280,11 +287,9 @@ def schema() -> str:
 
 def _explain(fault: Any) -> str:
     loc = fault["loc"]
-    # after `data`, the loc names the kind that was validated: no key of the file
-    kept = [
-        str(part) for before, part in zip((None, *loc), loc, strict=False) if before != "data" or part not in _KINDS
-    ]
-    where = ".".join(kept) or "the top level"
+    # datasets.NAME.data.KIND.key: the kind is what was validated, no key of the file
+    union = len(loc) > 3 and loc[0] == "datasets" and loc[2] == "data"
+    where = ".".join(str(part) for i, part in enumerate(loc) if not (union and i == 3)) or "the top level"
     if fault["type"] == "extra_forbidden":
         known = _siblings(loc)
         close = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)
@@ -295,9 +300,6 @@ def _explain(fault: Any) -> str:
     message = fault["msg"].removeprefix("Value error, ")
     given = f" (got {fault['input']!r})" if isinstance(fault["input"], str | int | float | None) else ""
     return f"config: {where}: {message}{given}"
-
-
-_KINDS = ("shapes", "folder", "voc")
 
 
 def _siblings(loc: tuple[Any, ...]) -> list[str]:

@@ -36,6 +36,14 @@ def command(group: typer.Typer, name: str | None = None) -> Callable[[Callable[.
     return decorate
 
 
+def pair(item: str, option: str) -> tuple[str, str]:
+    """Name and value of an option given as NAME=VALUE. Raises TagsegError without a `=`."""
+    name, equals, value = item.partition("=")
+    if not equals:
+        raise TagsegError(f"{option} {item}: write it as NAME=VALUE")
+    return name, value
+
+
 def _is_settings(annotation: Any) -> bool:
     return inspect.isclass(annotation) and issubclass(annotation, BaseModel)
 

@@ -84,6 +84,7 @@ class Shard:
         self.kind = found
         kinds = (kind,) if isinstance(kind, str) else kind
         if found not in kinds:
+            self._file.close()
             raise TagsegError(f"{path}: holds {found}, but {' or '.join(kinds)} is needed; give the right file")
 
     def __contains__(self, image_id: str) -> bool:

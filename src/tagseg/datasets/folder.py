@@ -1,11 +1,10 @@
 """An own folder: `images/`, `tags.csv` and, for evaluation only, `masks/`."""
 
-import csv
 from pathlib import Path
 
 from tagseg.config import FolderData
 from tagseg.datasets.images import image_size
-from tagseg.datasets.index import BACKGROUND, ImageRecord
+from tagseg.datasets.index import BACKGROUND, ImageRecord, read_table
 from tagseg.errors import TagsegError
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
@@ -67,20 +66,12 @@ def _images(folder: Path) -> list[Path]:
 
 def _read(table: Path) -> list[tuple[int, str, list[str], str]]:
     """(line, image, tags, split) of each row."""
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = [column for column in ("image", "tags") if column not in (reader.fieldnames or [])]
-            if missing:
-                raise TagsegError(f"{table}:1: the header lacks {', '.join(missing)}; it needs image,tags")
-            return [
-                (
-                    reader.line_num,
-                    (row["image"] or "").strip(),
-                    sorted({tag.strip() for tag in (row["tags"] or "").split(";") if tag.strip()}),
-                    (row.get("split") or "train").strip(),
-                )
-                for row in reader
-            ]
-    except UnicodeDecodeError:
-        raise TagsegError(f"{table}: not UTF-8 text; save it as CSV in UTF-8") from None
+    return [
+        (
+            line,
+            row["image"].strip(),
+            sorted({tag.strip() for tag in row["tags"].split(";") if tag.strip()}),
+            row.get("split", "").strip() or "train",
+        )
+        for line, row in read_table(table, ["image", "tags"])
+    ]

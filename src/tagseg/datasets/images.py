@@ -9,6 +9,9 @@ from tagseg.errors import TagsegError
 from tagseg.labels import voc_palette
 from tagseg.store import atomic
 
+# What Pillow raises for a file that is no image, is cut short, or is too large to be one.
+_UNREADABLE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+
 
 def read_image(path: Path) -> np.ndarray:
     """Photograph as (H, W, 3) uint8 RGB, turned upright by its EXIF orientation.
@@ -20,7 +23,7 @@ def read_image(path: Path) -> np.ndarray:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except FileNotFoundError:
         raise TagsegError(f"{path}: no such image; put it there or take it out of the index") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except _UNREADABLE as error:
         raise TagsegError(f"{path}: not a readable image ({error}); replace it or take it out of the index") from None
 
 
@@ -33,7 +36,7 @@ def read_labels(path: Path) -> np.ndarray:
             return np.asarray(image)
     except FileNotFoundError:
         raise TagsegError(f"{path}: no such mask; put it there or take it out of ground_truth.csv") from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except _UNREADABLE as error:
         raise TagsegError(f"{path}: not a readable mask ({error}); replace it") from None
 
 

@@ -38,7 +38,7 @@ def write_index(path: Path, records: Iterable[ImageRecord]) -> None:
 def read_index(path: Path, split: str | None = None) -> list[ImageRecord]:
     """Read `tags.csv`, all rows or those of one split. Raises TagsegError naming file and line."""
     records = []
-    for line, row in _rows(path, _COLUMNS):
+    for line, row in read_table(path, _COLUMNS):
         try:
             width, height = int(row["width"]), int(row["height"])
         except ValueError:
@@ -62,7 +62,7 @@ def write_ground_truth(path: Path, masks: dict[str, Path]) -> None:
 
 def read_ground_truth(path: Path) -> dict[str, Path]:
     """Read `ground_truth.csv`."""
-    return {row["id"]: Path(row["mask"]) for _, row in _rows(path, ["id", "mask"])}
+    return {row["id"]: Path(row["mask"]) for _, row in read_table(path, ["id", "mask"])}
 
 
 def write_classes(path: Path, names: Iterable[str]) -> None:
@@ -72,10 +72,17 @@ def write_classes(path: Path, names: Iterable[str]) -> None:
 
 def read_classes(path: Path) -> list[str]:
     """Class names by label, background first."""
+    return read_utf8(path).splitlines()
+
+
+def read_utf8(path: Path) -> str:
+    """Text of a file. Raises TagsegError if it is missing or in another encoding."""
+    if not path.is_file():
+        raise TagsegError(f"{path}: no such file; index the data set first (tagseg index --help)")
     try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise TagsegError(f"{path}: no such file; index the data set first (tagseg index --help)") from None
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise TagsegError(f"{path}: not UTF-8 text; save it as UTF-8") from None
 
 
 def labels_of(tags: Iterable[str], classes: list[str]) -> list[int]:
@@ -96,16 +103,10 @@ def _csv(columns: list[str], rows: Iterable[Iterable[object]]) -> str:
     return text.getvalue()
 
 
-def _rows(path: Path, columns: list[str]) -> list[tuple[int, dict[str, str]]]:
-    """Rows of a CSV file with their line numbers, its header checked."""
-    if not path.is_file():
-        raise TagsegError(f"{path}: no such file; index the data set first (tagseg index --help)")
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        try:
-            reader = csv.DictReader(file)
-            missing = [column for column in columns if column not in (reader.fieldnames or [])]
-            if missing:
-                raise TagsegError(f"{path}:1: the header lacks {', '.join(missing)}; it needs {','.join(columns)}")
-            return [(reader.line_num, {key: value or "" for key, value in row.items() if key}) for row in reader]
-        except UnicodeDecodeError:
-            raise TagsegError(f"{path}: not UTF-8 text; save it as CSV in UTF-8") from None
+def read_table(path: Path, columns: list[str]) -> list[tuple[int, dict[str, str]]]:
+    """Rows of a CSV file with their line numbers. Raises TagsegError for a missing column or another encoding."""
+    reader = csv.DictReader(io.StringIO(read_utf8(path), newline=""))
+    missing = [column for column in columns if column not in (reader.fieldnames or [])]
+    if missing:
+        raise TagsegError(f"{path}:1: the header lacks {', '.join(missing)}; it needs {','.join(columns)}")
+    return [(reader.line_num, {key: value or "" for key, value in row.items() if key}) for row in reader]

@@ -7,7 +7,7 @@ import numpy as np
 
 from tagseg.config import VocData
 from tagseg.datasets.images import image_size, read_labels
-from tagseg.datasets.index import ImageRecord
+from tagseg.datasets.index import ImageRecord, read_utf8
 from tagseg.errors import TagsegError
 from tagseg.labels import IGNORE
 
@@ -49,11 +49,15 @@ def truth(data: VocData, records: list[ImageRecord]) -> dict[str, Path]:
 def _list(path: Path) -> list[str]:
     if not path.is_file():
         raise TagsegError(f"{path}: no such list; set data.train and data.val to lists under ImageSets/Segmentation")
-    return path.read_text(encoding="utf-8").split()
+    return read_utf8(path).split()
 
 
 def _tags_of_mask(data: VocData, image_id: str) -> tuple[str, ...]:
-    labels = np.unique(read_labels(data.root / data.masks / f"{image_id}.png"))
+    path = data.root / data.masks / f"{image_id}.png"
+    labels = np.unique(read_labels(path))
+    unknown = [label for label in labels if len(CLASSES) < label < IGNORE]
+    if unknown:
+        raise TagsegError(f"{path}: label {unknown[0]}, but there are {len(CLASSES)} classes; mend the mask")
     return tuple(CLASSES[label - 1] for label in labels if label not in (0, IGNORE))
 
 

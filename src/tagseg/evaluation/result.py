@@ -26,7 +26,9 @@ class Result:
 
     @classmethod
     def from_json(cls, text: str) -> "Result":
-        """From `to_json`'s text."""
-        content: dict[str, Any] = json.loads(text)
+        """From `to_json`'s text. Raises ValueError for any other text."""
+        content: Any = json.loads(text)
+        if not isinstance(content, dict) or not {"facts", "classes", "images", "counts"} <= set(content):
+            raise ValueError("no evaluation result")
         counts = np.array(content["counts"], dtype=np.int64)
         return cls(content["facts"], content["classes"], content["images"], ConfusionMatrix(len(counts), counts))

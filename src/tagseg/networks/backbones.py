@@ -10,7 +10,7 @@ from tagseg.errors import TagsegError
 from tagseg.networks.backbone import PREPROCESSING, Backbone, Classifier, FullyConnected
 from tagseg.networks.timm_backbone import timm_backbone
 from tagseg.networks.vgg import SHAPES_BLOCKS, VGG16_BLOCKS, VggTrunk
-from tagseg.networks.weights import imagenet_wordnet_ids, load_state, read_weights
+from tagseg.networks.weights import imagenet_wordnet_ids, load_dict, load_state, read_weights
 
 
 def load_backbone(
@@ -44,14 +44,14 @@ def _shapes(weights: str, stride: int) -> Backbone:
     imagenet = PREPROCESSING["imagenet"]
     if weights == "random":
         return Backbone("shapes", trunk.eval(), trunk.channels, imagenet)
-    path = (
-        Path(str(resources.files("tagseg") / "resources" / "shapes_network.pt"))
-        if weights == "default"
-        else Path(weights)
-    )
-    bundle = torch.load(path, weights_only=True) if path.is_file() else {}
+    shipped = Path(str(resources.files("tagseg") / "resources" / "shapes_network.pt"))
+    path = shipped if weights == "default" else Path(weights)
+    remedy = "give weights made by `tagseg pretrain-shapes`, or set network.weights to default"
+    if not path.is_file():
+        raise TagsegError(f"{path}: no such weight file; {remedy}")
+    bundle = load_dict(path, "a network of shapes", remedy)
     if not {"state_dict", "classes", "mean", "std"} <= set(bundle):
-        raise TagsegError(f"{path}: not weights made by `tagseg pretrain-shapes`; make them, or set weights: default")
+        raise TagsegError(f"{path}: not a network of shapes; {remedy}")
     state = {key: value.float() for key, value in bundle["state_dict"].items()}
     head = Classifier(state.pop("classifier.weight"), state.pop("classifier.bias"), tuple(bundle["classes"]))
     load_state(trunk, state, str(path))

@@ -22,19 +22,18 @@ class TimmTrunk(nn.Module):
 
     def forward(self, images: Tensor) -> Taps:
         features, (conv4, conv5) = self.model.forward_intermediates(images, indices=self.taps)
-        return Taps(conv4, conv5, features)
+        # a transformer ends in tokens; its last map holds them at their places
+        return Taps(conv4, conv5, features if features.ndim == 4 else conv5)
 
 
 def timm_backbone(name: str, weights: str, stride: int) -> Backbone:
     """Backbone `timm/NAME` whose last features have `stride`; `weights` as in `load_backbone`."""
-    import timm
-
     architecture = name.removeprefix("timm/")
     packaged = weights == "default" and architecture == "tf_efficientnet_lite0"
     from_hub = weights == "default" and not packaged
     options: dict[str, Any] = {} if stride == 32 else {"output_stride": stride}
     try:
-        model: Any = timm.create_model(architecture, pretrained=from_hub, **options)
+        model = _create(architecture, from_hub, options)
     except Exception as error:  # unknown names, strides a family cannot have, no network: timm raises many kinds
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise TagsegError(
@@ -52,10 +51,23 @@ def timm_backbone(name: str, weights: str, stride: int) -> Backbone:
         channels = int(trunk(torch.zeros(1, 3, 224, 224)).features.shape[1])
     layer = model.get_classifier()
     head = None
-    if weights != "random" and isinstance(layer, nn.Linear) and layer.in_features == channels:
+    # a transformer's classifier reads a token of its own, not the average of the map
+    averages = getattr(model, "global_pool", "avg") != "token"
+    if weights != "random" and averages and isinstance(layer, nn.Linear) and layer.in_features == channels:
         names = imagenet_wordnet_ids() if layer.out_features == 1000 else tuple(map(str, range(layer.out_features)))
         head = Classifier(layer.weight.detach(), layer.bias.detach(), names)
     return Backbone(name, trunk, channels, statistics, head)
+
+
+def _create(architecture: str, pretrained: bool, options: dict[str, Any]) -> Any:
+    """The model; transformers are told to take images of any size, which convolutions do by themselves."""
+    import timm
+
+    try:
+        any_size: dict[str, Any] = {"dynamic_img_size": True, "dynamic_img_pad": True}
+        return timm.create_model(architecture, pretrained=pretrained, **options, **any_size)
+    except TypeError:  # a convolutional family knows no such option
+        return timm.create_model(architecture, pretrained=pretrained, **options)
 
 
 def _timm_taps(architecture: str) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,16 +14,19 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """State dict of a file, as float32, loaded without running code. Raises TagsegError naming the file."""
     if not path.is_file():
         raise TagsegError(f"{path}: no such weight file; put it there, or set network.weights to default or random")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a foreign file; each means the same to the user
-        reason = str(error).splitlines()[0]
-        raise TagsegError(
-            f"{path}: not a PyTorch weight file ({reason}); give a state dict saved by torch.save"
-        ) from None
-    if not isinstance(state, dict):
-        raise TagsegError(f"{path}: holds {type(state).__name__}; give a state dict saved by torch.save")
+    state = load_dict(path, "a PyTorch weight file", "give a state dict saved by torch.save")
     return {key: value.float() for key, value in state.items() if isinstance(value, Tensor)}
+
+
+def load_dict(path: Path, what: str, remedy: str) -> dict[str, Any]:
+    """A dictionary saved by torch.save. Raises TagsegError saying that any other file is not `what`, and the remedy."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a foreign file; each means the same to the user
+        raise TagsegError(f"{path}: not {what} ({type(error).__name__}); {remedy}") from None
+    if not isinstance(content, dict):
+        raise TagsegError(f"{path}: holds {type(content).__name__}; {remedy}")
+    return content
 
 
 def load_state(module: nn.Module, state: dict[str, Tensor], source: str) -> None:

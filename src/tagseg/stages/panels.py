@@ -6,6 +6,7 @@ import numpy as np
 
 from tagseg.datasets.images import read_image, read_labels
 from tagseg.datasets.index import ImageRecord, read_classes, read_ground_truth, read_index
+from tagseg.errors import TagsegError
 from tagseg.figures.panels import colour_cams, panel_figure, save_figure
 from tagseg.priors.foreground import resize_map
 from tagseg.store import ShardSet, atomic
@@ -30,6 +31,8 @@ def run(
     """
     truth_of = read_ground_truth(ground_truth)
     records = [record for record in read_index(tags, split) if record.id in truth_of]
+    if not records:
+        raise TagsegError(f"{ground_truth}: no image of split {split} has a truth mask; add masks to draw panels")
     chosen = [records[i] for i in np.unique(np.linspace(0, len(records) - 1, count).round().astype(int))]
     prior_maps, cam_maps = ShardSet(priors, "probabilities"), ShardSet(cams, "cams")
     mask_maps = ShardSet(masks, "labels")

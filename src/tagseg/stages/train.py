@@ -111,7 +111,7 @@ def _sample(
     mask = Image.fromarray(label_maps.get(record.id, "mask")) if label_maps else None
     if size:
         scale = size / max(image.size)
-        wanted = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+        wanted = max(32, round(image.width * scale)), max(32, round(image.height * scale))
         image = image.resize(wanted, Image.Resampling.BILINEAR)
         mask = mask.resize(wanted, Image.Resampling.NEAREST) if mask else None
     pixels = image_tensor(np.asarray(image))
