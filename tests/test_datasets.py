@@ -282,7 +282,7 @@ TWO_ROWS = "image,tags\na.jpg,cat\n"
         (TWO_ROWS + "missing.jpg,cat\n", ":3", ["no image 'missing.jpg'", "images", "add it or drop the line"]),
         (TWO_ROWS + "\na,dog\n", ":4", ["image 'a' was named before", "keep one line"]),
         (TWO_ROWS + ",cat\n", ":3", ["no image ''"]),
-        ("image,tags\nä.jpg,cat\n".encode("latin-1"), "", ["not UTF-8", "save it as CSV in UTF-8"]),
+        ("image,tags\nä.jpg,cat\n".encode("latin-1"), "", ["not UTF-8", "save it as UTF-8"]),
         ("image,tags\na.jpg,background\n", "", ["'background' is every image's own class", "take it out"]),
         ("image,tags\n", "", ["no images", "add a line image,tags"]),
     ],

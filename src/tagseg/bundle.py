@@ -15,7 +15,11 @@ from tagseg.store import atomic
 
 def save_bundle(path: Path, kind: str, network: nn.Module, **facts: Any) -> None:
     """Write weights and `facts` (plain values: classes, backbone, settings). Equal content gives equal bytes."""
-    content = {"kind": kind, "tagseg": __version__, "state_dict": network.state_dict(), **facts}
+    write_torch(path, {"kind": kind, "tagseg": __version__, "state_dict": network.state_dict(), **facts})
+
+
+def write_torch(path: Path, content: dict[str, Any]) -> None:
+    """torch.save, atomically, and so that equal content gives equal bytes."""
     buffer = io.BytesIO()  # torch.save writes a file's own name into it
     torch.save(content, buffer)
     with atomic(path) as temporary:

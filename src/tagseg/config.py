@@ -91,6 +91,15 @@ class LocalizationSettings(Settings):
     momentum: float = Field(0.9, ge=0, lt=1, description="Of SGD")
     weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on the weights")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _head_is_linear(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("mode") == "head":
+            data = {"hidden": 0, **data}
+            if data["hidden"]:
+                raise ValueError("mode head fits one linear layer: set hidden to 0, or leave it out")
+        return data
+
 
 class ForegroundSettings(Settings):
     """The foreground prior Pf of the mean activations (the paper's 3.1.1)."""
@@ -148,7 +157,7 @@ class SegmentationSettings(Settings):
     batch: int = Field(1, ge=1, description="Images a step")
     iterations: int = Field(60_000, ge=1, description="Steps of SGD")
     learning_rate: float = Field(1e-4, gt=0, description="Of the trunk at the first step")
-    head_factor: float = Field(1.0, gt=0, description="The head's learning rate over the trunk's")
+    head_factor: float = Field(1.0, gt=0, description="The last layer's learning rate over the others'")
     schedule: Literal["step", "poly"] = Field("step", description="step: a tenth after two thirds; poly: power .9")
     momentum: float = Field(0.9, ge=0, lt=1, description="Of SGD")
     weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on the weights")
@@ -201,7 +210,7 @@ class DatasetConfig(Settings):
         ["tags", "fgbg", "multiclass_large"], min_length=1, description="Experiments of miou.csv"
     )
     masks_table: list[Literal["fgbg", "localization", "multiclass"]] = Field(
-        ["fgbg", "localization", "multiclass"], description="Priors whose masks masks.csv evaluates"
+        ["fgbg", "localization", "multiclass"], min_length=1, description="Priors whose masks masks.csv evaluates"
     )
     panels: int = Field(12, ge=1, description="Images on the panel picture")
     published: Literal["none", "voc"] = Field(
@@ -218,8 +227,6 @@ class DatasetConfig(Settings):
         for name in self.experiments:
             if not name.replace("_", "").isalnum():
                 raise ValueError(f"experiment name {name!r}: use letters, digits and _ only (it becomes a folder)")
-        if self.localization.mode == "head" and self.localization.hidden:
-            raise ValueError("localization.mode head trains one linear layer: set localization.hidden to 0")
         return self
 
 

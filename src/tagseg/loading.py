@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from tagseg.datasets.images import read_image
+from tagseg.datasets.images import SMALLEST_SIDE, read_image, require_size
 from tagseg.datasets.index import ImageRecord
 
 
@@ -16,9 +16,23 @@ def image_tensor(image: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
 
 
-def load_image(record: ImageRecord) -> Tensor:
-    """The photograph at its own size, (1, 3, H, W) uint8."""
-    return image_tensor(read_image(record.path))[None]
+def load_image(record: ImageRecord, side: int = 0) -> Tensor:
+    """The photograph as (1, 3, H, W) uint8, its longer side resized to `side`, or at its own size (0).
+
+    Raises TagsegError if it is too small for a network.
+    """
+    image = read_image(record.path)
+    require_size(record.path, image.shape[1], image.shape[0])
+    return image_tensor(np.asarray(resized(Image.fromarray(image), side)))[None]
+
+
+def resized(image: Image.Image, side: int, method: Image.Resampling = Image.Resampling.BILINEAR) -> Image.Image:
+    """An image with its longer side at `side` pixels and the shorter at no less than a network takes; 0: as it is."""
+    if not side:
+        return image
+    scale = side / max(image.size)
+    width, height = (max(SMALLEST_SIDE, round(length * scale)) for length in image.size)
+    return image.resize((width, height), method)
 
 
 def load_square(record: ImageRecord, size: int) -> Tensor:

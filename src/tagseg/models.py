@@ -18,12 +18,15 @@ def load_localization(path: Path) -> tuple[LocalizationNetwork, list[str]]:
     return network.eval(), bundle["classes"]
 
 
-def load_segmentation(path: Path) -> tuple[ScoreNetwork, list[str]]:
-    """The score network of a bundle, in evaluation mode, and its classes, background first."""
+def load_segmentation(path: Path) -> tuple[ScoreNetwork, list[str], int]:
+    """The score network of a bundle, in evaluation mode, its classes (background first), and its images' longer side.
+
+    0 stands for images at their own size.
+    """
     bundle = load_bundle(path, "segmentation")
     network = ScoreNetwork(_empty_backbone(bundle, pool5=True), bundle["classes"], bundle["fov"])
     network.load_state_dict(bundle["state_dict"])
-    return network.eval(), bundle["classes"]
+    return network.eval(), bundle["classes"], bundle["settings"]["size"]
 
 
 def _empty_backbone(bundle: dict[str, Any], *, pool5: bool = False) -> Backbone:

@@ -15,6 +15,7 @@ from tagseg.config import (
     flags,
     parse_config,
 )
+from tagseg.datasets.layouts import LAYOUTS
 from tagseg.datasets.shapes import TARGETS
 from tagseg.errors import TagsegError
 
@@ -105,11 +106,7 @@ def source_files(*names):
         data = run_of(wildcards).data
         if data.kind == "shapes":
             return [f"results/{wildcards.dataset}/data/{name}" for name in names]
-        if data.kind == "folder":
-            listed = [data.root / "tags.csv"]
-        else:
-            listed = [data.root / "ImageSets" / "Segmentation" / f"{name}.txt" for name in (data.train, data.val)]
-        return [str(path) for path in listed if path.exists()]
+        return [str(path) for path in LAYOUTS[data.kind].sources(data) if path.exists()]
 
     return files
 
@@ -195,9 +192,10 @@ def table_results(wildcards):
     folder = f"results/{wildcards.dataset}/evaluation"
     if wildcards.table == "masks":
         crfs = dict.fromkeys(["none", *(e.crf for e in run.experiments.values())])
+        # an own folder has truth for some images at best, and those are of split val
         return [
             f"{folder}/masks/{prior}-{crf}/{split}.json"
-            for split in ("train", "val")
+            for split in (("val",) if run.data.kind == "folder" else ("train", "val"))
             for prior in run.masks_table
             for crf in crfs
         ]
@@ -225,8 +223,10 @@ def prediction_options(files):
 
 
 def targets(dataset):
-    """What a run on one data set makes for people."""
+    """What a run on one data set makes for people; without truth there is nothing to evaluate."""
     run = CONFIG.datasets[dataset]
     pictures = [f"predictions/{name}/val-{run.experiments[name].crf}-png" for name in run.headline]
     names = ["miou.csv", "miou.png", "masks.csv", "panels.png", *pictures]
+    if run.data.kind != "shapes" and not LAYOUTS[run.data.kind].has_truth(run.data):
+        names = ["masks/multiclass-pairwise-png", *(f"segmentation/{name}/model.pt" for name in run.headline)]
     return [f"results/{dataset}/{name}" for name in names]

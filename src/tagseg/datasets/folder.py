@@ -52,6 +52,16 @@ def truth(data: FolderData, records: list[ImageRecord]) -> dict[str, Path]:
     return {image_id: path for image_id, path in masks.items() if path.is_file()}
 
 
+def sources(data: FolderData) -> list[Path]:
+    """The table of tags: a new index is made when it changes."""
+    return [data.root / "tags.csv"]
+
+
+def has_truth(data: FolderData) -> bool:
+    """Whether there is a folder of masks."""
+    return (data.root / "masks").is_dir()
+
+
 def _images(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise TagsegError(f"{folder}: no such folder; put the photographs there")

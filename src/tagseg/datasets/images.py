@@ -9,6 +9,7 @@ from tagseg.errors import TagsegError
 from tagseg.labels import voc_palette
 from tagseg.store import atomic
 
+SMALLEST_SIDE = 32  # pixels: a trunk halves an image five times
 # What Pillow raises for a file that is no image, is cut short, or is too large to be one.
 _UNREADABLE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
@@ -52,3 +53,11 @@ def image_size(path: Path) -> tuple[int, int]:
     """Width and height in pixels as displayed. Decodes the file, so a broken one is found here and not hours later."""
     height, width = read_image(path).shape[:2]
     return width, height
+
+
+def require_size(path: Path, width: int, height: int) -> None:
+    """Raise TagsegError naming the image if a side is shorter than networks can take."""
+    if min(width, height) < SMALLEST_SIDE:
+        raise TagsegError(
+            f"{path}: {width} x {height} pixels; a network needs {SMALLEST_SIDE} each way; enlarge it, or take it out"
+        )

@@ -29,11 +29,11 @@ def index(data: VocData) -> tuple[list[str], list[ImageRecord]]:
         raise TagsegError(f"{data.root}: no JPEGImages in it; set data.root to the devkit's VOC2012 folder")
     read_tags = _tags_of_annotation if data.tags == "annotations" else _tags_of_mask
     records = []
-    for split, name in (("train", data.train), ("val", data.val)):
-        for image_id in _list(data.root / "ImageSets" / "Segmentation" / f"{name}.txt"):
-            path = data.root / "JPEGImages" / f"{image_id}.jpg"
-            width, height = image_size(path)
-            records.append(ImageRecord(image_id, split, path, width, height, read_tags(data, image_id)))
+    for split, path in zip(("train", "val"), sources(data), strict=True):
+        for image_id in _list(path):
+            photograph = data.root / "JPEGImages" / f"{image_id}.jpg"
+            width, height = image_size(photograph)
+            records.append(ImageRecord(image_id, split, photograph, width, height, read_tags(data, image_id)))
     ids = [record.id for record in records]
     doubled = sorted({image_id for image_id in ids if ids.count(image_id) > 1}) if len(set(ids)) < len(ids) else []
     if doubled:
@@ -44,6 +44,16 @@ def index(data: VocData) -> tuple[list[str], list[ImageRecord]]:
 def truth(data: VocData, records: list[ImageRecord]) -> dict[str, Path]:
     """Masks by id."""
     return {record.id: data.root / data.masks / f"{record.id}.png" for record in records}
+
+
+def sources(data: VocData) -> list[Path]:
+    """The two lists: a new index is made when one changes."""
+    return [data.root / "ImageSets" / "Segmentation" / f"{name}.txt" for name in (data.train, data.val)]
+
+
+def has_truth(data: VocData) -> bool:
+    """A devkit always has masks."""
+    return True
 
 
 def _list(path: Path) -> list[str]:

@@ -21,7 +21,7 @@ def load_backbone(
     stride: int = 16,
     pool5: bool = False,
 ) -> Backbone:
-    """Build a trunk whose last features have `stride` (8, 16 or 32).
+    """Build a trunk whose last features have `stride`: 8, 16, or 32 for the trunk's own (16 without a fifth pooling).
 
     `weights`: `default` (shipped, or the library's), `random`, a name of the library's, or a file. `pool5` asks VGG
     trunks for the pooling that fc6 stands on. Raises TagsegError naming the backbone, the file and the remedy.

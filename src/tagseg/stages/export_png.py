@@ -18,6 +18,7 @@ def run(labels: list[Path], tags: Path, output: Path, *, split: str | None) -> N
     records = read_index(tags, split)
     temporary = output.with_name(f".{output.name}.{os.getpid()}.part")
     try:
+        temporary.mkdir(parents=True)
         with rate("images", len(records)):
             for record in tqdm(records, unit="image", disable=None):
                 write_labels(temporary / f"{record.id}.png", maps.get(record.id, "mask"))

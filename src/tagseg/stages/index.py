@@ -4,23 +4,18 @@ import logging
 from pathlib import Path
 
 from tagseg.config import FolderData, VocData
-from tagseg.datasets import folder, voc
+from tagseg.datasets.images import require_size
 from tagseg.datasets.index import write_classes, write_index
-from tagseg.errors import TagsegError
+from tagseg.datasets.layouts import LAYOUTS
 
-SMALLEST_SIDE = 32
 log = logging.getLogger(__name__)
 
 
 def run(data: FolderData | VocData, output: Path, classes: Path) -> None:
     """Write `tags.csv` and `classes.txt`. Every image is decoded once, so a broken one is named here."""
-    names, records = folder.index(data) if isinstance(data, FolderData) else voc.index(data)
+    names, records = LAYOUTS[data.kind].index(data)
     for record in records:
-        if min(record.width, record.height) < SMALLEST_SIDE:
-            raise TagsegError(
-                f"{record.path}: {record.width} x {record.height} pixels; a network needs {SMALLEST_SIDE} each way; "
-                "enlarge it, or take it out"
-            )
+        require_size(record.path, record.width, record.height)
     write_classes(classes, names)
     write_index(output, records)
     for split in sorted({record.split for record in records}):

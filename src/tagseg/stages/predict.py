@@ -20,10 +20,12 @@ def run(
 ) -> None:
     """Write one shard of scores: `maps` (N, h, w) float16 before the softmax, `labels` 0..N-1.
 
+    Images are brought to the size that the network was trained at, so that objects have the sizes that it knows.
+
     Of `tags.csv` only ids, paths and the split are used: the network sees no tag.
     """
     place = prepare(device, threads)
-    network, classes = load_segmentation(model)
+    network, classes, side = load_segmentation(model)
     network.to(place)
     records = [record for record in in_shard(read_index(tags), shard, shards) if record.split == split]
     labels = np.arange(len(classes), dtype=np.uint8)
@@ -32,5 +34,5 @@ def run(
         rate("images", len(records)),
     ):
         for record in tqdm(records, unit="image", disable=None):
-            scores = network(load_image(record).to(place))[0].cpu().numpy()
+            scores = network(load_image(record, side).to(place))[0].cpu().numpy()
             writer.put(record.id, {"maps": scores.astype(np.float16), "labels": labels})

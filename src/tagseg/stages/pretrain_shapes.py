@@ -3,7 +3,6 @@
 The result ships with the package as `resources/shapes_network.pt`; this stage makes it again.
 """
 
-import io
 import logging
 import time
 from pathlib import Path
@@ -14,7 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from tagseg.bundle import write_torch
 from tagseg.datasets.shapes import CLASSES, recognition_image
+from tagseg.errors import TagsegError
+from tagseg.networks.backbone import normalise
 from tagseg.networks.vgg import SHAPES_BLOCKS, VggTrunk, fold_batch_norm
 
 logger = logging.getLogger(__name__)
@@ -48,7 +50,7 @@ def run(output: Path, *, seed: int, steps: int, threads: int = 1) -> None:
         threads: processor threads for torch.
 
     Raises:
-        FloatingPointError: the loss is not finite.
+        TagsegError: the loss is not finite.
     """
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
@@ -71,7 +73,7 @@ def run(output: Path, *, seed: int, steps: int, threads: int = 1) -> None:
         scores = classifier(trunk(_augment(images[chosen], generator)).features.mean(dim=(2, 3)))
         loss = F.cross_entropy(scores, labels[chosen])
         if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss of pre-training is {loss.item()} at step {step}")
+            raise TagsegError(f"the loss of pre-training is {loss.item()} at step {step}; try another seed")
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -93,13 +95,7 @@ def run(output: Path, *, seed: int, steps: int, threads: int = 1) -> None:
         "std": list(STD),
         "accuracy": accuracy,
     }
-    # torch.save writes the file's own name into the archive; a buffer has none: equal networks, equal bytes.
-    buffer = io.BytesIO()
-    torch.save(network, buffer)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.with_name(f"{output.name}.partial")
-    partial.write_bytes(buffer.getvalue())
-    partial.replace(output)
+    write_torch(output, network)
 
 
 def _draw(seed: int, indices: range) -> tuple[Tensor, Tensor]:
@@ -109,15 +105,9 @@ def _draw(seed: int, indices: range) -> tuple[Tensor, Tensor]:
     return images.contiguous(), torch.tensor([label for _, label in drawn])
 
 
-def _normalise(images: Tensor) -> Tensor:
-    """(N, 3, h, w) uint8 to float as the network reads it."""
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (MEAN, STD))
-    return (images.float() / 255 - mean) / std
-
-
 def _augment(images: Tensor, generator: torch.Generator) -> Tensor:
     """Normalised images, each mirrored at random; the batch shifted by up to 4 pixels, edges repeated."""
-    x = _normalise(images)
+    x = normalise(images, (MEAN, STD))
     mirror = torch.rand(len(x), generator=generator) < 0.5
     x[mirror] = x[mirror].flip(-1)
     top, left = torch.randint(0, 2 * _LARGEST_SHIFT + 1, (2,), generator=generator).tolist()
@@ -131,6 +121,6 @@ def _accuracy(trunk: VggTrunk, classifier: nn.Linear, seed: int) -> float:
     images, labels = _draw(seed, range(_FIRST_HELD_OUT, _FIRST_HELD_OUT + HELD_OUT_IMAGES))
     right = 0
     for some, wanted in zip(images.split(200), labels.split(200), strict=True):
-        scores = classifier(trunk(_normalise(some)).features.mean(dim=(2, 3)))
+        scores = classifier(trunk(normalise(some, (MEAN, STD))).features.mean(dim=(2, 3)))
         right += int((scores.argmax(dim=1) == wanted).sum())
     return right / len(labels)

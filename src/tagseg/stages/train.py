@@ -13,11 +13,10 @@ from torch import Tensor
 
 from tagseg.bundle import save_bundle
 from tagseg.config import BackboneSettings, Mask, SegmentationSettings
-from tagseg.datasets.images import read_image
 from tagseg.datasets.index import ImageRecord, labels_of, read_classes, read_index
 from tagseg.errors import TagsegError
 from tagseg.labels import voc_palette
-from tagseg.loading import image_tensor, shuffled
+from tagseg.loading import load_image, resized, shuffled
 from tagseg.machine import prepare
 from tagseg.networks.backbones import load_backbone
 from tagseg.networks.losses import empty_masks, fgbg_loss, multiclass_loss, tag_loss
@@ -107,18 +106,14 @@ def run(
 def _sample(
     record: ImageRecord, labels: dict[str, list[int]], label_maps: ShardSet | None, size: int, mirror: bool
 ) -> Sample:
-    image = Image.fromarray(read_image(record.path))
-    mask = Image.fromarray(label_maps.get(record.id, "mask")) if label_maps else None
-    if size:
-        scale = size / max(image.size)
-        wanted = max(32, round(image.width * scale)), max(32, round(image.height * scale))
-        image = image.resize(wanted, Image.Resampling.BILINEAR)
-        mask = mask.resize(wanted, Image.Resampling.NEAREST) if mask else None
-    pixels = image_tensor(np.asarray(image))
-    label_map = torch.from_numpy(np.array(mask)) if mask else None
+    pixels = load_image(record, size)[0]
+    mask = None
+    if label_maps is not None:
+        whole = Image.fromarray(label_maps.get(record.id, "mask"))
+        mask = torch.from_numpy(np.array(resized(whole, size, Image.Resampling.NEAREST)))
     if mirror:
-        pixels, label_map = pixels.flip(2), None if label_map is None else label_map.flip(1)
-    return Sample(record.id, pixels, labels[record.id], label_map)
+        pixels, mask = pixels.flip(2), None if mask is None else mask.flip(1)
+    return Sample(record.id, pixels, labels[record.id], mask)
 
 
 def _batch_loss(network: ScoreNetwork, samples: list[Sample], mask: Mask, r: float, place: torch.device) -> Tensor:
@@ -140,7 +135,7 @@ def _batch_loss(network: ScoreNetwork, samples: list[Sample], mask: Mask, r: flo
 
 def _report_empty(records: list[ImageRecord], labels: dict[str, list[int]], label_maps: ShardSet, mask: Mask) -> None:
     """Say how many terms of the loss fall away because a tag's mask has no pixel."""
-    wanted = [(record.id, [0, 1] if mask == "fgbg" else labels[record.id]) for record in records]
+    wanted = [(r.id, sorted({min(k, 1) for k in labels[r.id]}) if mask == "fgbg" else labels[r.id]) for r in records]
     empty = sum(empty_masks(torch.from_numpy(label_maps.get(image_id, "mask")), ks) for image_id, ks in wanted)
     total = sum(len(ks) for _, ks in wanted)
     log.info("%d of %d masks are empty (%.0f %%): their terms are left out", empty, total, 100 * empty / total)
