@@ -140,7 +140,7 @@ class CrfSettings(Settings):
     mask_gain: float = Field(
         4.0, gt=0, description="Factor on a prior's probabilities inside exp of Eq. 7; 1: the paper"
     )
-    score_gain: float = Field(1.0, gt=0, description="Factor on a network's scores before the softmax; 1: the paper")
+    score_gain: float = Field(0.5, gt=0, description="Factor on a network's scores before the softmax; 1: the paper")
     iterations: int = Field(5, ge=1, description="Mean-field steps")
     gaussian_width: float = Field(3.0, gt=0, description="Smoothness kernel: standard deviation in pixels")
     gaussian_weight: float = Field(3.0, ge=0, description="Smoothness kernel: weight")
@@ -161,7 +161,7 @@ class SegmentationSettings(Settings):
     schedule: Literal["step", "poly"] = Field("step", description="step: a tenth after two thirds; poly: power .9")
     momentum: float = Field(0.9, ge=0, lt=1, description="Of SGD")
     weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on the weights")
-    lse_r: float = Field(5.0, gt=0, description="r of the log-sum-exp pooling (Eq. 11)")
+    lse_r: float = Field(0.1, gt=0, description="r of the log-sum-exp pooling (Eq. 11); the paper: 5")
     flip: bool = Field(True, description="Mirror half of the training images")
 
 
