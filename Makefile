@@ -16,12 +16,16 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
+# A killed run leaves Snakemake's lock behind. Where flock is at hand it tells that no other `make demo` is at work, so
+# that the stale lock can be taken away and the same command goes on where the killed one was.
+LOCK := $(if $(shell command -v flock),flock --close --nonblock --conflict-exit-code 9 .demo.lock)
 demo: $(STAMP)
-	$(BIN)/snakemake --cores $(CORES) --quiet rules
+	@$(LOCK) sh -c '$(if $(LOCK),$(BIN)/snakemake --quiet all --unlock &&) \
+	  $(BIN)/snakemake --cores $(CORES) --quiet rules' || { test $$? -ne 9 || echo "make demo: already at work"; exit 1; }
 	@$(BIN)/tagseg show results/shapes
 
 test: $(STAMP)
-	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses $(CORES) --dist worksteal
+	OMP_WAIT_POLICY=passive $(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -38,4 +42,4 @@ lock: $(STAMP)
 	  $(BIN)/python -m pip freeze --exclude-editable | grep -viE '^(nvidia|triton|cuda-)'; } > requirements.lock
 
 clean:
-	rm -rf $(VENV) results logs .snakemake .pytest_cache .mypy_cache .ruff_cache build dist src/*.egg-info
+	rm -rf $(VENV) .demo.lock results logs .snakemake .pytest_cache .mypy_cache .ruff_cache build dist src/*.egg-info

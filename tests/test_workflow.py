@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -104,6 +105,53 @@ def test_the_plan_for_voc_needs_no_data(tmp_path: Path) -> None:
     assert "voc: index images and tags" in messages
     assert sum("train the score network" in message for message in messages) == 5
     assert "voc: write ablation.csv" in messages
+
+
+def test_photographs_from_a_devkit_to_every_table(voc_mini: Path, tmp_path: Path) -> None:
+    """Eight real photographs, the packaged EfficientNet-Lite0, a linear head on its frozen trunk."""
+    devkit = tmp_path / "VOC2012"
+    for split, count in (("train_aug", 6), ("val", 2)):
+        ids = (voc_mini / f"ImageSets/Segmentation/{split}.txt").read_text(encoding="utf-8").split()[:count]
+        (devkit / "ImageSets/Segmentation").mkdir(parents=True, exist_ok=True)
+        (devkit / f"ImageSets/Segmentation/{split}.txt").write_text("\n".join(ids), encoding="utf-8")
+        for folder, suffix in (("JPEGImages", "jpg"), ("SegmentationClassAug", "png")):
+            (devkit / folder).mkdir(exist_ok=True)
+            for image_id in ids:
+                shutil.copy(voc_mini / folder / f"{image_id}.{suffix}", devkit / folder)
+    groups = {
+        "data": {"kind": "voc", "root": str(devkit)},
+        "shards": 1,
+        "network": {"backbone": "timm/tf_efficientnet_lite0"},
+        "localization": {"mode": "head", "stride": 32, "iterations": 20},
+        "segmentation": {"stride": 16, "size": 96, "iterations": 2},
+        "headline": ["multiclass"],
+        "published": "voc",
+        "panels": 2,
+    }
+    folder = prepare(tmp_path / "run")
+    succeed(
+        folder,
+        "results/few/miou.csv",
+        "results/few/panels.png",
+        configs=[overlay(tmp_path / "few.yaml", "few", **groups)],
+    )
+    lines = (folder / "results/few/miou.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("method,crf,source,miou,background,aeroplane")
+    assert lines[1].startswith("multiclass,none,measured,")
+    assert lines[-1].startswith("Ours multi-class masks")
+
+
+@pytest.mark.parametrize("truth", [False, True])
+def test_an_own_folder_is_evaluated_only_where_it_has_truth(tmp_path: Path, truth: bool) -> None:
+    own = tmp_path / "own"
+    (own / ("masks" if truth else "images")).mkdir(parents=True)
+    change = overlay(tmp_path / "own.yaml", "own", data={"kind": "folder", "root": str(own)}, shards=1)
+    change.write_text(change.read_text(encoding="utf-8") + "default: own\n", encoding="utf-8")
+    messages = {job.message for job in plan(prepare(tmp_path / "run"), configs=[change])}
+    assert ("own: write miou.csv" in messages) is truth
+    assert ("own: name the truth masks, for evaluation only" in messages) is truth
+    assert ("own: multiclass masks as PNG" in messages) is not truth
+    assert "own: train the score network of multiclass_large" in messages
 
 
 SHARDS = ("000", "001")
