@@ -56,7 +56,7 @@ def test_a_plain_configuration_has_the_paper_s_experiments() -> None:
         ("multiclass", "pairwise", "large"),
     ]
     assert block.localization.size == 224 and block.localization.batch == 15
-    assert block.segmentation.lse_r == 5 and block.priors.alpha == 0.5 and block.priors.cam_threshold == 0.2
+    assert block.segmentation.learning_rate == 1e-4 and block.priors.alpha == 0.5 and block.priors.cam_threshold == 0.2
 
 
 VOC = {"kind": "voc", "root": "there"}

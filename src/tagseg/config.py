@@ -74,8 +74,20 @@ class BackboneSettings(Settings):
     )
 
 
-class LocalizationSettings(Settings):
-    """The localization network, trained on tags (METHOD: the paper's 3.1.2 and 4.2.2)."""
+class SgdSettings(Settings):
+    """Stochastic gradient descent; the numbers are those of the paper's 4.2.1."""
+
+    batch: int = Field(1, ge=1, description="Images a step")
+    iterations: int = Field(60_000, ge=1, description="Steps")
+    learning_rate: float = Field(1e-4, gt=0, description="At the first step")
+    head_factor: float = Field(1.0, gt=0, description="The new layers' learning rate over the others'")
+    schedule: Literal["step", "poly"] = Field("step", description="step: a tenth after two thirds; poly: power .9")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Of the descent")
+    weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on the weights")
+
+
+class LocalizationSettings(SgdSettings):
+    """The localization network, trained on tags (the paper's 3.1.2, 4.2.2)."""
 
     mode: Literal["finetune", "head"] = Field(
         "finetune", description="finetune: the whole network by SGD; head: a linear head on a frozen trunk"
@@ -85,11 +97,6 @@ class LocalizationSettings(Settings):
     size: int = Field(224, ge=32, description="Training images are resized to size x size")
     batch: int = Field(15, ge=1, description="Images a step")
     iterations: int = Field(60_000, ge=1, description="Steps of SGD (finetune) or at most of L-BFGS (head)")
-    learning_rate: float = Field(1e-4, gt=0, description="Of the trunk at the first step")
-    head_factor: float = Field(1.0, gt=0, description="The new layers' learning rate over the trunk's")
-    schedule: Literal["step", "poly"] = Field("step", description="step: a tenth after two thirds; poly: power .9")
-    momentum: float = Field(0.9, ge=0, lt=1, description="Of SGD")
-    weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on the weights")
 
     @model_validator(mode="before")
     @classmethod
@@ -149,18 +156,11 @@ class CrfSettings(Settings):
     bilateral_weight: float = Field(4.0, ge=0, description="Appearance kernel: weight")
 
 
-class SegmentationSettings(Settings):
+class SegmentationSettings(SgdSettings):
     """Training of the score network (the paper's 3.2 and 4.2.1)."""
 
     stride: Literal[8, 16] = Field(8, description="Stride of the score map")
     size: int = Field(0, ge=0, description="Longer side that training images are resized to; 0: their own size")
-    batch: int = Field(1, ge=1, description="Images a step")
-    iterations: int = Field(60_000, ge=1, description="Steps of SGD")
-    learning_rate: float = Field(1e-4, gt=0, description="Of the trunk at the first step")
-    head_factor: float = Field(1.0, gt=0, description="The last layer's learning rate over the others'")
-    schedule: Literal["step", "poly"] = Field("step", description="step: a tenth after two thirds; poly: power .9")
-    momentum: float = Field(0.9, ge=0, lt=1, description="Of SGD")
-    weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on the weights")
     lse_r: float = Field(0.1, gt=0, description="r of the log-sum-exp pooling (Eq. 11); the paper: 5")
     flip: bool = Field(True, description="Mirror half of the training images")
 
