@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -34,6 +35,27 @@ def test_one_run_makes_every_table_and_picture(finished: Path) -> None:
 
 def test_a_finished_run_has_nothing_to_do(finished: Path) -> None:
     assert plan(finished, "all", *TARGETS, configs=TINY) == []
+
+
+def test_the_commands_of_the_docs_run(finished: Path, tmp_path: Path) -> None:
+    """docs/stages.md, pasted line by line, on the tiny run in the demo's place."""
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder, ignore=shutil.ignore_patterns(".snakemake"))
+    (folder / "results/tiny").rename(folder / "results/shapes")
+    index = folder / "results/shapes/tags.csv"
+    index.write_text(index.read_text(encoding="utf-8").replace("results/tiny", "results/shapes"), encoding="utf-8")
+    truth = folder / "results/shapes/ground_truth.csv"
+    truth.write_text(truth.read_text(encoding="utf-8").replace("results/tiny", "results/shapes"), encoding="utf-8")
+    text = (REPOSITORY / "docs" / "stages.md").read_text(encoding="utf-8")
+    blocks = [block for block in re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL) if "activate" not in block]
+    assert len(blocks) >= 4
+    script = f'set -e\ntagseg() {{ "{sys.executable}" -m tagseg "$@"; }}\n' + "".join(blocks)
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    python = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    subprocess.run([sys.executable, "-c", "".join(python)], cwd=folder, env=ENVIRONMENT, check=True)
 
 
 def test_a_killed_run_that_is_run_again_ends_in_the_same_bytes(finished: Path, tmp_path: Path) -> None:
