@@ -131,7 +131,8 @@ def test_a_matrix_row_is_a_line() -> None:
 def test_miou_table_holds_percent_by_class() -> None:
     facts = {"experiment": "tags", "smoothing": "none"}
     table = miou_table([result([[2, 1, 0], [1, 1, 0], [0, 0, 0]], **facts)], "none")
-    assert list(table.columns) == ["method", "crf", "source", "miou", "c0", "c1", "c2"]
+    assert list(table.columns) == ["method", "crf", "source", "miou", "classes", "pixel_accuracy", "c0", "c1", "c2"]
+    assert table["classes"].tolist() == [2] and table["pixel_accuracy"].tolist() == [60.0]
     row = table.iloc[0]
     assert (row["method"], row["crf"], row["source"]) == ("tags", "none", "measured")
     assert (row["c0"], row["c1"], row["miou"]) == (50, 33.33, 41.67)
@@ -148,7 +149,7 @@ def test_published_rows_stand_below_the_measured_in_the_same_columns() -> None:
     classes = ["background", *CLASSES]
     own = Result({"experiment": "tags", "smoothing": "pairwise"}, classes, 1, filled(np.eye(21, dtype=int).tolist()))
     table = miou_table([own], "voc")
-    assert set(table.columns) == {"method", "crf", "source", "miou", *classes}
+    assert set(table.columns) == {"method", "crf", "source", "miou", "classes", "pixel_accuracy", *classes}
     published = table[table["source"] == "published"].set_index("method")
     assert len(published) == len(table) - 1 == len(published_rows("table1_voc_val"))
     assert published.loc["CCNN(Tag)", "miou"] == 33.3

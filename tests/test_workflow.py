@@ -158,7 +158,7 @@ def test_photographs_from_a_devkit_to_every_table(voc_mini: Path, tmp_path: Path
         configs=[overlay(tmp_path / "few.yaml", "few", **groups)],
     )
     lines = (folder / "results/few/miou.csv").read_text(encoding="utf-8").splitlines()
-    assert lines[0].startswith("method,crf,source,miou,background,aeroplane")
+    assert lines[0].startswith("method,crf,source,miou,classes,pixel_accuracy,background,aeroplane")
     assert lines[1].startswith("multiclass,none,measured,")
     assert lines[-1].startswith("Ours multi-class masks")
 
@@ -243,13 +243,15 @@ def test_a_changed_key_redoes_what_depends_on_it(finished: Path, tmp_path: Path,
     if key.startswith("experiments"):
         nested = {"experiments": {**DEFAULT_EXPERIMENTS, "fgbg": {"mask": "fgbg", "fov": "large"}}}
     jobs = plan(finished, "all", *TARGETS, configs=[*TINY, overlay(tmp_path / "change.yaml", "tiny", **nested)])
-    own = {job.message.removeprefix("tiny: ") for job in jobs if "Params have changed" in job.reason}
-    facts = (
-        {message for message in own if message.startswith("evaluate fgbg")} if key.startswith("experiments") else set()
-    )
-    assert own - facts == REDOES[key]
+    # Snakemake gives one reason a job: where an input changes as well, that is the reason it gives
+    changed = {job.message.removeprefix("tiny: ") for job in jobs if "Params have changed" in job.reason}
+    planned = {job.message.removeprefix("tiny: ") for job in jobs}
+    facts = {message for message in changed if key.startswith("experiments") and message.startswith("evaluate fgbg")}
+    assert changed
+    assert changed - facts <= REDOES[key]
+    assert planned >= REDOES[key]
     following = [job for job in jobs if "Params have changed" not in job.reason]
-    assert all("updated by another job" in job.reason for job in following if job.message)
+    assert all("updated by another job" in job.reason for job in following)
 
 
 DEFAULT_EXPERIMENTS = {

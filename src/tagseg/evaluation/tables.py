@@ -24,13 +24,19 @@ _TABLE5 = {"localization": "localization", "multiclass": "localization+fusion"}
 
 
 def miou_table(results: list[Result], published: Published) -> pd.DataFrame:
-    """Method rows, class columns, mIoU: the run's own, then the published rows of Table 1."""
+    """Method rows, class columns, mIoU: the run's own, then the published rows of Table 1.
+
+    `classes` is how many classes the mean is over: those that truth or prediction has. On a small split that number
+    differs from row to row, and a network that stops naming a class wrongly loses a zero from its mean.
+    """
     rows = [
         {
             "method": result.facts["experiment"],
             "crf": result.facts["smoothing"],
             "source": "measured",
             "miou": _percent(result.matrix.mean_iou()),
+            "classes": int(np.isfinite(result.matrix.iou()).sum()),
+            "pixel_accuracy": _percent(result.matrix.pixel_accuracy()),
             **{name: _percent(value) for name, value in zip(result.classes, result.matrix.iou().tolist(), strict=True)},
         }
         for result in results
@@ -39,7 +45,7 @@ def miou_table(results: list[Result], published: Published) -> pd.DataFrame:
         for row in published_rows("table1_voc_val"):
             values = {key: float(value) if value else np.nan for key, value in row.items() if key != "method"}
             rows.append({"method": row["method"], "crf": "", "source": "published", **values})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).astype({"classes": "Int64"})  # whole numbers beside the published rows' blanks
 
 
 def ablation_table(results: list[Result], published: Published) -> pd.DataFrame:
