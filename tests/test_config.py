@@ -13,7 +13,7 @@ import pytest
 from pydantic_core import PydanticUndefined
 from typer.testing import CliRunner
 
-from tagseg import cli, config
+from tagseg import cli, parsing
 from tagseg.config import (
     LOCALIZATION_HEAD_KEYS,
     PRIOR_KEYS,
@@ -26,10 +26,9 @@ from tagseg.config import (
     Settings,
     ShapesData,
     VocData,
-    flags,
-    parse_config,
 )
 from tagseg.errors import TagsegError
+from tagseg.parsing import flags, parse_config
 
 
 def whole(data: dict[str, Any] | None = None, **keys: Any) -> dict[str, Any]:
@@ -299,7 +298,7 @@ def test_a_wrong_value_on_the_command_line_names_the_option() -> None:
 def test_config_schema_prints_the_schema() -> None:
     outcome = CliRunner().invoke(cli.app, ["config-schema"])
     assert outcome.exit_code == 0
-    assert outcome.output == config.schema()
+    assert outcome.output == parsing.schema()
     content = json.loads(outcome.output)
     assert set(content["properties"]) == {"default", "device", "datasets"}
     assert content["required"] == ["datasets"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tagseg.config import parse_config, schema
+from tagseg.parsing import parse_config, schema
 from workflow import REPOSITORY
 
 PACKAGE = REPOSITORY / "src" / "tagseg"

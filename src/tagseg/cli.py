@@ -7,10 +7,23 @@ from typing import Annotated, Literal, Optional
 
 import typer
 
-from tagseg import config
+from tagseg import cli_results, config
 from tagseg.config import Crf, FolderData, Mask, ShapesData, VocData
 from tagseg.errors import TagsegError
-from tagseg.options import command, pair
+from tagseg.options import (
+    Classes,
+    Device,
+    Files,
+    OneSplit,
+    Output,
+    Seed,
+    ShardNumber,
+    Shards,
+    Tags,
+    Threads,
+    TrainingLog,
+    command,
+)
 
 app = typer.Typer(
     help="From image tags to pixel labels, stage by stage. Snakemake calls these; each also runs by hand.",
@@ -18,19 +31,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-Tags = Annotated[Path, typer.Option(help="tags.csv of the data set")]
-Classes = Annotated[Path, typer.Option(help="classes.txt of the data set")]
-Output = Annotated[Path, typer.Option("--output", "-o", help="File to write")]
-Files = Annotated[list[Path], typer.Option(help="Shard files; repeat the option for each")]
-ShardNumber = Annotated[int, typer.Option(min=0, help="Which piece of the data set, from 0")]
-Shards = Annotated[int, typer.Option(min=1, help="Into how many pieces the data set is cut")]
-Device = Annotated[Literal["cpu", "cuda"], typer.Option(help="Where the network runs")]
-Threads = Annotated[int, typer.Option(min=1, help="CPU threads; the bytes of a result depend on it")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of training and initialisation")]
-TrainingLog = Annotated[Path, typer.Option("--log", help="CSV of the training to write: step, rate, loss")]
-OneSplit = Annotated[Optional[str], typer.Option(help="Only images of this split")]  # noqa: UP045 (typer)
-
 
 index_app = typer.Typer(help="Index a data set: write tags.csv and classes.txt.", no_args_is_help=True)
 truth_app = typer.Typer(
@@ -236,99 +236,8 @@ def predict(
     stage.run(model, tags, output, split=split, shard=shard, shards=shards, device=device, threads=threads)
 
 
-@command(app)
-def evaluate(
-    labels: Files,
-    tags: Tags,
-    ground_truth: Annotated[Path, typer.Option(help="ground_truth.csv of the data set")],
-    classes: Classes,
-    output: Output,
-    split: Annotated[str, typer.Option(help="Split to evaluate")] = "val",
-    protocol: Annotated[
-        Literal["classes", "foreground"], typer.Option(help="foreground: any class counts as 1")
-    ] = "classes",
-    fact: Annotated[list[str], typer.Option(help="KEY=VALUE to keep with the result; repeatable")] = [],  # noqa: B006
-) -> None:
-    """Confusion matrix of label maps against the truth."""
-    from tagseg.stages import evaluate as stage
-
-    pairs = dict(pair(item, "--fact") for item in fact)
-    stage.run(labels, tags, ground_truth, classes, output, split=split, protocol=protocol, facts=pairs)
-
-
-@command(app)
-def tabulate(
-    table: Annotated[Literal["miou", "ablation", "masks"], typer.Option(help="Which table")],
-    results: Annotated[list[Path], typer.Argument(help="Files that tagseg evaluate wrote")],
-    output: Output,
-    published: Annotated[Literal["none", "voc"], typer.Option(help="Published rows to add")] = "none",
-) -> None:
-    """Gather evaluations into one table."""
-    from tagseg.stages import tabulate as stage
-
-    stage.run(table, results, output, published=published)
-
-
-@command(app)
-def panels(
-    tags: Tags,
-    classes: Classes,
-    ground_truth: Annotated[Path, typer.Option(help="ground_truth.csv of the data set")],
-    priors: Files,
-    cams: Files,
-    masks: Files,
-    prediction: Annotated[list[str], typer.Option(help="NAME=SHARD; repeat for each experiment and shard")],
-    output: Output,
-    split: Annotated[str, typer.Option(help="Split to show")] = "val",
-    count: Annotated[int, typer.Option(min=1, help="Images")] = 12,
-) -> None:
-    """The panel picture: images' way from photograph to prediction."""
-    from tagseg.stages import panels as stage
-
-    predictions: dict[str, list[Path]] = {}
-    for item in prediction:
-        name, path = pair(item, "--prediction")
-        predictions.setdefault(name, []).append(Path(path))
-    stage.run(tags, classes, ground_truth, priors, cams, masks, predictions, output, split=split, count=count)
-
-
-@command(app)
-def chart(
-    table: Annotated[Path, typer.Option(help="miou.csv or ablation.csv")],
-    output: Output,
-    title: Annotated[str, typer.Option(help="Title of the chart")] = "",
-) -> None:
-    """Bar chart of the experiments."""
-    from tagseg.stages import chart as stage
-
-    stage.run(table, output, title=title)
-
-
-@command(app)
-def export_png(
-    labels: Files,
-    tags: Tags,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write")],
-    split: OneSplit = None,
-) -> None:
-    """Label maps as indexed PNG files with the VOC palette."""
-    from tagseg.stages import export_png as stage
-
-    stage.run(labels, tags, output, split=split)
-
-
-@command(app)
-def show(folder: Annotated[Path, typer.Argument(help="A results folder, such as results/shapes")]) -> None:
-    """Print the tables of a run, and where its pictures are."""
-    from tagseg.stages import show as stage
-
-    typer.echo(stage.run(folder))
-
-
-@command(app)
-def config_schema() -> None:
-    """Print the JSON schema of the configuration."""
-    typer.echo(config.schema(), nl=False)
+# the commands that make tables and pictures stand beside the stages, without a group of their own
+app.add_typer(cli_results.app)
 
 
 def main() -> None:

@@ -3,13 +3,26 @@
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal, Optional
 
 import typer
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from tagseg.errors import TagsegError
+
+Tags = Annotated[Path, typer.Option(help="tags.csv of the data set")]
+Classes = Annotated[Path, typer.Option(help="classes.txt of the data set")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="File to write")]
+Files = Annotated[list[Path], typer.Option(help="Shard files; repeat the option for each")]
+ShardNumber = Annotated[int, typer.Option(min=0, help="Which piece of the data set, from 0")]
+Shards = Annotated[int, typer.Option(min=1, help="Into how many pieces the data set is cut")]
+Device = Annotated[Literal["cpu", "cuda"], typer.Option(help="Where the network runs")]
+Threads = Annotated[int, typer.Option(min=1, help="CPU threads; the bytes of a result depend on it")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of training and initialisation")]
+TrainingLog = Annotated[Path, typer.Option("--log", help="CSV of the training to write: step, rate, loss")]
+OneSplit = Annotated[Optional[str], typer.Option(help="Only images of this split")]  # noqa: UP045 (typer)
 
 
 def command(group: typer.Typer, name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:

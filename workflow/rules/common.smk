@@ -12,12 +12,11 @@ from tagseg.config import (
     PREDICTION_CRF_KEYS,
     PRIOR_KEYS,
     FolderData,
-    flags,
-    parse_config,
 )
 from tagseg.datasets.layouts import LAYOUTS
 from tagseg.datasets.shapes import TARGETS
 from tagseg.errors import TagsegError
+from tagseg.parsing import flags, parse_config
 
 try:
     CONFIG = parse_config(config)

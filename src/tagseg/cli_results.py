@@ -1,0 +1,106 @@
+"""The command line's second half: from label maps to tables and pictures."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from tagseg import parsing
+from tagseg.options import Classes, Files, OneSplit, Output, Tags, command, pair
+
+app = typer.Typer()
+
+
+@command(app)
+def evaluate(
+    labels: Files,
+    tags: Tags,
+    ground_truth: Annotated[Path, typer.Option(help="ground_truth.csv of the data set")],
+    classes: Classes,
+    output: Output,
+    split: Annotated[str, typer.Option(help="Split to evaluate")] = "val",
+    protocol: Annotated[
+        Literal["classes", "foreground"], typer.Option(help="foreground: any class counts as 1")
+    ] = "classes",
+    fact: Annotated[list[str], typer.Option(help="KEY=VALUE to keep with the result; repeatable")] = [],  # noqa: B006
+) -> None:
+    """Confusion matrix of label maps against the truth."""
+    from tagseg.stages import evaluate as stage
+
+    pairs = dict(pair(item, "--fact") for item in fact)
+    stage.run(labels, tags, ground_truth, classes, output, split=split, protocol=protocol, facts=pairs)
+
+
+@command(app)
+def tabulate(
+    table: Annotated[Literal["miou", "ablation", "masks"], typer.Option(help="Which table")],
+    results: Annotated[list[Path], typer.Argument(help="Files that tagseg evaluate wrote")],
+    output: Output,
+    published: Annotated[Literal["none", "voc"], typer.Option(help="Published rows to add")] = "none",
+) -> None:
+    """Gather evaluations into one table."""
+    from tagseg.stages import tabulate as stage
+
+    stage.run(table, results, output, published=published)
+
+
+@command(app)
+def panels(
+    tags: Tags,
+    classes: Classes,
+    ground_truth: Annotated[Path, typer.Option(help="ground_truth.csv of the data set")],
+    priors: Files,
+    cams: Files,
+    masks: Files,
+    prediction: Annotated[list[str], typer.Option(help="NAME=SHARD; repeat for each experiment and shard")],
+    output: Output,
+    split: Annotated[str, typer.Option(help="Split to show")] = "val",
+    count: Annotated[int, typer.Option(min=1, help="Images")] = 12,
+) -> None:
+    """The panel picture: images' way from photograph to prediction."""
+    from tagseg.stages import panels as stage
+
+    predictions: dict[str, list[Path]] = {}
+    for item in prediction:
+        name, path = pair(item, "--prediction")
+        predictions.setdefault(name, []).append(Path(path))
+    stage.run(tags, classes, ground_truth, priors, cams, masks, predictions, output, split=split, count=count)
+
+
+@command(app)
+def chart(
+    table: Annotated[Path, typer.Option(help="miou.csv or ablation.csv")],
+    output: Output,
+    title: Annotated[str, typer.Option(help="Title of the chart")] = "",
+) -> None:
+    """Bar chart of the experiments."""
+    from tagseg.stages import chart as stage
+
+    stage.run(table, output, title=title)
+
+
+@command(app)
+def export_png(
+    labels: Files,
+    tags: Tags,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write")],
+    split: OneSplit = None,
+) -> None:
+    """Label maps as indexed PNG files with the VOC palette."""
+    from tagseg.stages import export_png as stage
+
+    stage.run(labels, tags, output, split=split)
+
+
+@command(app)
+def show(folder: Annotated[Path, typer.Argument(help="A results folder, such as results/shapes")]) -> None:
+    """Print the tables of a run, and where its pictures are."""
+    from tagseg.stages import show as stage
+
+    typer.echo(stage.run(folder))
+
+
+@command(app)
+def config_schema() -> None:
+    """Print the JSON schema of the configuration."""
+    typer.echo(parsing.schema(), nl=False)
