@@ -1,24 +1,24 @@
 """The embedded demo's network, which ships with the package: this makes it again.
 
-    snakemake --cores 1 results/pretraining/shapes_network.pt
+snakemake --cores 1 results/pretraining/shapes_network.pt
 """
 
 
 rule pretrain_shapes:
     output:
         "results/pretraining/shapes_network.pt",
-    params:
-        options="--seed 0 --steps 1900",
     log:
         "logs/pretraining/shapes_network.log",
     benchmark:
         "logs/pretraining/shapes_network.tsv"
+    conda:
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=4000,
         runtime=30,
-    conda:
-        ENVIRONMENT
+    params:
+        options="--seed 0 --steps 1900",
     message:
         "pre-train the demo's network on single shapes"
     shell:
