@@ -14,6 +14,7 @@ import yaml
 
 from workflow import ENVIRONMENT, REPOSITORY, artifacts, command, overlay, plan, prepare, snakemake, succeed
 
+pytestmark = pytest.mark.slow
 TINY = [REPOSITORY / "tests" / "configs" / "tiny.yaml"]
 TARGETS = ["results/tiny/ablation.csv", "results/tiny/ablation.png"]
 

@@ -242,7 +242,8 @@ app.add_typer(cli_results.app)
 
 def main() -> None:
     """Entry point: user errors are one line and status 2, without a traceback."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("tagseg").setLevel(logging.INFO)  # what libraries say of their own work is not the user's
     try:
         app()
     except TagsegError as error:
