@@ -1,5 +1,6 @@
 """Helpers of the rules: where things lie, and which settings a stage is handed."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -29,9 +30,9 @@ ENVIRONMENT = "../../envs/gpu.yaml" if CONFIG.device == "cuda" else "../../envs/
 # `tagseg` in a rule is this interpreter's; in a conda environment, which holds what the package needs but not the
 # package itself, it is that environment's interpreter on the code beside the workflow.
 if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
-    PYTHON = f"PYTHONPATH={Path(workflow.basedir).parent / 'src'} python"
+    PYTHON = f"PYTHONPATH={shlex.quote(str(Path(workflow.basedir).parent / 'src'))} python"
 else:
-    PYTHON = sys.executable
+    PYTHON = shlex.quote(sys.executable)
 # Waiting threads that spin slow every other job of the machine down.
 shell.prefix(f'tagseg() {{{{ {PYTHON} -m tagseg "$@"; }}}}; export OMP_WAIT_POLICY=passive; ')
 
