@@ -22,7 +22,7 @@ MAPS = np.linspace(0, 1, 24).reshape(2, 3, 4).astype(np.float16)
 def write(path: Path, kind: str = "labels", ids: tuple[str, ...] = ("b", "a"), **parameters: object) -> Path:
     with write_shard(path, kind, parameters) as writer:
         for image_id in ids:
-            writer.put(image_id, {"mask": MASK, "maps": MAPS}, seconds=1.5)
+            writer.put(image_id, {"mask": MASK, "maps": MAPS})
     return path
 
 
@@ -79,7 +79,6 @@ def test_a_shard_gives_back_what_was_put(tmp_path: Path) -> None:
                 got = shard.get(image_id, name)
                 np.testing.assert_array_equal(got, array)
                 assert got.dtype == array.dtype
-            assert shard.attribute(image_id, "seconds") == 1.5
         assert "c" not in shard
         assert shard.kind == "labels"
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Optional
 import typer
 
 from tagseg import cli_results, config
-from tagseg.config import Crf, FolderData, Mask, ShapesData, VocData
+from tagseg.config import Crf, FolderData, Mask, Prior, ShapesData, VocData
 from tagseg.errors import TagsegError
 from tagseg.options import (
     Classes,
@@ -162,7 +162,7 @@ def cams(
 
 @command(app)
 def fuse(
-    prior: Annotated[Literal["fgbg", "localization", "multiclass"], typer.Option(help="Which maps to make")],
+    prior: Annotated[Prior, typer.Option(help="Which maps to make")],
     tags: Tags,
     classes: Classes,
     output: Output,

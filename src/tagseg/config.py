@@ -159,6 +159,7 @@ class SegmentationSettings(SgdSettings):
     flip: bool = Field(True, description="Mirror half of the training images")
 
 
+Prior = Literal["fgbg", "localization", "multiclass"]
 Mask = Literal["none", "fgbg", "localization", "multiclass"]
 Crf = Literal["none", "pairwise"]
 
@@ -203,7 +204,7 @@ class DatasetConfig(Settings):
     headline: list[str] = Field(
         ["tags", "fgbg", "multiclass_large"], min_length=1, description="Experiments of miou.csv"
     )
-    masks_table: list[Literal["fgbg", "localization", "multiclass"]] = Field(
+    masks_table: list[Prior] = Field(
         ["fgbg", "localization", "multiclass"], min_length=1, description="Priors whose masks masks.csv evaluates"
     )
     panels: int = Field(12, ge=1, description="Images on the panel picture")

@@ -50,13 +50,11 @@ class ShardWriter:
         file.attrs["parameters"] = json.dumps(dict(parameters), sort_keys=True)
         file.attrs["tagseg"] = __version__
 
-    def put(self, image_id: str, arrays: Mapping[str, np.ndarray], **attributes: Any) -> None:
+    def put(self, image_id: str, arrays: Mapping[str, np.ndarray]) -> None:
         """Store the arrays of one image, losslessly compressed, under its id."""
         group = self._file.create_group(image_id)
         for name, array in arrays.items():
             group.create_dataset(name, data=array, compression="gzip", compression_opts=4, shuffle=True)
-        for name, value in attributes.items():
-            group.attrs[name] = value
 
 
 @contextmanager
@@ -99,10 +97,6 @@ class Shard:
                 f"{self.path}: no readable {name} of image {image_id!r}; delete the file and run again"
             ) from None
 
-    def attribute(self, image_id: str, name: str) -> Any:
-        """Attribute `name` of one image."""
-        return self._file[image_id].attrs[name]
-
     def close(self) -> None:
         """Close the file."""
         self._file.close()
@@ -117,7 +111,7 @@ class Shard:
 
 
 class ShardSet:
-    """Several shards read as one: finds the shard that holds an image. Files open when first needed."""
+    """Several shards read as one: finds the shard that holds an image. All are opened, and so checked, at once."""
 
     def __init__(self, paths: list[Path], kind: str | tuple[str, ...]):
         self._shards = [Shard(path, kind) for path in paths]

@@ -61,21 +61,25 @@ def experiment_of(wildcards):
     return experiments[wildcards.experiment]
 
 
+def shards_of(run):
+    """The names of a data set's pieces: 000, 001, ..."""
+    return [f"{i:03d}" for i in range(run.shards)]
+
+
 def shard_files(pattern):
     """Input function: `pattern` for every shard of the data set; its other wildcards are the rule's own."""
 
     def files(wildcards):
-        shards = [f"{i:03d}" for i in range(run_of(wildcards).shards)]
-        return [pattern.format(**{**wildcards, "shard": shard}) for shard in shards]
+        return [pattern.format(**{**wildcards, "shard": shard}) for shard in shards_of(run_of(wildcards))]
 
     return files
 
 
-def section(name, keys=None):
-    """Params function: the command-line options of one group of settings (or of `keys` of it)."""
+def section(name):
+    """Params function: the command-line options of one group of settings."""
 
     def options(wildcards):
-        return flags(getattr(run_of(wildcards), name), keys)
+        return flags(getattr(run_of(wildcards), name))
 
     return options
 
@@ -166,7 +170,7 @@ def training_masks(wildcards):
     if experiment.mask == "none":
         return []
     folder = f"results/{wildcards.dataset}/masks/{experiment.mask}-{experiment.crf}"
-    return [f"{folder}/{i:03d}.h5" for i in range(run_of(wildcards).shards)]
+    return [f"{folder}/{shard}.h5" for shard in shards_of(run_of(wildcards))]
 
 
 def experiment_options(wildcards):
@@ -211,9 +215,9 @@ def headline_predictions(wildcards):
     """Input function: the smoothed predictions of the headline experiments."""
     run = run_of(wildcards)
     return [
-        f"results/{wildcards.dataset}/predictions/{name}/val-{run.experiments[name].crf}/{i:03d}.h5"
+        f"results/{wildcards.dataset}/predictions/{name}/val-{run.experiments[name].crf}/{shard}.h5"
         for name in run.headline
-        for i in range(run.shards)
+        for shard in shards_of(run)
     ]
 
 

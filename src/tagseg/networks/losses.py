@@ -10,6 +10,7 @@ Degenerate cases, none of which may give a NaN or stop a training:
 - S at exactly 0 or 1: logarithms are cut off at the smallest normal float32, about -87.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 from tagseg.labels import IGNORE
 
 _TINY = torch.finfo(torch.float32).tiny
+_LOWEST_LOG = math.log(_TINY)
 
 
 def lse_pool(probabilities: Tensor, r: float) -> Tensor:
@@ -92,8 +94,7 @@ def _log_probabilities(scores: Tensor) -> tuple[Tensor, Tensor]:
         others = scores.masked_fill(won, -torch.inf).logsumexp(dim=0) - scores.logsumexp(dim=0)
         # the inner where keeps the branch not taken from sending a NaN gradient
         log_rest = torch.where(won, others, torch.log1p(-log_s.exp().masked_fill(won, 0)))
-        floor = torch.log(torch.tensor(_TINY))
-        return log_s.clamp(min=floor), log_rest.clamp(min=floor)
+        return log_s.clamp(min=_LOWEST_LOG), log_rest.clamp(min=_LOWEST_LOG)
 
 
 def _absent(labels: Sequence[int], classes: int, device: torch.device) -> Tensor:

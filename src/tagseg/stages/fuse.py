@@ -2,20 +2,18 @@
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from tagseg.config import PRIOR_KEYS, PriorSettings
+from tagseg.config import PRIOR_KEYS, Prior, PriorSettings
 from tagseg.datasets.index import ImageRecord, in_shard, read_classes, read_index
 from tagseg.errors import TagsegError
 from tagseg.priors.foreground import foreground_prior, resize_map
 from tagseg.priors.fusion import fgbg_maps, localization_maps, multiclass_maps
 from tagseg.progress import rate
 from tagseg.store import Shard, write_shard
-
-Prior = Literal["fgbg", "localization", "multiclass"]
 
 
 def run(
