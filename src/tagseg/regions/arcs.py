@@ -1,0 +1,132 @@
+"""Arcs of a watershed: the lines between regions, cut into nearly straight pieces that each have a direction.
+
+Lines run between pixels. A crack is the side that two neighbouring pixels share; `down` (H - 1, W) holds those between
+(y, x) and (y + 1, x), `right` (H, W - 1) those between (y, x) and (y, x + 1). A crack joins two corners of the grid
+(H + 1) x (W + 1), and cracks join to arcs that end where three lines meet, or at the image's border.
+"""
+
+import numpy as np
+from numba import njit
+
+from tagseg.regions.oriented import ORIENTATIONS
+
+# Where an arc counts as straight (public code of Arbeláez et al. 2011): no point farther from its chord than both,
+_TOLERANCE = 2.0  # pixels, and
+_DEVIATION = 0.05  # of the chord's length; and seen from either end, no point behind that end.
+_NONE = -1
+
+
+def arc_channels(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each crack the orientation channel of the straight piece it lies on: `down`, `right` int8, -1: no line.
+
+    `labels` (H, W) int. Every arc between regions is halved at the point farthest from its chord until it is straight,
+    so that a long curve is read in the direction it has at each place, not in that of its ends.
+    """
+    down = np.where(labels[1:] != labels[:-1], 0, _NONE).astype(np.int8)
+    right = np.where(labels[:, 1:] != labels[:, :-1], 0, _NONE).astype(np.int8)
+    _trace(down, right)
+    return down, right
+
+
+@njit(cache=True, nogil=True)
+def _step(down, right, y, x, direction):  # type: ignore[no-untyped-def]  # compiled
+    """Whether a line leaves corner (y, x) east (0), south (1), west (2) or north (3)."""
+    if direction == 0:
+        return 0 < y <= down.shape[0] and x < down.shape[1] and down[y - 1, x] != _NONE
+    if direction == 1:
+        return 0 < x <= right.shape[1] and y < right.shape[0] and right[y, x - 1] != _NONE
+    if direction == 2:
+        return 0 < y <= down.shape[0] and x > 0 and down[y - 1, x - 1] != _NONE
+    return 0 < x <= right.shape[1] and y > 0 and right[y - 1, x - 1] != _NONE
+
+
+@njit(cache=True, nogil=True)
+def _trace(down, right):  # type: ignore[no-untyped-def]  # compiled
+    """Walk every arc once and write its pieces' channels onto the cracks."""
+    height, width = right.shape[0] + 1, down.shape[1] + 1
+    degree = np.zeros((height, width), np.int8)
+    for y in range(height):
+        for x in range(width):
+            for d in range(4):
+                degree[y, x] += _step(down, right, y, x, d)
+    done = np.zeros((height, width, 4), np.bool_)
+    length = 1 + down.size + right.size
+    ys, xs = np.empty(length, np.int64), np.empty(length, np.int64)
+    # arcs that have ends first; what is left are loops, which may begin anywhere
+    for loops in (False, True):
+        for y in range(height):
+            for x in range(width):
+                if degree[y, x] == 0 or (not loops and degree[y, x] == 2):
+                    continue
+                for first in range(4):
+                    if done[y, x, first] or not _step(down, right, y, x, first):
+                        continue
+                    ys[0], xs[0] = y, x
+                    count, v, u, d = 1, y, x, first
+                    while True:
+                        done[v, u, d] = True
+                        v += (d == 1) - (d == 3)
+                        u += (d == 0) - (d == 2)
+                        back = (d + 2) % 4
+                        done[v, u, back] = True
+                        ys[count], xs[count] = v, u
+                        count += 1
+                        if degree[v, u] != 2 or (v == y and u == x):
+                            break
+                        for d in range(4):
+                            if d != back and _step(down, right, v, u, d):
+                                break
+                    _write_pieces(ys[:count], xs[:count], down, right)
+
+
+@njit(cache=True, nogil=True)
+def _write_pieces(ys, xs, down, right):  # type: ignore[no-untyped-def]  # compiled
+    """Split one arc, given by its corners, and write the channel of each piece onto its cracks."""
+    stack = [(0, len(ys) - 1)]
+    while stack:
+        low, high = stack.pop()
+        split = _farthest_if_bent(ys, xs, low, high)
+        if split > low:
+            stack.append((low, split))
+            stack.append((split, high))
+            continue
+        channel = channel_of(ys[high] - ys[low], xs[high] - xs[low])
+        for i in range(low, high):
+            if ys[i] == ys[i + 1]:
+                down[ys[i] - 1, min(xs[i], xs[i + 1])] = channel
+            else:
+                right[min(ys[i], ys[i + 1]), xs[i] - 1] = channel
+
+
+@njit(cache=True, nogil=True)
+def channel_of(dy: float, dx: float) -> int:
+    """Channel of E_oriented for a line along (dy, dx), y downwards: 4 horizontal, 0 vertical, 2 and 6 diagonal."""
+    if dx == 0:
+        return 0
+    # from -π/2 .. π/2 to the nearest of 8 directions
+    turns = int(np.floor(np.arctan(dy / dx) / (np.pi / ORIENTATIONS) + 0.5))
+    return (4 - turns) % ORIENTATIONS
+
+
+@njit(cache=True, nogil=True)
+def _farthest_if_bent(ys, xs, low, high):  # type: ignore[no-untyped-def]  # compiled
+    """Index of the corner farthest from the chord low-high if the piece is not straight, else -1."""
+    chord_y, chord_x = float(ys[high] - ys[low]), float(xs[high] - xs[low])
+    chord = np.hypot(chord_y, chord_x)
+    farthest, distance_there = low, 0.0
+    bent = False
+    for i in range(low + 1, high):
+        y, x = float(ys[i] - ys[low]), float(xs[i] - xs[low])
+        along = (y * chord_y + x * chord_x) / max(chord, 1e-9)
+        if along < 0 or chord == 0:
+            distance = np.hypot(y, x)
+            bent = True
+        elif along > chord:
+            distance = np.hypot(y - chord_y, x - chord_x)
+            bent = True
+        else:
+            distance = abs(y * chord_x - x * chord_y) / chord
+        bent = bent or distance > max(_TOLERANCE, _DEVIATION * chord)
+        if distance > distance_there:
+            farthest, distance_there = i, distance
+    return farthest if bent else -1

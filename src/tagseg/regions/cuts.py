@@ -1,0 +1,161 @@
+"""Decimated normalised cuts: eigenvectors of a pixel affinity from those of a grid a sixteenth its size.
+
+Arbeláez et al. 2014 (Multiscale Combinatorial Grouping), Sec. 3. Every step keeps each second row and column, squares
+the affinity over the pixels that go, and remembers how to interpolate back. Affinities are stencils (see `affinity`):
+the square of a stencil of radius five spans ten pixels, five of those that stay.
+"""
+
+import numpy as np
+from numba import njit
+from scipy import sparse
+from scipy.linalg import eigh
+from scipy.sparse.linalg import eigsh
+
+from tagseg.regions.affinity import OFFSETS, RADIUS
+
+_LANCZOS_FACTOR = 2.2  # Krylov vectors for each eigenvector wanted: fewest restarts for the time
+_DENSE_BELOW = 500  # nodes: smaller problems are solved exactly in no time
+
+
+def normalised_cuts(stencil: np.ndarray, count: int, levels: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The `count` smoothest non-constant eigenvectors of (D - A) v = λ D v, with λ in rising order.
+
+    Returns eigenvectors (H, W, n) float32, of no particular scale, and λ (n,) float64; n < `count` where the
+    grid has fewer nodes. With `levels` > 0 they are interpolated from a grid decimated so often (fewer times where a
+    side would vanish), and whitened afterwards.
+    """
+    fine = []
+    for _ in range(levels):
+        if min(stencil.shape[1:]) < 2:
+            break
+        fine.append(stencil)
+        stencil = decimate(stencil, OFFSETS)
+    vectors, values = eigenvectors(stencil, count, seed)
+    for above in reversed(fine):
+        vectors = interpolate(above, vectors, OFFSETS)
+    return (whiten(vectors) if fine else vectors), values
+
+
+def eigenvectors(stencil: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvectors (h, w, n) float32 and λ (n,) of (D - A) v = λ D v, but for the constant one; n <= `count`."""
+    _, height, width = stencil.shape
+    matrix = stencil_matrix(stencil)
+    nodes = height * width
+    root = np.sqrt(np.maximum(np.asarray(matrix.sum(axis=0)).ravel(), np.finfo(np.float64).tiny))
+    scaling = sparse.diags_array(1 / root)
+    normal = (scaling @ matrix @ scaling).tocsr()
+    count = min(count, nodes - 1)
+    if count < 1:
+        return np.zeros((height, width, 0), np.float32), np.zeros(0)
+    if nodes < max(_DENSE_BELOW, 2 * count):
+        values, vectors = eigh(normal.toarray())
+    else:
+        # largest of D^-1/2 A D^-1/2 are the smallest of the Laplacian, and need no inverse
+        krylov = min(nodes, int(_LANCZOS_FACTOR * (count + 1)))
+        start = np.random.default_rng(seed).uniform(0.5, 1.5, nodes)
+        values, vectors = eigsh(normal, count + 1, which="LA", ncv=krylov, v0=start)
+    order = np.argsort(-values, kind="stable")[1 : count + 1]
+    vectors = vectors[:, order] / root[:, None]
+    return vectors.reshape(height, width, -1).astype(np.float32), 1 - values[order]
+
+
+def stencil_matrix(stencil: np.ndarray) -> sparse.csr_array:
+    """The symmetric sparse matrix (H W, H W) of a stencil (41, H, W)."""
+    _, height, width = stencil.shape
+    place = np.arange(height * width).reshape(height, width)
+    rows, columns, values = [], [], []
+    for (dy, dx), weights in zip(OFFSETS.tolist(), stencil, strict=True):
+        inside = slice(max(0, -dx), width - max(0, dx))
+        first = place[: max(height - dy, 0), inside].ravel()
+        rows.append(first)
+        columns.append(first + dy * width + dx)
+        values.append(weights[: max(height - dy, 0), inside].ravel())
+    size = (height * width, height * width)
+    upper = sparse.coo_array(
+        (np.concatenate(values).astype(np.float64), (np.concatenate(rows), np.concatenate(columns))), size
+    ).tocsr()
+    return (upper + sparse.triu(upper, 1).T).tocsr()
+
+
+def whiten(vectors: np.ndarray) -> np.ndarray:
+    """Centre and decorrelate (..., n) to unit variance with the least change (ZCA), float32."""
+    if not vectors.shape[-1]:
+        return vectors
+    samples = vectors.reshape(-1, vectors.shape[-1])
+    samples = samples - samples.mean(axis=0, dtype=np.float64).astype(np.float32)
+    # one scale for all, lest single precision underflow; a scale for each would whiten differently
+    samples /= max(float(np.sqrt(np.mean(samples**2))), np.finfo(np.float32).tiny)
+    variance, axes = np.linalg.eigh((samples.T @ samples).astype(np.float64) / len(samples))
+    keep = variance > 1e-9 * variance[-1]
+    white = samples @ ((axes[:, keep] / np.sqrt(variance[keep])) @ axes[:, keep].T).astype(np.float32)
+    return white.reshape(vectors.shape)
+
+
+@njit(cache=True, nogil=True)
+def _kept_neighbours(stencil, y, x, offsets, kept, weights):  # type: ignore[no-untyped-def]  # compiled
+    """Fill `kept` with flat indices (coarse grid) and `weights` with shares of the pixels that stay around (y, x).
+
+    Pixels of odd row and column stay. Returns their number and the sum of their affinities; the shares sum to one.
+    """
+    _, height, width = stencil.shape
+    count = 0
+    total = 0.0
+    for k in range(len(offsets)):
+        dy, dx = offsets[k]
+        for sign in (1, -1):
+            if sign < 0 and k == 0:
+                continue
+            v, u = y + sign * dy, x + sign * dx
+            if v % 2 == 0 or u % 2 == 0 or v < 0 or u < 0 or v >= height or u >= width:
+                continue
+            weight = stencil[k, y, x] if sign > 0 else stencil[k, v, u]
+            kept[count] = (v // 2) * (width // 2) + u // 2
+            weights[count] = weight
+            total += weight
+            count += 1
+    for i in range(count):
+        weights[i] /= max(total, 1e-300)
+    return count, total
+
+
+@njit(cache=True, nogil=True)
+def decimate(stencil: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """A' = S diag(1 / 1ᵀS) Sᵀ with S the rows of A that stay: stencil (41, H, W) -> (41, ⌊H/2⌋, ⌊W/2⌋) float64."""
+    _, height, width = stencil.shape
+    coarse = np.zeros((len(offsets), height // 2, width // 2))
+    place = np.full((RADIUS + 1, 2 * RADIUS + 1), -1)
+    for k in range(len(offsets)):
+        place[offsets[k, 0], offsets[k, 1] + RADIUS] = k
+    kept = np.empty(2 * len(offsets), np.int64)
+    weights = np.empty(2 * len(offsets))
+    for y in range(height):
+        for x in range(width):
+            count, total = _kept_neighbours(stencil, y, x, offsets, kept, weights)
+            for i in range(count):
+                v, u = divmod(kept[i], width // 2)
+                for j in range(count):
+                    if kept[j] >= kept[i]:
+                        w, t = divmod(kept[j], width // 2)
+                        coarse[place[w - v, t - u + RADIUS], v, u] += weights[i] * weights[j] * total
+    return coarse
+
+
+@njit(cache=True, nogil=True)
+def interpolate(stencil: np.ndarray, vectors: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Vectors (h, w, n) of the coarse grid on the fine one, (H, W, n) float32: each pixel the mean of those that stay
+    around it, weighted by `stencil` (41, H, W), the fine grid's affinity."""
+    _, height, width = stencil.shape
+    rows = np.ascontiguousarray(vectors).reshape(-1, vectors.shape[2])
+    fine = np.zeros((height, width, rows.shape[1]), np.float32)
+    kept = np.empty(2 * len(offsets), np.int64)
+    weights = np.empty(2 * len(offsets))
+    for y in range(height):
+        for x in range(width):
+            count, _ = _kept_neighbours(stencil, y, x, offsets, kept, weights)
+            values = fine[y, x]
+            for i in range(count):
+                share = np.float32(weights[i])
+                row = rows[kept[i]]
+                for n in range(len(row)):
+                    values[n] += share * row[n]
+    return fine
