@@ -9,9 +9,23 @@ from tagseg.errors import TagsegError
 from tagseg.labels import voc_palette
 from tagseg.store import atomic
 
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 SMALLEST_SIDE = 32  # pixels: a trunk halves an image five times
 # What Pillow raises for a file that is no image, is cut short, or is too large to be one.
 _UNREADABLE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+
+
+def photographs(folder: Path) -> list[Path]:
+    """The image files of a folder by name. Raises TagsegError if it is missing, or two differ in their suffix alone."""
+    if not folder.is_dir():
+        raise TagsegError(f"{folder}: no such folder; put the photographs there")
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    stems: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in stems:
+            raise TagsegError(f"{path}: its name without suffix equals that of {stems[path.stem].name}; rename one")
+        stems[path.stem] = path
+    return paths
 
 
 def read_image(path: Path) -> np.ndarray:

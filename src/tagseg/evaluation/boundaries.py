@@ -13,8 +13,20 @@ MAX_DISTANCE = 0.0075  # of the image's diagonal
 
 
 def thresholds(count: int = 99) -> NDArray[np.float64]:
-    """`count` thresholds k / (count + 1), evenly spaced strictly between 0 and 1."""
-    return np.arange(1, count + 1) / (count + 1)
+    """`count` thresholds k / (count + 1), evenly spaced strictly between 0 and 1.
+
+    Made with linspace as in evaluation_bdry_image.m: its rounding decides on grey values that equal a threshold.
+    """
+    return np.linspace(1 / (count + 1), 1 - 1 / (count + 1), count)
+
+
+def distinct(numbers: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Of maps that only lose pixels from one to the next, and hold `numbers` (T,) of them: where new ones stand.
+
+    Equal numbers mean equal maps. Returns the position of one of each, and which of those each map (T,) is.
+    """
+    _, first, which = np.unique(numbers, return_index=True, return_inverse=True)
+    return first, which
 
 
 def thin(boundary: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -46,28 +58,18 @@ def boundary_counts(
     distance = max_distance * float(np.hypot(*values.shape))
     truths = [(int(np.count_nonzero(a)), near_pairs(a.astype(bool), distance)) for a in annotations]
     total = sum(number for number, _ in truths)
-    counts = np.zeros((len(levels), 4), dtype=np.int64)
-    # as the threshold rises the map loses pixels or stays: equal numbers of pixels mean equal maps
-    known: dict[int, tuple[int, int, int]] = {0: (0, 0, 0)}
-    for row, level in zip(counts, levels, strict=True):
-        above = values >= level
-        pixels = int(np.count_nonzero(above))
-        if pixels not in known:
-            known[pixels] = _compare(thin(above), truths)
-        matched_true, matched, predicted = known[pixels]
-        row[:] = matched_true, total, matched, predicted
-    return counts
-
-
-def _compare(predicted: NDArray[np.bool_], truths: list) -> tuple[int, int, int]:
-    """True pixels matched, predicted pixels matched with any annotation, predicted pixels."""
-    matched_true = 0
-    any_match = np.zeros_like(predicted)
-    for number, pairs in truths:
-        found, matches = match(predicted, number, pairs)
-        any_match |= found
-        matched_true += matches
-    return matched_true, int(np.count_nonzero(any_match)), int(np.count_nonzero(predicted))
+    first, which = distinct(values.size - np.searchsorted(np.sort(values, axis=None), levels))
+    counts = np.zeros((len(first), 4), dtype=np.int64)
+    for row, level in zip(counts, np.asarray(levels)[first], strict=True):
+        predicted = thin(values >= level)
+        any_match = np.zeros_like(predicted)
+        matched_true = 0
+        for number, pairs in truths:
+            found, matches = match(predicted, number, pairs)
+            any_match |= found
+            matched_true += matches
+        row[:] = matched_true, total, np.count_nonzero(any_match), np.count_nonzero(predicted)
+    return counts[which]
 
 
 @dataclass(frozen=True)
