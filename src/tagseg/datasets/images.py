@@ -55,6 +55,19 @@ def read_labels(path: Path) -> np.ndarray:
         raise TagsegError(f"{path}: not a readable mask ({error}); replace it") from None
 
 
+def read_grey(path: Path) -> np.ndarray:
+    """Map (H, W) float64 in [0, 1] of a grey image of 8 or 16 bits. Raises TagsegError naming the file."""
+    try:
+        with Image.open(path) as image:
+            if image.mode not in ("L", "I;16", "I;16B", "I"):
+                raise TagsegError(f"{path}: mode {image.mode}; a map must be a grey PNG of 8 or 16 bits")
+            return np.asarray(image, dtype=np.float64) / (255 if image.mode == "L" else 65535)
+    except FileNotFoundError:
+        raise TagsegError(f"{path}: no such map; put it there, one ID.png for each image") from None
+    except _UNREADABLE as error:
+        raise TagsegError(f"{path}: not a readable map ({error}); replace it") from None
+
+
 def write_labels(path: Path, labels: np.ndarray) -> None:
     """Write a label map (H, W) uint8 as an indexed PNG with the VOC palette."""
     image = Image.fromarray(labels.astype(np.uint8))

@@ -20,15 +20,6 @@ def thresholds(count: int = 99) -> NDArray[np.float64]:
     return np.linspace(1 / (count + 1), 1 - 1 / (count + 1), count)
 
 
-def distinct(numbers: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Of maps that only lose pixels from one to the next, and hold `numbers` (T,) of them: where new ones stand.
-
-    Equal numbers mean equal maps. Returns the position of one of each, and which of those each map (T,) is.
-    """
-    _, first, which = np.unique(numbers, return_index=True, return_inverse=True)
-    return first, which
-
-
 def thin(boundary: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Boundary map (H, W) thinned to lines of one pixel, as `bwmorph(map, 'thin', inf)` does."""
     return np.asarray(morphology.thin(boundary), dtype=bool)
@@ -58,7 +49,9 @@ def boundary_counts(
     distance = max_distance * float(np.hypot(*values.shape))
     truths = [(int(np.count_nonzero(a)), near_pairs(a.astype(bool), distance)) for a in annotations]
     total = sum(number for number, _ in truths)
-    first, which = distinct(values.size - np.searchsorted(np.sort(values, axis=None), levels))
+    # as the threshold rises the map only loses pixels: where no value lies between two, the maps are equal
+    below = np.searchsorted(np.sort(values, axis=None), levels)
+    _, first, which = np.unique(below, return_index=True, return_inverse=True)
     counts = np.zeros((len(first), 4), dtype=np.int64)
     for row, level in zip(counts, np.asarray(levels)[first], strict=True):
         predicted = thin(values >= level)

@@ -1,13 +1,11 @@
 """Regions against those that people drew: the BSDS500 benchmark's covering, Rand index and variation of information."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-
-from tagseg.evaluation.boundaries import distinct
 
 Labels = NDArray[np.integer]
 
@@ -64,46 +62,42 @@ def components(contours: NDArray[np.floating], level: float) -> NDArray[np.int32
     return np.asarray(labels[tuple(nearest)], dtype=np.int32)
 
 
-def region_counts(
-    contours: NDArray[np.floating],
-    regions: Callable[[float], Labels],
-    annotations: Sequence[Labels],
-    levels: NDArray[np.float64],
-) -> RegionCounts:
-    """Counts of one image at each of the thresholds `levels` (T,): evaluation_reg_image.m.
+def region_counts(segmentations: Iterable[Labels], annotations: Sequence[Labels]) -> RegionCounts:
+    """Counts of one image, whose label maps (H, W) at T thresholds are `segmentations`: evaluation_reg_image.m.
 
-    `regions` gives the label map (H, W) of a threshold; it is asked once for all thresholds between which no pixel of
-    `contours` (H, W) lies. `annotations` are label maps (H, W). Every label is a region, 0 too. Raises ValueError if
-    sizes differ or no annotation is given.
+    `annotations` are label maps (H, W), too. Every label is a region, 0 as well. Raises ValueError if sizes differ or
+    no annotation is given.
     """
     if not annotations:
         raise ValueError("no annotation to compare with")
     truths = [_numbered(truth) for truth in annotations]
     areas = [np.bincount(truth) for truth in truths]
-    values = np.sort(np.asarray(contours, dtype=np.float64), axis=None)
-    first, which = distinct(np.searchsorted(values, levels, side="right"))
-    covered, rand, variation = (np.zeros(len(first)) for _ in range(3))
     best = [np.zeros(len(area)) for area in areas]
-    for row, level in enumerate(np.asarray(levels)[first]):
-        labels = regions(float(level))
-        if any(labels.shape != truth.shape for truth in annotations):
-            raise ValueError(f"the annotation is {annotations[0].shape}, the label map {labels.shape}")
+    rows: list[tuple[float, float, float]] = []
+    before = None
+    for labels in segmentations:
+        for truth in annotations:
+            if truth.shape != labels.shape:
+                raise ValueError(f"the annotation is {truth.shape}, the label map {labels.shape}")
+        # high thresholds often leave the same regions
+        if before is not None and np.array_equal(labels, before):
+            rows.append(rows[-1])
+            continue
+        before = labels
         found = _numbered(labels)
         count = int(found.max()) + 1
+        covered = rand = variation = 0.0
         for truth, area, largest in zip(truths, areas, best, strict=True):
             joint = np.bincount(truth * count + found, minlength=len(area) * count).reshape(len(area), count)
             overlap = _largest_overlap(joint)
             np.maximum(largest, overlap, out=largest)
-            covered[row] += area @ overlap
-            rand[row] += rand_index(joint) / len(truths)
-            variation[row] += variation_of_information(joint) / len(truths)
-    return RegionCounts(
-        covered[which],
-        float(sum(area @ largest for area, largest in zip(areas, best, strict=True))),
-        int(sum(area.sum() for area in areas)),
-        rand[which],
-        variation[which],
-    )
+            covered += float(area @ overlap)
+            rand += rand_index(joint) / len(truths)
+            variation += variation_of_information(joint) / len(truths)
+        rows.append((covered, rand, variation))
+    columns = np.array(rows)
+    best_covered = float(sum(area @ largest for area, largest in zip(areas, best, strict=True)))
+    return RegionCounts(columns[:, 0], best_covered, sum(truth.size for truth in truths), columns[:, 1], columns[:, 2])
 
 
 def _numbered(labels: Labels) -> NDArray[np.int64]:
