@@ -164,24 +164,6 @@ def test_the_module_runs_and_help_needs_no_torch() -> None:
 # errors
 
 
-@pytest.fixture
-def fails(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[[str], str]:
-    """Run a command as from the shell; it must end with status 2 and one line, which is returned."""
-
-    def run(line: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["tagseg", *line.split()])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        out, err = capfd.readouterr()
-        assert end.value.code == 2
-        lines = [text for text in err.splitlines() if "tagseg: " in text]
-        assert len(lines) == 1 and lines[0].startswith("tagseg: ") and out == ""
-        assert err.rstrip("\n").endswith(lines[0]) and "Traceback" not in err
-        return lines[0].removeprefix("tagseg: ")
-
-    return run
-
-
 def test_a_missing_table_of_tags_is_one_line(fails: Callable[[str], str], tmp_path: Path) -> None:
     path = tmp_path / "tags.csv"
     wanted = f"{path}: no such file; index the data set first (tagseg index --help)"

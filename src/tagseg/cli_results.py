@@ -1,7 +1,7 @@
 """The command line's second half: from label maps to tables and pictures."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Optional
 
 import typer
 
@@ -90,6 +90,34 @@ def export_png(
     from tagseg.stages import export_png as stage
 
     stage.run(labels, tags, output, split=split)
+
+
+@command(app)
+def bsds(
+    images: Annotated[Path, typer.Argument(help="Folder of photographs")],
+    ground_truth: Annotated[Path, typer.Argument(help="Folder with ID.mat of each, as in BSDS500's groundTruth")],
+    maps: Annotated[
+        Optional[Path],  # noqa: UP045 (typer)
+        typer.Option(help="Folder of contour maps ID.png, grey, 8 or 16 bits, to score in place of crisp boundaries"),
+    ] = None,
+    mode: Annotated[str, typer.Option(help="Mode of the crisp boundaries")] = "speedy",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the crisp boundaries' samples")] = 0,
+    thresholds: Annotated[int, typer.Option(min=1, help="Thresholds, evenly spaced between 0 and 1")] = 99,
+    max_distance: Annotated[
+        float, typer.Option(min=0, max=0.05, help="How far apart matched pixels may lie, as a part of the diagonal")
+    ] = 0.0075,
+    processes: Annotated[int, typer.Option(min=1, help="Images at the same time")] = 1,
+    output: Output = Path("results.csv"),
+    per_image: Annotated[Optional[Path], typer.Option(help="Also write a row for each image to this CSV")] = None,  # noqa: UP045
+) -> None:
+    """Score boundaries and regions in the BSDS500 protocol: ODS, OIS, AP, covering."""
+    from tagseg.stages import bsds as stage
+
+    text = stage.run(
+        images, ground_truth, output, per_image=per_image, maps=maps, mode=mode, seed=seed,
+        count=thresholds, max_distance=max_distance, processes=processes,
+    )  # fmt: skip
+    typer.echo(text)
 
 
 @command(app)

@@ -3,11 +3,9 @@
 from pathlib import Path
 
 from tagseg.config import FolderData
-from tagseg.datasets.images import image_size
+from tagseg.datasets.images import image_size, photographs
 from tagseg.datasets.index import BACKGROUND, ImageRecord, read_table
 from tagseg.errors import TagsegError
-
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
 def index(data: FolderData) -> tuple[list[str], list[ImageRecord]]:
@@ -20,7 +18,7 @@ def index(data: FolderData) -> tuple[list[str], list[ImageRecord]]:
     table = data.root / "tags.csv"
     if not table.is_file():
         raise TagsegError(f"{table}: no such file; an own folder needs images/ and tags.csv (image,tags)")
-    by_name = {path.name: path for path in _images(data.root / "images")}
+    by_name = {path.name: path for path in photographs(data.root / "images")}
     by_stem = {path.stem: path for path in by_name.values()}
     rows = _read(table)
     found = sorted({tag for _, _, tags, _ in rows for tag in tags})
@@ -60,18 +58,6 @@ def sources(data: FolderData) -> list[Path]:
 def has_truth(data: FolderData) -> bool:
     """Whether there is a folder of masks."""
     return (data.root / "masks").is_dir()
-
-
-def _images(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise TagsegError(f"{folder}: no such folder; put the photographs there")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
-    stems: dict[str, Path] = {}
-    for path in paths:
-        if path.stem in stems:
-            raise TagsegError(f"{path}: its name without suffix equals that of {stems[path.stem].name}; rename one")
-        stems[path.stem] = path
-    return paths
 
 
 def _read(table: Path) -> list[tuple[int, str, list[str], str]]:

@@ -9,9 +9,23 @@ from tagseg.errors import TagsegError
 from tagseg.labels import voc_palette
 from tagseg.store import atomic
 
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 SMALLEST_SIDE = 32  # pixels: a trunk halves an image five times
 # What Pillow raises for a file that is no image, is cut short, or is too large to be one.
 _UNREADABLE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+
+
+def photographs(folder: Path) -> list[Path]:
+    """The image files of a folder by name. Raises TagsegError if it is missing, or two differ in their suffix alone."""
+    if not folder.is_dir():
+        raise TagsegError(f"{folder}: no such folder; put the photographs there")
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    stems: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in stems:
+            raise TagsegError(f"{path}: its name without suffix equals that of {stems[path.stem].name}; rename one")
+        stems[path.stem] = path
+    return paths
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -39,6 +53,19 @@ def read_labels(path: Path) -> np.ndarray:
         raise TagsegError(f"{path}: no such mask; put it there or take it out of ground_truth.csv") from None
     except _UNREADABLE as error:
         raise TagsegError(f"{path}: not a readable mask ({error}); replace it") from None
+
+
+def read_grey(path: Path) -> np.ndarray:
+    """Map (H, W) float64 in [0, 1] of a grey image of 8 or 16 bits. Raises TagsegError naming the file."""
+    try:
+        with Image.open(path) as image:
+            if image.mode not in ("L", "I;16", "I;16B", "I"):
+                raise TagsegError(f"{path}: mode {image.mode}; a map must be a grey PNG of 8 or 16 bits")
+            return np.asarray(image, dtype=np.float64) / (255 if image.mode == "L" else 65535)
+    except FileNotFoundError:
+        raise TagsegError(f"{path}: no such map; put it there, one ID.png for each image") from None
+    except _UNREADABLE as error:
+        raise TagsegError(f"{path}: not a readable map ({error}); replace it") from None
 
 
 def write_labels(path: Path, labels: np.ndarray) -> None:
