@@ -25,9 +25,7 @@ OFFSETS = np.array(
 )
 
 
-def sample_local_pairs(
-    size: tuple[int, int], count: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def sample_local_pairs(size: tuple[int, int], count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Flat indices of `count` random pairs at most RADIUS apart, each possible pair equally likely."""
     height, width = size
     dy, dx = OFFSETS[1:].T
@@ -57,9 +55,7 @@ def fit_pmi_forest(
     targets = density.pmi(pixels, first, second)
     levels = quantise(pixels)
     pairs = order_pairs(np.hstack([levels[first], levels[second]]))
-    return fit_forest(
-        pairs, targets, trees=trees, features=split_features, smallest_leaf=smallest_leaf, rng=rng
-    )
+    return fit_forest(pairs, targets, trees=trees, features=split_features, smallest_leaf=smallest_leaf, rng=rng)
 
 
 def quantise(features: np.ndarray) -> np.ndarray:
@@ -72,16 +68,16 @@ def forest_affinity(features: Sequence[np.ndarray], forests: Sequence[Forest]) -
     height, width = features[0].shape[:2]
     stencil = np.zeros((len(OFFSETS), height, width), np.float32)
     for maps, forest in zip(features, forests, strict=True):
-        _add_pmi(quantise(maps), forest.nodes, forest.values, forest.roots, forest.depths, OFFSETS, stencil)
+        _add_pmi(quantise(maps), forest.nodes, forest.values, forest.begins, OFFSETS, stencil)
     _exponentiate(OFFSETS, stencil)
     return stencil
 
 
 @njit(cache=True, nogil=True)
-def _add_pmi(levels, nodes, values, roots, depths, offsets, stencil):  # type: ignore[no-untyped-def]  # compiled
+def _add_pmi(levels, nodes, values, begins, offsets, stencil):  # type: ignore[no-untyped-def]  # compiled
     """Add predicted PMI to the entries of `stencil` that lie inside; a pair's six levels make one word."""
     _, height, width = stencil.shape
-    pairs = np.zeros(width, np.int64)
+    pairs = np.zeros(width, np.uint64)
     for k in range(1, len(offsets)):
         dy, dx = offsets[k]
         low, high = max(0, -dx), width - max(0, dx)
@@ -91,7 +87,7 @@ def _add_pmi(levels, nodes, values, roots, depths, offsets, stencil):  # type: i
                 word = np.int64(max(a[0], b[0])) | np.int64(a[1]) << 8 | np.int64(a[2]) << 16
                 pairs[x] = word | np.int64(min(a[0], b[0])) << 24 | np.int64(b[1]) << 32 | np.int64(b[2]) << 40
             if low < high:
-                add_predictions(nodes, values, roots, depths, pairs[low:high], stencil[k, y, low:high])
+                add_predictions(nodes, values, begins, pairs[low:high], stencil[k, y, low:high])
 
 
 @njit(cache=True, nogil=True)

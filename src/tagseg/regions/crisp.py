@@ -4,7 +4,7 @@ P. Isola, D. Zoran, D. Krishnan, E. Adelson: Crisp Boundary Detection Using Poin
 and the modes of its public code.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -15,7 +15,6 @@ from tagseg.regions.affinity import fit_pmi_forest, forest_affinity
 from tagseg.regions.cuts import normalised_cuts
 from tagseg.regions.density import fit_density
 from tagseg.regions.features import Feature, crisp_features, resize
-from tagseg.regions.forest import Forest
 from tagseg.regions.hierarchy import Hierarchy, RegionTree, region_tree
 from tagseg.regions.oriented import oriented_energy, suppress_border
 
@@ -24,26 +23,125 @@ Mode = Literal["speedy", "accurate_low_res", "accurate_high_res"]
 
 @dataclass(frozen=True)
 class CrispParameters:
-    """Every number of the method. Defaults are the public code's *speedy* mode; `MODES` names the others."""
+    """Every number of the method that may be varied. Defaults: *speedy* of the public code; `MODES` has the others."""
 
-    halvings: int = 1  # the affinity is of an image halved so often
+    halvings: int = 1  # the affinity is that of an image halved so often
     features: tuple[Feature, ...] = ("color", "var")
-    kernels: int = 5000  # of each density estimate
-    bandwidth: float = 0.05  # of its kernels, in units of the features' range
+    kernels: int = 5000  # at most, of each density
+    bandwidth: float = 0.05  # of the kernels, as part of the features' range
     samples: int = 10_000  # pairs that a forest learns PMI from
     trees: int = 4
     split_features: int = 3  # tried at each split
     smallest_leaf: int = 5  # samples
-    eigenvectors: int = 99  # of the cut, without the constant one
+    eigenvectors: int = 99  # of the cut, the constant one not counted
     decimations: int = 2  # of the affinity before its eigenvectors are sought; 0: exact
     hierarchy: Hierarchy = "oriented"
-    longest_side: int = 1000  # pixels; a larger image is made smaller first, its result larger again
-    # Energy that counts as one before the logistic: the largest in the 20 BSDS training photographs at hand.
-    unit: float = 37.5
+    longest_side: int = 1000  # pixels; a larger image is made smaller first, and its result larger again
+    # The energy that is one at the logistic's input. The public code takes the largest in the data set it is scored
+    # on; this is the largest in 20 training photographs of BSDS500, rounded, so that an image's result is its own.
+    unit: float = 60.0
 
 
 MODES: dict[Mode, CrispParameters] = {
     "speedy": CrispParameters(),
-    "accurate_low_res": CrispParameters(decimations=0),
-    "accurate_high_res": CrispParameters(halvings=0),
+    "accurate_low_res": CrispParameters(decimations=0, unit=120.0),
+    "accurate_high_res": CrispParameters(halvings=0, unit=104.0),
 }
+
+
+@dataclass(frozen=True)
+class CrispBoundaries:
+    """Boundaries and nested regions of an image (H, W)."""
+
+    boundaries: np.ndarray  # (H, W) float32 >= 0: energy of a boundary of any direction, 1 = very strong
+    tree: RegionTree  # altitudes in [0, 1]
+
+    @cached_property
+    def ucm(self) -> np.ndarray:
+        """Ultrametric contour map (H, W) float32 in [0, 1]: the threshold at which a line vanishes."""
+        return self.tree.contours()
+
+    def regions(self, threshold: float) -> np.ndarray:
+        """Regions (H, W) int32, labels 0..R-1 in reading order, 4-connected; larger thresholds leave fewer."""
+        return self.tree.cut(threshold)
+
+
+def crisp_boundaries(
+    image: np.ndarray, *, mode: Mode = "speedy", seed: int = 0, parameters: CrispParameters | None = None
+) -> CrispBoundaries:
+    """Boundaries of objects in `image` (H, W, 3) uint8; grey (H, W), (H, W, 1) and RGBA (alpha ignored) are taken, too.
+
+    Equal input gives equal output. `parameters` replaces those of `mode`. An image whose longer side exceeds
+    `longest_side` is worked on at that size; what returns has the image's own.
+    Raises ValueError if `image` is of another kind or empty, or the mode is unknown.
+    """
+    if mode not in MODES:
+        raise ValueError(f"mode {mode!r} is not one of {', '.join(MODES)}")
+    used = parameters or MODES[mode]
+    rgb = _as_rgb(image)
+    size = rgb.shape[:2]
+    small = _capped(rgb, used.longest_side)
+    energy = np.maximum(resize(boundary_energy(small, used, seed), small.shape[:2]), 0)
+    tree = region_tree(energy, used.hierarchy)
+    tree = replace(tree, altitudes=logistic(tree.altitudes / used.unit))
+    boundaries = energy.max(axis=2, keepdims=True) / np.float32(used.unit)
+    if small.shape != rgb.shape:
+        boundaries = np.maximum(resize(boundaries, size), 0)
+        tree = replace(tree, leaves=_enlarged(tree.leaves, size))
+    return CrispBoundaries(boundaries[..., 0], tree)
+
+
+def boundary_energy(image: np.ndarray, parameters: CrispParameters, seed: int) -> np.ndarray:
+    """E_oriented (⌈H/2^k⌉, ⌈W/2^k⌉, 8) float32 of `image` (H, W, 3) uint8, k = `halvings`."""
+    rng = np.random.default_rng(seed)
+    features = [crisp_features(image, name, halvings=parameters.halvings) for name in parameters.features]
+    features = [maps for maps in features if maps.any()]
+    if not features:  # one colour: no two pixels differ
+        return np.zeros((*(-(-side // 2**parameters.halvings) for side in image.shape[:2]), 8), np.float32)
+    forests = [
+        fit_pmi_forest(
+            maps,
+            fit_density(maps, parameters.kernels, parameters.bandwidth, rng),
+            samples=parameters.samples,
+            trees=parameters.trees,
+            split_features=parameters.split_features,
+            smallest_leaf=parameters.smallest_leaf,
+            rng=rng,
+        )
+        for maps in features
+    ]
+    affinity = forest_affinity(features, forests)
+    vectors, values = normalised_cuts(affinity, parameters.eigenvectors, parameters.decimations, seed)
+    return suppress_border(oriented_energy(vectors, values))
+
+
+def logistic(strength: np.ndarray) -> np.ndarray:
+    """Mean boundary strength -> [0, 1], by the curve that the public code fitted on BSDS; 0 stays 0."""
+    return np.clip((1 / (1 + np.exp(2.7487 - 11.1189 * strength)) - 0.0602) / (1 - 0.0602), 0, 1)
+
+
+def _as_rgb(image: np.ndarray) -> np.ndarray:
+    if image.dtype != np.uint8:
+        raise ValueError(f"an image of uint8 is needed, this one is {image.dtype}")
+    if image.ndim == 2:
+        image = image[..., None]
+    if image.ndim != 3 or image.shape[2] not in (1, 3, 4):
+        raise ValueError(f"an image (H, W, 3) is needed, this one is {image.shape}")
+    if not image.size:
+        raise ValueError(f"the image {image.shape} has no pixels")
+    return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image[..., :3]
+
+
+def _capped(image: np.ndarray, longest: int) -> np.ndarray:
+    """The image, made smaller where its longer side exceeds `longest`."""
+    scale = longest / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    return np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def _enlarged(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Label map at a larger size: every pixel becomes a block, so that what was connected stays so."""
+    rows, columns = (np.arange(n) * old // n for n, old in zip(size, labels.shape, strict=True))
+    return labels[np.ix_(rows, columns)]

@@ -65,7 +65,7 @@ def stencil_matrix(stencil: np.ndarray) -> sparse.csr_array:
     place = np.arange(height * width).reshape(height, width)
     rows, columns, values = [], [], []
     for (dy, dx), weights in zip(OFFSETS.tolist(), stencil, strict=True):
-        inside = slice(max(0, -dx), width - max(0, dx))
+        inside = slice(max(0, -dx), max(width - dx, 0))
         first = place[: max(height - dy, 0), inside].ravel()
         rows.append(first)
         columns.append(first + dy * width + dx)
@@ -78,17 +78,19 @@ def stencil_matrix(stencil: np.ndarray) -> sparse.csr_array:
 
 
 def whiten(vectors: np.ndarray) -> np.ndarray:
-    """Centre and decorrelate (..., n) to unit variance with the least change (ZCA), float32."""
-    if not vectors.shape[-1]:
+    """Centre and decorrelate (H, W, n) float32 to unit variance with the least change (ZCA); in place."""
+    if not vectors.size:
         return vectors
-    samples = vectors.reshape(-1, vectors.shape[-1])
-    samples = samples - samples.mean(axis=0, dtype=np.float64).astype(np.float32)
+    samples = vectors.reshape(-1, vectors.shape[2])
+    samples -= samples.mean(axis=0, dtype=np.float64).astype(np.float32)
     # one scale for all, lest single precision underflow; a scale for each would whiten differently
-    samples /= max(float(np.sqrt(np.mean(samples**2))), np.finfo(np.float32).tiny)
+    samples /= max(float(np.abs(samples).max()), np.finfo(np.float32).tiny)
     variance, axes = np.linalg.eigh((samples.T @ samples).astype(np.float64) / len(samples))
     keep = variance > 1e-9 * variance[-1]
-    white = samples @ ((axes[:, keep] / np.sqrt(variance[keep])) @ axes[:, keep].T).astype(np.float32)
-    return white.reshape(vectors.shape)
+    whitening = ((axes[:, keep] / np.sqrt(variance[keep])) @ axes[:, keep].T).astype(np.float32)
+    for rows in vectors:  # row by row: a second copy of a large image's eigenvectors would not fit
+        rows[:] = rows @ whitening
+    return vectors
 
 
 @njit(cache=True, nogil=True)

@@ -58,9 +58,7 @@ def order_pairs(pairs: np.ndarray) -> np.ndarray:
     return ordered
 
 
-def sample_nearby_pairs(
-    size: tuple[int, int], count: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def sample_nearby_pairs(size: tuple[int, int], count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Flat indices of pixel pairs around at most `count` distinct centres of an image of `size` (H, W).
 
     Drawn as the public code does: p ± r about a random pixel p, r normal and then lengthened by one pixel; pairs that
@@ -120,7 +118,7 @@ def epanechnikov_density(points: np.ndarray, kernels: np.ndarray, bandwidth: flo
     return density
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "nsz", "contract"})
+@njit(cache=True, nogil=True, fastmath=True)
 def _kernel_sum(kernels, point, low, high):  # type: ignore[no-untyped-def]  # compiled
     """Σ Π (1 - t²)₊ over columns low:high; free summation order, so that it runs in the processor's vector units."""
     total = np.float32(0)

@@ -25,8 +25,8 @@ def crisp_features(image: np.ndarray, feature: Feature, *, halvings: int) -> np.
 def to_unit_range(values: np.ndarray) -> np.ndarray:
     """Scale so that the least value of the whole array is 0 and the largest 1; zeros where all are equal."""
     low, high = values.min(), values.max()
-    # differences of the size of rounding are no structure
-    return (values - low) / (high - low) if high - low > 1e-9 else np.zeros_like(values)
+    # differences of the size of single-precision rounding are no structure
+    return (values - low) / (high - low) if high - low > 1e-6 else np.zeros_like(values)
 
 
 def principal_components(values: np.ndarray) -> np.ndarray:
@@ -59,7 +59,9 @@ def halve(values: np.ndarray, times: int) -> np.ndarray:
     factor = 2**times
     height, width = (-(-side // factor) for side in values.shape[:2])
     margin = 2 * factor  # the kernel's reach
-    border = [(margin, margin + size * factor - side) for size, side in zip((height, width), values.shape, strict=False)]
+    border = [
+        (margin, margin + size * factor - side) for size, side in zip((height, width), values.shape, strict=False)
+    ]
     padded = np.pad(values, [*border, (0, 0)], mode="symmetric")
     box = (margin, margin, margin + width * factor, margin + height * factor)
     return resize(padded, (height, width), box)

@@ -11,22 +11,20 @@ import numpy as np
 from numba import njit
 
 _LEVELS = 256
-_LANES = 16  # pairs that go down a tree in step, so that the processor waits for none of them
-_FEATURE_BITS = 3
-_THRESHOLD_BITS = 8
+_MOST_NODES = 2**16  # of one tree, since a node keeps its child in sixteen bits
 
 
 @dataclass(frozen=True)
 class Forest:
-    """Trees one after the other. Node: child << 11 | threshold << 3 | feature; a leaf's child is itself.
+    """Trees one after the other. Node: child << 16 | threshold << 8 | 8 · feature; a leaf's child is itself.
 
-    A pair goes to `child` where its feature is at most the threshold, else to `child` + 1.
+    A pair goes to `child`, counted from the tree's first node, where its feature is at most the threshold; else to
+    `child` + 1.
     """
 
-    nodes: np.ndarray  # (N,) int32
-    values: np.ndarray  # (N,) float32, of leaves; mean over the trees is the prediction
-    roots: np.ndarray  # (T,) int32
-    depths: np.ndarray  # (T,) int32
+    nodes: np.ndarray  # (N,) uint32
+    values: np.ndarray  # (N,) float32; the mean over the trees' leaves is the prediction
+    begins: np.ndarray  # (T + 1,) int64: where each tree begins, and where the last ends
 
 
 def fit_forest(
@@ -34,29 +32,24 @@ def fit_forest(
 ) -> Forest:
     """Trees on all samples of `levels` (M, F <= 8) uint8 -> `targets` (M,), `features` random ones tried at a split.
 
-    Splits minimise squared error; no leaf has fewer than `smallest_leaf` samples.
+    Splits minimise squared error; no leaf has fewer than `smallest_leaf` samples. Raises ValueError where a tree might
+    need more nodes than 16 bits count.
     """
-    nodes, values, roots, depths = [], [], [], []
-    start = 0
+    if 2 * (len(levels) // smallest_leaf) >= _MOST_NODES:
+        raise ValueError(f"{len(levels)} samples in leaves of {smallest_leaf}: take fewer samples or larger leaves")
+    nodes, values, begins = [], [], [0]
     for _ in range(trees):
-        grown = _grow(levels, targets.astype(np.float64), features, smallest_leaf, int(rng.integers(2**31)))
-        child, feature, threshold, value, depth = grown
-        nodes.append((child + start) << (_FEATURE_BITS + _THRESHOLD_BITS) | threshold << _FEATURE_BITS | feature)
+        seed = int(rng.integers(2**31))
+        child, feature, threshold, value = _grow(levels, targets.astype(np.float64), features, smallest_leaf, seed)
+        nodes.append(child << 16 | threshold << 8 | 8 * feature)
         values.append(value)
-        roots.append(start)
-        depths.append(depth)
-        start += len(child)
-    return Forest(
-        np.concatenate(nodes).astype(np.int32),
-        np.concatenate(values).astype(np.float32),
-        np.array(roots, np.int32),
-        np.array(depths, np.int32),
-    )
+        begins.append(begins[-1] + len(child))
+    return Forest(np.concatenate(nodes).astype(np.uint32), np.concatenate(values).astype(np.float32), np.array(begins))
 
 
 @njit(cache=True, nogil=True)
 def _grow(levels, targets, tried, smallest, seed):  # type: ignore[no-untyped-def]  # compiled
-    """One tree as arrays child, feature, threshold (leaf: itself, 0, 255), value, and its depth."""
+    """One tree as arrays child, feature, threshold (leaf: itself, 0, 255) and value."""
     np.random.seed(seed)
     samples, width = levels.shape
     most = 2 * max(1, samples // smallest) + 1
@@ -67,10 +60,8 @@ def _grow(levels, targets, tried, smallest, seed):  # type: ignore[no-untyped-de
     order = np.arange(samples)
     begin = np.zeros(most, np.int64)
     end = np.zeros(most, np.int64)
-    level = np.zeros(most, np.int64)
     end[0] = samples
     used = 1
-    deepest = 0
     choice = np.arange(width)
     sums = np.zeros(_LEVELS)
     counts = np.zeros(_LEVELS, np.int64)
@@ -82,7 +73,6 @@ def _grow(levels, targets, tried, smallest, seed):  # type: ignore[no-untyped-de
             total += targets[order[s]]
         size = high - low
         value[node] = total / max(size, 1)
-        deepest = max(deepest, level[node])
         best, best_feature, best_threshold = total * total / max(size, 1) + 1e-9, -1, 0
         if size >= 2 * smallest:
             for i in range(width):
@@ -120,33 +110,69 @@ def _grow(levels, targets, tried, smallest, seed):  # type: ignore[no-untyped-de
             child[node] = used
             feature[node] = best_feature
             threshold[node] = best_threshold
-            begin[used], end[used], level[used] = low, middle, level[node] + 1
-            begin[used + 1], end[used + 1], level[used + 1] = middle, high, level[node] + 1
+            begin[used], end[used] = low, middle
+            begin[used + 1], end[used + 1] = middle, high
             used += 2
         node += 1
-    return child[:used], feature[:used], threshold[:used], value[:used], deepest
+    return child[:used], feature[:used], threshold[:used], value[:used]
 
 
 @njit(cache=True, nogil=True)
-def add_predictions(nodes, values, roots, depths, pairs, sums):  # type: ignore[no-untyped-def]  # compiled
-    """Add the mean of the trees for each of `pairs` (M,) int64, feature f in byte f, to `sums` (M,) float32."""
-    place = np.zeros(_LANES, np.int32)
-    for tree in range(len(roots)):
-        for start in range(0, len(pairs), _LANES):
-            lanes = min(_LANES, len(pairs) - start)
-            for k in range(lanes):
-                place[k] = roots[tree]
-            moved = True
-            while moved:
-                moved = False
-                for _ in range(4):
-                    change = np.int32(0)
-                    for k in range(lanes):
-                        node = nodes[place[k]]
-                        level = (pairs[start + k] >> ((node & 7) << 3)) & 255
-                        new = (node >> 11) + np.int32(level > ((node >> 3) & 255))
-                        change |= new ^ place[k]
-                        place[k] = new
-                moved = change != 0
-            for k in range(lanes):
-                sums[start + k] += values[place[k]] / np.float32(len(roots))
+def _down(nodes, pair, place):  # type: ignore[no-untyped-def]  # compiled
+    """One step of one pair; at a leaf it stays where it is."""
+    node = nodes[place]
+    level = (pair >> np.uint64(node & np.uint32(63))) & np.uint64(255)
+    return (node >> np.uint32(16)) + np.uint32(level > np.uint64((node >> np.uint32(8)) & np.uint32(255)))
+
+
+@njit(cache=True, nogil=True)
+def _all_down(nodes, w, p):  # type: ignore[no-untyped-def]  # compiled
+    """One step of eight pairs, which the processor takes side by side; tuples live in its registers."""
+    return (
+        _down(nodes, w[0], p[0]),
+        _down(nodes, w[1], p[1]),
+        _down(nodes, w[2], p[2]),
+        _down(nodes, w[3], p[3]),
+        _down(nodes, w[4], p[4]),
+        _down(nodes, w[5], p[5]),
+        _down(nodes, w[6], p[6]),
+        _down(nodes, w[7], p[7]),
+    )
+
+
+@njit(cache=True, nogil=True)
+def add_predictions(nodes, values, begins, pairs, sums):  # type: ignore[no-untyped-def]  # compiled
+    """Add the mean of the trees for each of `pairs` (M,) uint64, feature f in byte f, to `sums` (M,) float32."""
+    trees = len(begins) - 1
+    part = np.float32(1 / trees)
+    root = np.uint32(0)
+    whole = len(pairs) // 8 * 8
+    for tree in range(trees):
+        own_nodes, own_values = nodes[begins[tree] : begins[tree + 1]], values[begins[tree] : begins[tree + 1]]
+        for m in range(0, whole, 8):
+            w = (
+                pairs[m],
+                pairs[m + 1],
+                pairs[m + 2],
+                pairs[m + 3],
+                pairs[m + 4],
+                pairs[m + 5],
+                pairs[m + 6],
+                pairs[m + 7],
+            )
+            before = (root, root, root, root, root, root, root, root)
+            while True:
+                p = _all_down(own_nodes, w, _all_down(own_nodes, w, before))
+                if p == before:
+                    break
+                before = p
+            for k in range(8):
+                sums[m + k] += own_values[p[k]] * part
+        for m in range(whole, len(pairs)):
+            place = root
+            while True:
+                after = _down(own_nodes, pairs[m], place)
+                if after == place:
+                    break
+                place = after
+            sums[m] += own_values[place] * part

@@ -74,6 +74,8 @@ class RegionTree:
 def region_tree(energy: np.ndarray, hierarchy: Hierarchy = "oriented") -> RegionTree:
     """Nested regions of E_oriented (H, W, 8) float32 >= 0; altitudes are mean energies along the lines."""
     strongest = energy.max(axis=2)
+    if strongest.min() == strongest.max():  # nothing to tell apart, or a single pixel
+        return RegionTree(np.zeros(strongest.shape, np.int32), np.zeros(1, np.int64), np.zeros(1))
     graph = higra.get_4_adjacency_graph(strongest.shape)
     weights = higra.weight_graph(graph, strongest.astype(np.float64), higra.WeightFunction.mean)
     if hierarchy == "mean_pb":
@@ -87,7 +89,7 @@ def region_tree(energy: np.ndarray, hierarchy: Hierarchy = "oriented") -> Region
 def _line_strengths(
     energy: np.ndarray, leaves: np.ndarray, hierarchy: Hierarchy
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Both leaves (M,) at each crack of a line, and its strength (M,): the larger energy of the two pixels it parts."""
+    """Both leaves (M,) at each crack of a line, and its strength (M,): mean energy of the two pixels it parts."""
     down, right = arc_channels(leaves)
     place = np.arange(leaves.size).reshape(leaves.shape)
     channel = np.concatenate([down.ravel(), right.ravel()])
@@ -96,10 +98,10 @@ def _line_strengths(
     second = np.concatenate([place[1:].ravel(), place[:, 1:].ravel()])[line]
     flat = energy.reshape(-1, energy.shape[2])
     if hierarchy == "oriented":
-        strength = np.maximum(flat[first, channel[line]], flat[second, channel[line]])
+        strength = (flat[first, channel[line]] + flat[second, channel[line]]) / 2
     else:
         largest = flat.max(axis=1)
-        strength = np.maximum(largest[first], largest[second])
+        strength = (largest[first] + largest[second]) / 2
     return leaves.ravel()[first], leaves.ravel()[second], strength
 
 
@@ -116,4 +118,3 @@ def _merge(leaves: np.ndarray, first: np.ndarray, second: np.ndarray, strength: 
     graph.add_edges(unique // count, unique % count)
     tree, altitudes = higra.binary_partition_tree_average_linkage(graph, mean, length)
     return RegionTree(leaves, tree.parents(), np.asarray(altitudes))
-

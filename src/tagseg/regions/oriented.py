@@ -50,16 +50,17 @@ def oriented_energy(vectors: np.ndarray, values: np.ndarray) -> np.ndarray:
     Eigenvectors that vary nowhere, or with λ = 0, say nothing and are left out.
     """
     size = vectors.shape[:2]
-    spread = np.ptp(vectors.reshape(-1, vectors.shape[2]), axis=0).astype(np.float64)
-    use = (spread > 1e-12) & (values > 0)
+    spread = np.ptp(vectors, axis=(0, 1)).astype(np.float64)
+    use = (spread > 0) & (values > 0)
     if not use.any():
         return np.zeros((*size, ORIENTATIONS), np.float32)
-    scaled = vectors[..., use] / (spread[use] * np.sqrt(values[use])).astype(np.float32)
-    padded = np.pad(scaled, ((_REACH, _REACH), (_REACH, _REACH), (0, 0)), mode="symmetric")
+    scale = np.where(use, 1 / np.where(use, spread * np.sqrt(np.maximum(values, 0)), 1), 0).astype(np.float32)
+    padded = np.pad(vectors, ((_REACH, _REACH), (_REACH, _REACH), (0, 0)), mode="symmetric")
+    padded *= scale
     return _response_sums(padded, oriented_filters().astype(np.float32))
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "nsz", "contract"})
+@njit(cache=True, nogil=True, fastmath=True)
 def _response_sums(padded, filters):  # type: ignore[no-untyped-def]  # compiled
     """Σ_n |filter_o * v_n| (H, W, O) of `padded` (H + 6, W + 6, n). The filters are odd: half of the taps suffice."""
     orientations, side, _ = filters.shape
