@@ -8,10 +8,9 @@ radius stays one under the decimation of `cuts`.
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
 
 from tagseg.regions.density import PairDensity, order_pairs
-from tagseg.regions.forest import Forest, add_predictions, fit_forest
+from tagseg.regions.forest import Forest, fit_forest
 
 RADIUS = 5
 # The pixel itself, and that half of its neighbours within the radius that follows it in reading order.
@@ -64,37 +63,25 @@ def quantise(features: np.ndarray) -> np.ndarray:
 
 
 def forest_affinity(features: Sequence[np.ndarray], forests: Sequence[Forest]) -> np.ndarray:
-    """Stencil (41, H, W) float32 of Π exp(PMI) over the feature sets (H, W, 3) in [0, 1], as their forests predict it."""
+    """Stencil (41, H, W) float32 of Π exp(PMI) over feature sets (H, W, 3) in [0, 1], as their forests predict it."""
     height, width = features[0].shape[:2]
     stencil = np.zeros((len(OFFSETS), height, width), np.float32)
-    for maps, forest in zip(features, forests, strict=True):
-        _add_pmi(quantise(maps), forest.nodes, forest.values, forest.begins, OFFSETS, stencil)
-    _exponentiate(OFFSETS, stencil)
+    words = [_words(quantise(maps)) for maps in features]
+    for weights, (dy, dx) in zip(stencil[1:], OFFSETS[1:].tolist(), strict=True):
+        first = np.s_[: max(height - dy, 0), max(0, -dx) : max(width - dx, 0)]
+        second = np.s_[dy:, max(0, dx) : max(width + dx, 0)]
+        pmi = np.zeros(weights[first].size, np.float32)
+        for (channel, as_first, as_second), forest in zip(words, forests, strict=True):
+            # the larger of the two first channels goes first, as in `order_pairs`
+            a, b = channel[first], channel[second]
+            pairs = as_first[first] | as_second[second] | np.maximum(a, b) | np.minimum(a, b) << np.uint64(24)
+            forest.add_predictions(pairs.ravel(), pmi)
+        weights[first] = np.exp(pmi).reshape(weights[first].shape)
     return stencil
 
 
-@njit(cache=True, nogil=True)
-def _add_pmi(levels, nodes, values, begins, offsets, stencil):  # type: ignore[no-untyped-def]  # compiled
-    """Add predicted PMI to the entries of `stencil` that lie inside; a pair's six levels make one word."""
-    _, height, width = stencil.shape
-    pairs = np.zeros(width, np.uint64)
-    for k in range(1, len(offsets)):
-        dy, dx = offsets[k]
-        low, high = max(0, -dx), width - max(0, dx)
-        for y in range(height - dy):
-            for x in range(low, high):
-                a, b = levels[y, x], levels[y + dy, x + dx]
-                word = np.int64(max(a[0], b[0])) | np.int64(a[1]) << 8 | np.int64(a[2]) << 16
-                pairs[x] = word | np.int64(min(a[0], b[0])) << 24 | np.int64(b[1]) << 32 | np.int64(b[2]) << 40
-            if low < high:
-                add_predictions(nodes, values, begins, pairs[low:high], stencil[k, y, low:high])
-
-
-@njit(cache=True, nogil=True)
-def _exponentiate(offsets, stencil):  # type: ignore[no-untyped-def]  # compiled
-    _, height, width = stencil.shape
-    for k in range(1, len(offsets)):
-        dy, dx = offsets[k]
-        for y in range(height - dy):
-            for x in range(max(0, -dx), width - max(0, dx)):
-                stencil[k, y, x] = np.exp(stencil[k, y, x])
+def _words(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Levels (H, W, 3) as uint64 (H, W): channel 0; channels 1, 2 in the bytes of a pair's first pixel; and second."""
+    wide = levels.astype(np.uint64)
+    rest = wide[..., 1] << np.uint64(8) | wide[..., 2] << np.uint64(16)
+    return wide[..., 0], rest, rest << np.uint64(24)

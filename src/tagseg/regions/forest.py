@@ -26,6 +26,10 @@ class Forest:
     values: np.ndarray  # (N,) float32; the mean over the trees' leaves is the prediction
     begins: np.ndarray  # (T + 1,) int64: where each tree begins, and where the last ends
 
+    def add_predictions(self, pairs: np.ndarray, sums: np.ndarray) -> None:
+        """Add what is predicted for each of `pairs` (M,) uint64, feature f in byte f, to `sums` (M,) float32."""
+        _add_predictions(self.nodes, self.values, self.begins, pairs, sums)
+
 
 def fit_forest(
     levels: np.ndarray, targets: np.ndarray, *, trees: int, features: int, smallest_leaf: int, rng: np.random.Generator
@@ -39,8 +43,7 @@ def fit_forest(
         raise ValueError(f"{len(levels)} samples in leaves of {smallest_leaf}: take fewer samples or larger leaves")
     nodes, values, begins = [], [], [0]
     for _ in range(trees):
-        seed = int(rng.integers(2**31))
-        child, feature, threshold, value = _grow(levels, targets.astype(np.float64), features, smallest_leaf, seed)
+        child, feature, threshold, value = _grow(levels, targets.astype(np.float64), features, smallest_leaf, rng)
         nodes.append(child << 16 | threshold << 8 | 8 * feature)
         values.append(value)
         begins.append(begins[-1] + len(child))
@@ -48,9 +51,8 @@ def fit_forest(
 
 
 @njit(cache=True, nogil=True)
-def _grow(levels, targets, tried, smallest, seed):  # type: ignore[no-untyped-def]  # compiled
+def _grow(levels, targets, tried, smallest, rng):  # type: ignore[no-untyped-def]  # compiled
     """One tree as arrays child, feature, threshold (leaf: itself, 0, 255) and value."""
-    np.random.seed(seed)
     samples, width = levels.shape
     most = 2 * max(1, samples // smallest) + 1
     child = np.arange(most).astype(np.int64)
@@ -76,7 +78,7 @@ def _grow(levels, targets, tried, smallest, seed):  # type: ignore[no-untyped-de
         best, best_feature, best_threshold = total * total / max(size, 1) + 1e-9, -1, 0
         if size >= 2 * smallest:
             for i in range(width):
-                j = np.random.randint(i, width)
+                j = rng.integers(i, width)
                 choice[i], choice[j] = choice[j], choice[i]
                 f = choice[i]
                 sums[:] = 0
@@ -141,8 +143,8 @@ def _all_down(nodes, w, p):  # type: ignore[no-untyped-def]  # compiled
 
 
 @njit(cache=True, nogil=True)
-def add_predictions(nodes, values, begins, pairs, sums):  # type: ignore[no-untyped-def]  # compiled
-    """Add the mean of the trees for each of `pairs` (M,) uint64, feature f in byte f, to `sums` (M,) float32."""
+def _add_predictions(nodes, values, begins, pairs, sums):  # type: ignore[no-untyped-def]  # compiled
+    """Of `Forest.add_predictions`."""
     trees = len(begins) - 1
     part = np.float32(1 / trees)
     root = np.uint32(0)

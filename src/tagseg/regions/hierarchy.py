@@ -26,7 +26,7 @@ class RegionTree:
     altitudes: np.ndarray  # (N,) float64, rising towards the root; 0 at leaves
 
     def cut(self, threshold: float) -> np.ndarray:
-        """Regions (H, W) int32, 0..R-1 in reading order: leaves that lie together in a node of altitude <= threshold."""
+        """Regions (H, W) int32, 0..R-1 in reading order: leaves together in a node of altitude <= `threshold`."""
         top = np.arange(len(self.parents))
         for node in range(len(self.parents) - 2, -1, -1):
             if self.altitudes[self.parents[node]] <= threshold:
