@@ -11,7 +11,7 @@ Feature = Literal["color", "var"]
 
 
 def crisp_features(image: np.ndarray, feature: Feature, *, halvings: int) -> np.ndarray:
-    """One feature set of `image` (H, W, 3) uint8: (⌈H/2^k⌉, ⌈W/2^k⌉, 3) float32 in [0, 1], decorrelated; k = `halvings`.
+    """One feature set of `image` (H, W, 3) uint8: (⌈H/2^k⌉, ⌈W/2^k⌉, 3) float32 in [0, 1], k = `halvings`.
 
     color: CIE Lab (D65). var: square root of the local standard deviation, within 2^k pixels, of the principal
     components of RGB. All channels of a set share one scale, so that a weak channel stays weak.
@@ -42,7 +42,7 @@ def principal_components(values: np.ndarray) -> np.ndarray:
 
 
 def local_deviation(values: np.ndarray, radius: int) -> np.ndarray:
-    """Standard deviation (n - 1) of the channels of (H, W, C) over the disk x² + y² ≤ radius², mirrored at the border."""
+    """Standard deviation (n - 1) of (H, W, C) over the disk x² + y² ≤ radius², mirrored at the border."""
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
     disk = (y**2 + x**2 <= radius**2).astype(np.float64)[..., None]
     count = disk.sum()

@@ -32,7 +32,7 @@ class _Job:
 
     example: Example
     maps: Path | None
-    mode: str
+    mode: Mode
     seed: int
     levels: NDArray[np.float64]
     max_distance: float
