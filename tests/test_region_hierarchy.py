@@ -18,7 +18,7 @@ HIERARCHIES: tuple[Hierarchy, ...] = get_args(Hierarchy)
 
 def smooth_energy(height: int, width: int, seed: int = 0) -> np.ndarray:
     noise = np.random.default_rng(seed).uniform(size=(height, width, 8))
-    return np.maximum(ndimage.gaussian_filter(noise, (1.2, 1.2, 0)) - 0.4, 0.01).astype(np.float32) * 10
+    return np.maximum(ndimage.gaussian_filter(noise, (1.2, 1.2, 0)) - 0.2, 0).astype(np.float32) * 10
 
 
 def numbered(labels: np.ndarray) -> np.ndarray:
