@@ -94,6 +94,19 @@ def test_eigenvectors_are_those_of_the_generalised_problem(height: int, width: i
     check_eigenvectors(dense(stencil), vectors, values)
 
 
+@pytest.mark.parametrize("contrast", [1, 12])
+def test_eigenvectors_of_large_grids_agree_with_lanczos(contrast: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    stencil = random_stencil(70, 76) ** contrast
+    vectors, values = eigenvectors(stencil, 99, seed=0)
+    monkeypatch.setattr("tagseg.regions.cuts._LANCZOS_BELOW", 10**9)
+    exact, exact_values = eigenvectors(stencil, 99, seed=0)
+    assert not np.array_equal(vectors, exact)
+    np.testing.assert_allclose(values, exact_values, rtol=1e-3)
+    found, wanted = oriented_energy(vectors, values), oriented_energy(exact, exact_values)
+    assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.9999
+    assert np.abs(found - wanted).max() < 0.01 * wanted.max()
+
+
 def test_a_few_nodes_have_one_eigenvector_less_than_nodes() -> None:
     vectors, values = eigenvectors(random_stencil(2, 3), 99, seed=0)
     assert vectors.shape == (2, 3, 5) and (np.diff(values) >= 0).all() and (values > 0).all()
