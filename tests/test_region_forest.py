@@ -1,4 +1,4 @@
-"""Crisp boundaries: the forest against plain tree walks and exhaustive search, the affinity against loops over pairs."""
+"""Crisp boundaries: the forest against tree walks and exhaustive search, the affinity against loops over pairs."""
 
 from collections.abc import Iterator
 

@@ -28,7 +28,7 @@ def numbered(labels: np.ndarray) -> np.ndarray:
 
 
 def agglomerate(leaves: np.ndarray, strengths: dict[tuple[int, int], list[float]]) -> list[tuple[float, np.ndarray]]:
-    """Merge the two regions whose cracks have the least mean strength until one is left: (mean, partition) each time."""
+    """Merge the two regions with the least mean strength until one is left: (mean, partition) each time."""
     regions = leaves.copy()
     cracks = {pair: list(values) for pair, values in strengths.items()}
     steps = []
