@@ -179,6 +179,20 @@ def fuse(
 
 
 @command(app)
+def regions(
+    tags: Tags,
+    output: Output,
+    settings: config.RegionSettings,
+    shard: ShardNumber = 0,
+    shards: Shards = 1,
+) -> None:
+    """Crisp regions of each image, and their contour map."""
+    from tagseg.stages import regions as stage
+
+    stage.run(tags, output, settings, shard=shard, shards=shards)
+
+
+@command(app)
 def smooth(
     crf: Annotated[Crf, typer.Option(help="none: the largest value wins; pairwise: after a dense CRF")],
     tags: Tags,

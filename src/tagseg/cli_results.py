@@ -5,8 +5,9 @@ from typing import Annotated, Literal, Optional
 
 import typer
 
-from tagseg import parsing
+from tagseg import config, parsing
 from tagseg.options import Classes, Files, OneSplit, Output, Tags, command, pair
+from tagseg.regions.parameters import Hierarchy, Mode
 
 app = typer.Typer()
 
@@ -68,6 +69,20 @@ def panels(
 
 
 @command(app)
+def region_panels(
+    tags: Tags,
+    output: Output,
+    settings: config.CrispSettings,
+    split: OneSplit = None,
+    count: Annotated[int, typer.Option(min=1, help="Images")] = 6,
+) -> None:
+    """The picture of crisp regions: image, boundaries, contour map, regions at .05, .1 and .2."""
+    from tagseg.stages import region_panels as stage
+
+    stage.run(tags, output, settings, split=split, count=count)
+
+
+@command(app)
 def chart(
     table: Annotated[Path, typer.Option(help="miou.csv or ablation.csv")],
     output: Output,
@@ -100,7 +115,13 @@ def bsds(
         Optional[Path],  # noqa: UP045 (typer)
         typer.Option(help="Folder of contour maps ID.png, grey, 8 or 16 bits, to score in place of crisp boundaries"),
     ] = None,
-    mode: Annotated[str, typer.Option(help="Mode of the crisp boundaries")] = "speedy",
+    mode: Annotated[Mode, typer.Option(help="Mode of the crisp boundaries")] = "speedy",
+    hierarchy: Annotated[
+        Hierarchy,
+        typer.Option(
+            help="What a line is as strong as: the energy in its own direction, or in any; or higra's mean_pb"
+        ),
+    ] = "oriented",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the crisp boundaries' samples")] = 0,
     thresholds: Annotated[int, typer.Option(min=1, help="Thresholds, evenly spaced between 0 and 1")] = 99,
     max_distance: Annotated[
@@ -114,7 +135,7 @@ def bsds(
     from tagseg.stages import bsds as stage
 
     text = stage.run(
-        images, ground_truth, output, per_image=per_image, maps=maps, mode=mode, seed=seed,
+        images, ground_truth, output, per_image=per_image, maps=maps, mode=mode, hierarchy=hierarchy, seed=seed,
         count=thresholds, max_distance=max_distance, processes=processes,
     )  # fmt: skip
     typer.echo(text)

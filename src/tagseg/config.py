@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tagseg.regions.parameters import Mode
+
 
 class Settings(BaseModel):
     """A group of keys. Unknown keys are refused."""
@@ -150,6 +152,22 @@ class CrfSettings(Settings):
     bilateral_weight: float = Field(4.0, ge=0, description="Appearance kernel: weight")
 
 
+class CrispSettings(Settings):
+    """Crisp boundaries of an image ([32])."""
+
+    mode: Mode = Field(
+        "speedy", description="speedy; accurate_low_res: exact eigenvectors; accurate_high_res: at full size"
+    )
+    longest_side: int = Field(1000, ge=32, description="Larger images are reduced to this many pixels for it")
+    seed: int = Field(0, ge=0, description="Seed of the pairs of pixels that are sampled")
+
+
+class RegionSettings(CrispSettings):
+    """Regions for the CRF's higher-order terms (the paper's 3.1.3)."""
+
+    threshold: float = Field(0.1, ge=0, le=1, description="Lines of the contour map up to this strength vanish")
+
+
 class SegmentationSettings(SgdSettings):
     """Training of the score network (the paper's 3.2 and 4.2.1)."""
 
@@ -199,6 +217,7 @@ class DatasetConfig(Settings):
     localization: LocalizationSettings = LocalizationSettings()
     priors: PriorSettings = PriorSettings()
     crf: CrfSettings = CrfSettings()
+    regions: RegionSettings = RegionSettings()
     segmentation: SegmentationSettings = SegmentationSettings()
     experiments: dict[str, Experiment] = Field(default_factory=_table6, description="Rows of ablation.csv, by name")
     headline: list[str] = Field(
@@ -249,6 +268,8 @@ PRIOR_KEYS: dict[str, frozenset[str]] = {
     "localization": _BACKGROUND | {"grid"},
     "multiclass": frozenset(PriorSettings.model_fields),
 }
+# The picture of regions shows several thresholds: it depends on all settings but that one.
+CRISP_KEYS = frozenset(CrispSettings.model_fields)
 # Masks are smoothed from probabilities, predictions from scores: each has a gain of its own.
 MASK_CRF_KEYS = frozenset(CrfSettings.model_fields) - {"score_gain"}
 PREDICTION_CRF_KEYS = frozenset(CrfSettings.model_fields) - {"mask_gain"}

@@ -8,6 +8,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
 from tagseg.config import (
+    CRISP_KEYS,
     LOCALIZATION_HEAD_KEYS,
     MASK_CRF_KEYS,
     PREDICTION_CRF_KEYS,
@@ -75,11 +76,11 @@ def shard_files(pattern):
     return files
 
 
-def section(name):
-    """Params function: the command-line options of one group of settings."""
+def section(name, keys=None):
+    """Params function: the command-line options of one group of settings, or of only `keys` of it."""
 
     def options(wildcards):
-        return flags(getattr(run_of(wildcards), name))
+        return flags(getattr(run_of(wildcards), name), keys)
 
     return options
 
