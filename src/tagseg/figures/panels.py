@@ -34,13 +34,14 @@ def picture_grid(columns: Sequence[str], rows: Sequence[Sequence[np.ndarray]], n
 
     A picture is (H, W, 3) uint8 or a map (H, W) float in [0, 1].
     """
-    figure = Figure(figsize=(_CELL * len(columns), _CELL * len(rows) + 0.9), dpi=110, layout="constrained")
-    axes = figure.subplots(len(rows), len(columns), squeeze=False)
+    heights = [max(picture.shape[0] / picture.shape[1] for picture in row) for row in rows]
+    figure = Figure(figsize=(_CELL * len(columns), _CELL * sum(heights) + 0.9), dpi=110, layout="constrained")
+    axes = figure.subplots(len(rows), len(columns), squeeze=False, height_ratios=heights)
     for line, (row, name) in enumerate(zip(rows, names, strict=True)):
         for cell, picture in zip(axes[line], row, strict=True):
             cell.set_xticks([])
             cell.set_yticks([])
-            cell.imshow(picture, cmap="magma", vmin=0, vmax=1, interpolation="nearest")
+            cell.imshow(picture, cmap="magma", vmin=0, vmax=1, interpolation="auto")
         axes[line][0].set_ylabel(name, fontsize=6)
     for cell, column in zip(axes[0], columns, strict=True):
         cell.set_title(column, fontsize=8)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from scipy.ndimage import maximum_filter
 
 from tagseg.config import CrispSettings
 from tagseg.datasets.images import read_image
@@ -29,7 +30,8 @@ def run(tags: Path, output: Path, settings: CrispSettings, *, split: str | None,
         image = read_image(record.path)
         crisp = crisp_boundaries(image, seed=settings.seed, parameters=parameters)
         painted = [paint_regions(image, crisp.regions(threshold)) for threshold in _THRESHOLDS]
-        rows.append([image, np.minimum(crisp.boundaries, 1), crisp.ucm, *painted])
+        lines = maximum_filter(crisp.ucm, 3)  # one pixel would not be seen
+        rows.append([image, np.minimum(crisp.boundaries, 1), lines, *painted])
     columns = ["image", "boundaries", "contour map", *(f"regions at {threshold}" for threshold in _THRESHOLDS)]
     figure = picture_grid(columns, rows, [record.id for record in chosen])
     with atomic(output) as temporary:
