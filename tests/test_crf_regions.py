@@ -92,6 +92,16 @@ def test_a_region_outvotes_its_doubtful_pixels() -> None:
     assert wrong["robust_pn"] < 0.01 and wrong["pn_potts"] == wrong[None] > 0.05
 
 
+@pytest.mark.parametrize("weight", [20.0, 100.0, 1e6])
+def test_a_heavy_weight_leaves_marginals_that_sum_to_one(weight: float) -> None:
+    """e to the power of such gains is beyond float32, and soon beyond float64."""
+    image, unary = scene()
+    p = CrfParameters(higher_order_weight=weight, truncation=0.5)
+    marginals = dense_crf(image, unary, regions=halves(), higher_order="robust_pn", parameters=p)
+    np.testing.assert_allclose(marginals.sum(axis=0), 1, atol=1e-5)
+    np.testing.assert_array_equal(marginals.argmax(axis=0), halves())
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_numbers_and_order_of_regions_and_labels_do_not_matter(model: HigherOrder) -> None:
     image, unary = scene()

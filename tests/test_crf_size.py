@@ -47,6 +47,22 @@ def test_a_smaller_size_gives_nearly_the_same_marginals(model: HigherOrder | Non
     assert np.mean(np.abs(capped - whole)) < 0.03
 
 
+@pytest.mark.parametrize("model", [None, "pn_potts"])
+def test_it_is_the_small_image_with_kernels_half_as_wide(model: HigherOrder | None) -> None:
+    image, unary, truth = discs()
+    regions, half = truth * 50 + np.arange(160) // 4, (60, 80)
+    small = dense_crf(
+        shrink_image(image, half),
+        shrink_unary(unary, half),
+        regions=shrink_regions(regions, half),
+        higher_order=model,
+        parameters=CrfParameters(gaussian_width=1.5, bilateral_width=10),
+    )
+    p = CrfParameters(gaussian_width=3, bilateral_width=20, max_pixels=60 * 80)
+    capped = dense_crf(image, unary, regions=regions, higher_order=model, parameters=p)
+    np.testing.assert_array_equal(capped, enlarge_marginals(small, (120, 160)))
+
+
 def test_gains_of_robust_pn_keep_their_size_when_the_image_shrinks() -> None:
     """No pairwise terms, doubtful energies that do not vary: the marginals depend on the gain alone."""
     unary = np.zeros((2, 60, 80), dtype=np.float32)

@@ -56,7 +56,7 @@ def pn_potts_gains(q: np.ndarray, region: np.ndarray, drops: np.ndarray) -> tupl
         for label in range(labels):
             factor = max(np.float64(q[i, label]), LEAST)
             products[r, label] = max(products[r, label] * factor, FLOOR)
-    active, counts = _listed((products > FLOOR) & (drops > 0))
+    active, counts = _listed(products > FLOOR)
     gains = np.empty((pixels, active.shape[1]), np.float32)
     for i in range(pixels):
         r = region[i]
@@ -131,20 +131,21 @@ def add_gains(
 ) -> None:
     """Add `weight` times the gains to log q, in place. The q of a pixel sum to 1, before and after."""
     pixels, labels = q.shape
-    factors = np.empty(active.shape[1])
+    raised = np.empty(active.shape[1])
     for i in range(pixels):
         r = region[i]
         if counts[r] == 0:
             continue
         total = 1.0
         for a in range(counts[r]):
-            factors[a] = math.exp(min(weight * gains[i, a], 600.0))
-            total += q[i, active[r, a]] * (factors[a] - 1)
+            p = np.float64(q[i, active[r, a]])
+            raised[a] = p * math.exp(min(weight * gains[i, a], 600.0))  # e^709 would be too large
+            total += raised[a] - p
         scale = np.float32(1 / total)
         for label in range(labels):
             q[i, label] *= scale
         for a in range(counts[r]):
-            q[i, active[r, a]] *= factors[a]
+            q[i, active[r, a]] = raised[a] / total
 
 
 @njit(cache=True, nogil=True)

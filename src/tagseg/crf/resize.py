@@ -49,12 +49,8 @@ def shrink_regions(regions: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def enlarge_marginals(marginals: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(L, h, w) float32 -> (L, H, W) float32, bilinear, and again a sum of 1 in every pixel."""
+    """(L, h, w) float32 -> (L, H, W) float32, bilinear: its weights sum to 1, and so do marginals."""
     large = np.empty((marginals.shape[0], *size), dtype=np.float32)
-    total = np.zeros(size, dtype=np.float32)
     for plane, out in zip(marginals, large, strict=True):
         out[:] = np.asarray(Image.fromarray(plane).resize(size[::-1], Image.Resampling.BILINEAR))
-        total += out
-    for out in large:
-        out /= total
     return large
