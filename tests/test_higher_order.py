@@ -147,8 +147,8 @@ PROFILES: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
     "doubtful": lambda rng, n: rng.beta(*rng.uniform(0.3, 4, 2), n),
     "two groups": lambda rng, n: np.where(rng.random(n) < 0.75, rng.uniform(0.7, 1, n), rng.uniform(0, 0.3, n)),
     "twenty doubtful": lambda rng, n: np.where(np.arange(n) < 20, 0.5, np.arange(n) % 3 > 0),
-    "certain but for a few": lambda rng, n: np.abs((rng.random(n) < 0.3) - rng.exponential(1 / n, n).clip(0, 0.5)),
-    "nearly certain": lambda rng, n: np.abs((rng.random(n) < 0.3) - rng.exponential(5 / n, n).clip(0, 0.5)),
+    "certain but for a few": lambda rng, n: np.abs((rng.random(n) < 0.7) - rng.exponential(1 / n, n).clip(0, 0.5)),
+    "nearly certain": lambda rng, n: np.abs((rng.random(n) < 0.7) - rng.exponential(5 / n, n).clip(0, 0.5)),
 }
 
 

@@ -88,7 +88,7 @@ def robust_pn_gains(
     for r in range(regions):
         size = offsets[r + 1] - offsets[r]
         for label in range(labels):
-            if drops[r, label] > 0 and size > 0:
+            if drops[r, label] > 0:  # not in an empty region
                 most = mean[r, label] * (1 - mean[r, label] / size)  # the variance, were all q_j alike
                 ways[r, label] = _way_to_slopes(size, begins[r], mean[r, label], most)
     active, counts = _listed(ways != _FALLS_SHORT)
@@ -183,7 +183,8 @@ def _tail(pixels: int, count: float, mean: float, variance: float) -> float:
     distance = count - mean
     if distance <= 0:
         return 1.0
-    bernstein = distance * distance / (2 * (variance + distance / 3))
+    # float32 q may exceed 1 by a hair, and make a variance of 0 negative
+    bernstein = distance * distance / (2 * (max(variance, 0.0) + distance / 3))
     if bernstein > _STEPS or count >= pixels or mean <= 0:
         return math.exp(-bernstein)
     a, b = count / pixels, mean / pixels
