@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from tagseg.config import MASK_CRF_KEYS, PREDICTION_CRF_KEYS, Crf, CrfSettings
-from tagseg.crf.dense import CrfParameters, dense_crf, log_unary, softmax_unary
+from tagseg.crf import CrfParameters, dense_crf, log_unary, softmax_unary
 from tagseg.datasets.images import read_image
 from tagseg.datasets.index import in_shard, read_index
 from tagseg.priors.foreground import resize_map
@@ -45,7 +45,7 @@ def run(
             if crf == "pairwise":
                 unary_of, gain = _UNARIES[source.kind]
                 unary = unary_of(values, getattr(settings, gain))
-                values = dense_crf(read_image(record.path), unary, parameters)
+                values = dense_crf(read_image(record.path), unary, parameters=parameters)
             labels = source.get(record.id, "labels")
             writer.put(record.id, {"mask": labels[values.argmax(axis=0)].astype(np.uint8)})
 
