@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Optional
 import typer
 
 from tagseg import config, parsing
+from tagseg.evaluation.confusion import Protocol
 from tagseg.options import Classes, Files, OneSplit, Output, Tags, command, pair
 from tagseg.regions.parameters import Hierarchy, Mode
 
@@ -20,9 +21,7 @@ def evaluate(
     classes: Classes,
     output: Output,
     split: Annotated[str, typer.Option(help="Split to evaluate")] = "val",
-    protocol: Annotated[
-        Literal["classes", "foreground"], typer.Option(help="foreground: any class counts as 1")
-    ] = "classes",
+    protocol: Annotated[Protocol, typer.Option(help="foreground: any class counts as 1")] = "classes",
     fact: Annotated[list[str], typer.Option(help="KEY=VALUE to keep with the result; repeatable")] = [],  # noqa: B006
 ) -> None:
     """Confusion matrix of label maps against the truth."""
@@ -105,6 +104,32 @@ def export_png(
     from tagseg.stages import export_png as stage
 
     stage.run(labels, tags, output, split=split)
+
+
+@command(app)
+def search_crf(
+    tags: Tags,
+    maps: Files,
+    ground_truth: Annotated[Path, typer.Option(help="ground_truth.csv of the data set")],
+    classes: Classes,
+    settings: config.CrfSettings,
+    output: Output = Path("search.csv"),
+    regions: Files = [],  # noqa: B006 (typer reads the default, nothing writes to it)
+    crf: Annotated[str, typer.Option(help="Those to try, of none,pairwise,higher_order")] = "pairwise",
+    vary: Annotated[list[str], typer.Option(help="KEY=VALUE,VALUE,...: settings to try; all combinations")] = [],  # noqa: B006
+    split: Annotated[str, typer.Option(help="Split to try them on")] = "train",
+    protocol: Annotated[Protocol, typer.Option(help="foreground: any class counts as 1")] = "classes",
+    processes: Annotated[int, typer.Option(min=1, help="Images at the same time")] = 1,
+) -> None:
+    """Try settings of the CRF on images that have truth; best first."""
+    from tagseg.stages import search_crf as stage
+
+    varied = {key.replace("-", "_"): values.split(",") for key, values in (pair(item, "--vary") for item in vary)}
+    table = stage.run(
+        stage.trials_of(crf.split(","), settings, varied), tags, maps, regions, ground_truth, classes, output,
+        split=split, protocol=protocol, processes=processes,
+    )  # fmt: skip
+    typer.echo(table[[*varied, "crf", "mean_iou", "pixel_accuracy"]].round(2).to_string(index=False))
 
 
 @command(app)
