@@ -82,6 +82,27 @@ def region_panels(
 
 
 @command(app)
+def crf_panels(
+    prior: Annotated[config.Prior, typer.Option(help="Whose masks are shown")],
+    tags: Tags,
+    classes: Classes,
+    ground_truth: Annotated[Path, typer.Option(help="ground_truth.csv of the data set")],
+    regions: Files,
+    pairwise: Annotated[list[Path], typer.Option(help="Mask shards made with the pairwise CRF; repeatable")],
+    higher_order: Annotated[list[Path], typer.Option(help="Mask shards made with regions, too; repeatable")],
+    output: Output,
+    split: Annotated[str, typer.Option(help="Split to show")] = "val",
+    count: Annotated[int, typer.Option(min=1, help="Images: those that regions change most")] = 6,
+) -> None:
+    """The picture of the CRF with and without regions."""
+    from tagseg.stages import crf_panels as stage
+
+    stage.run(
+        prior, tags, classes, ground_truth, regions, pairwise, higher_order, output, split=split, count=count
+    )  # fmt: skip
+
+
+@command(app)
 def chart(
     table: Annotated[Path, typer.Option(help="miou.csv or ablation.csv")],
     output: Output,
