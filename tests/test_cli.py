@@ -19,7 +19,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from tagseg import cli
-from tagseg.crf.dense import CrfParameters, dense_crf, softmax_unary
+from tagseg.crf import CrfParameters, dense_crf, softmax_unary
 from tagseg.datasets.images import read_image, read_labels, write_labels
 from tagseg.datasets.index import read_classes, read_index
 from tagseg.evaluation.result import Result
@@ -428,7 +428,7 @@ def test_smoothing_with_a_crf_uses_the_gain_of_what_it_smooths(
         values = maps.get("5", "maps").astype(np.float32)
         large = np.stack([np.asarray(Image.fromarray(m).resize((44, 36), Image.Resampling.BILINEAR)) for m in values])
         image = read_image(chain / "own" / "images" / "5.png")
-        marginals = dense_crf(image, softmax_unary(large, factor), CrfParameters(2, bilateral_width=9))
+        marginals = dense_crf(image, softmax_unary(large, factor), parameters=CrfParameters(2, bilateral_width=9))
         np.testing.assert_array_equal(labels.get("5", "mask"), maps.get("5", "labels")[marginals.argmax(axis=0)])
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pydensecrf.densecrf as densecrf
 import pytest
 
-from tagseg.crf.dense import CrfParameters, dense_crf, log_unary, softmax_unary
+from tagseg.crf import CrfParameters, dense_crf, log_unary, softmax_unary
 
 
 def softmax(values: np.ndarray) -> np.ndarray:
@@ -86,7 +86,7 @@ def test_equals_a_plain_use_of_the_library() -> None:
     crf.addPairwiseGaussian(sxy=(2.0, 2.0), compat=1.5)
     crf.addPairwiseBilateral(sxy=(20.0, 20.0), srgb=(9.0, 9.0, 9.0), rgbim=image.copy(), compat=2.5)
     wanted = np.array(crf.inference(3)).reshape(3, 4, 5)
-    marginals = dense_crf(image, unary, p)
+    marginals = dense_crf(image, unary, parameters=p)
     np.testing.assert_array_equal(marginals, wanted)
     assert marginals.dtype == np.float32
 
@@ -104,7 +104,7 @@ def test_equals_a_plain_use_of_the_library() -> None:
 def test_mean_field_equals_sums_over_all_pairs(seed: int, parameters: CrfParameters) -> None:
     image, probabilities = halves(seed)
     unary = softmax_unary(probabilities, 4)
-    marginals = dense_crf(image, unary, parameters)
+    marginals = dense_crf(image, unary, parameters=parameters)
     wanted = mean_field_over_pairs(image, unary, parameters)
     np.testing.assert_allclose(marginals.sum(axis=0), 1, atol=1e-5)
     # the library filters on a permutohedral lattice, which is an approximation
@@ -116,7 +116,7 @@ def test_neighbours_outvote_a_lone_pixel() -> None:
     assert probabilities[:, 1, 0].argmax() == 2
     parameters = CrfParameters(5, 2.0, 1.0, 10.0, 30.0, 3.0)
     unary = softmax_unary(probabilities, 4)
-    labels = dense_crf(image, unary, parameters).argmax(axis=0)
+    labels = dense_crf(image, unary, parameters=parameters).argmax(axis=0)
     np.testing.assert_array_equal(labels, mean_field_over_pairs(image, unary, parameters).argmax(axis=0))
     np.testing.assert_array_equal(labels, [[0, 0, 1, 1, 1]] * 4)
 
@@ -128,41 +128,43 @@ def test_colours_are_read_in_their_places() -> None:
     image[4:] = 200
     probabilities = np.full((2, 6, 9), 0.5) + rng.normal(0, 0.02, (2, 6, 9))
     probabilities[0, 0, 0] = probabilities[1, 5, 8] = 4
-    marginals = dense_crf(image, softmax_unary(probabilities, 3), CrfParameters(10, 1.0, 0.0, 60.0, 10.0, 6.0))
+    marginals = dense_crf(
+        image, softmax_unary(probabilities, 3), parameters=CrfParameters(10, 1.0, 0.0, 60.0, 10.0, 6.0)
+    )
     np.testing.assert_array_equal(marginals.argmax(axis=0), [[0] * 9] * 4 + [[1] * 9] * 2)
 
 
 def test_without_weights_the_unary_decides() -> None:
     image, probabilities = halves()
     unary = softmax_unary(probabilities, 4)
-    marginals = dense_crf(image, unary, CrfParameters(gaussian_weight=0, bilateral_weight=0))
+    marginals = dense_crf(image, unary, parameters=CrfParameters(gaussian_weight=0, bilateral_weight=0))
     np.testing.assert_allclose(marginals, softmax(-unary), atol=1e-5)
 
 
 def test_gain_holds_the_marginals_to_the_probabilities() -> None:
     image, probabilities = halves()
     parameters = CrfParameters(5, 2.0, 1.0, 10.0, 30.0, 3.0)
-    lone = [dense_crf(image, softmax_unary(probabilities, g), parameters)[2, 1, 0] for g in (4, 12, 40)]
+    lone = [dense_crf(image, softmax_unary(probabilities, g), parameters=parameters)[2, 1, 0] for g in (4, 12, 40)]
     assert lone == sorted(lone) and lone[0] < 0.2 and lone[-1] > 0.9
 
 
 def test_one_label_is_certain() -> None:
     image, _ = halves()
-    marginals = dense_crf(image, np.zeros((1, 4, 5), dtype=np.float32), CrfParameters())
+    marginals = dense_crf(image, np.zeros((1, 4, 5), dtype=np.float32), parameters=CrfParameters())
     np.testing.assert_array_equal(marginals, np.ones((1, 4, 5)))
 
 
 @pytest.mark.parametrize("shape", [(5, 4, 3), (4, 5), (4, 5, 4)])
 def test_an_image_of_another_size_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"\(3, 4, 5\)"):
-        dense_crf(np.zeros(shape, dtype=np.uint8), np.zeros((3, 4, 5), dtype=np.float32), CrfParameters())
+        dense_crf(np.zeros(shape, dtype=np.uint8), np.zeros((3, 4, 5), dtype=np.float32), parameters=CrfParameters())
 
 
 def test_read_only_and_half_precision_inputs_are_taken() -> None:
     image, probabilities = halves()
     unary = softmax_unary(probabilities, 4)
-    wanted = dense_crf(image, unary, CrfParameters())
+    wanted = dense_crf(image, unary, parameters=CrfParameters())
     image.setflags(write=False)
     unary.setflags(write=False)
-    np.testing.assert_array_equal(dense_crf(image, unary, CrfParameters()), wanted)
-    assert dense_crf(image, unary.astype(np.float16), CrfParameters()).shape == (3, 4, 5)
+    np.testing.assert_array_equal(dense_crf(image, unary, parameters=CrfParameters()), wanted)
+    assert dense_crf(image, unary.astype(np.float16), parameters=CrfParameters()).shape == (3, 4, 5)

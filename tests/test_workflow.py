@@ -16,7 +16,7 @@ from workflow import ENVIRONMENT, REPOSITORY, artifacts, command, overlay, plan,
 
 pytestmark = pytest.mark.slow
 TINY = [REPOSITORY / "tests" / "configs" / "tiny.yaml"]
-TARGETS = ["results/tiny/ablation.csv", "results/tiny/ablation.png"]
+TARGETS = [f"results/tiny/{name}" for name in ("ablation.csv", "ablation.png", "regions.png", "crf_multiclass.png")]
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +30,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_one_run_makes_every_table_and_picture(finished: Path) -> None:
     made = {path.name for path in (finished / "results" / "tiny").iterdir()}
     assert {"miou.csv", "ablation.csv", "masks.csv", "panels.png", "miou.png", "ablation.png"} <= made
+    assert {"regions.png", "crf_multiclass.png"} <= made
     masks = list((finished / "results/tiny/predictions/multiclass/val-pairwise-png").glob("*.png"))
     assert len(masks) == 4
 
@@ -106,13 +107,13 @@ def test_no_rule_above_a_mask_or_a_model_reads_the_truth(tmp_path: Path, config:
     masks = [
         f"results/{name}/masks/{prior}-{crf}/000.h5"
         for prior in ("fgbg", "localization", "multiclass")
-        for crf in ("none", "pairwise")
+        for crf in ("none", "pairwise", "higher_order")
     ]
     text = succeed(folder, "--dry-run", "--printshellcmds", *models, *masks, configs=configs)
     rules = set(re.findall(r"^rule (\w+):$|^(\w+) +\d+$", text, flags=re.MULTILINE))
     names = {word for pair in rules for word in pair if word} - {"total"}
-    assert {"index", "extract", "localization", "cams", "fuse", "smooth_masks", "train"} <= names
-    assert names <= {"make_shapes", "index", "extract", "localization", "cams", "fuse", "smooth_masks", "train"}
+    above = {"index", "extract", "localization", "cams", "fuse", "regions", "smooth_masks", "train"}
+    assert above <= names <= {*above, "make_shapes"}
     commands = re.findall(r"Shell command: (tagseg .*)", text)
     assert len(commands) > 10
     readers = [line for line in commands if "ground_truth" in line or "ground-truth" in line]
@@ -185,9 +186,8 @@ def _maps(*priors: str) -> set[str]:
     return {f"{prior} maps, shard {shard}" for prior in priors for shard in SHARDS}
 
 
-def _smoothed_masks() -> set[str]:
-    priors = ("fgbg", "localization", "multiclass")
-    return {f"{prior} masks, CRF pairwise, shard {shard}" for prior in priors for shard in SHARDS}
+def _smoothed_masks(crf: str, *priors: str) -> set[str]:
+    return {f"{prior} masks, CRF {crf}, shard {shard}" for prior in priors for shard in SHARDS}
 
 
 def _trained() -> set[str]:
@@ -198,6 +198,10 @@ def _smoothed_predictions() -> set[str]:
     return {f"label maps of {name}, CRF pairwise, shard {shard}" for name in EXPERIMENTS for shard in SHARDS}
 
 
+MASKS = _smoothed_masks("pairwise", "fgbg", "localization", "multiclass") | _smoothed_masks(
+    "higher_order", "multiclass"
+)
+REGIONS = {f"crisp regions, shard {shard}" for shard in SHARDS}
 LOCALIZATION = {"train the localization network on tags"}
 EXTRACTED = {f"extract activations, shard {shard}" for shard in SHARDS}
 
@@ -215,8 +219,11 @@ REDOES = {
     "priors.background": _maps("localization", "multiclass"),
     "priors.normalise": _maps("localization", "multiclass"),
     "priors.grid": _maps("fgbg", "localization", "multiclass"),
-    "crf.bilateral_weight": _smoothed_masks() | _smoothed_predictions(),
-    "crf.mask_gain": _smoothed_masks(),
+    "regions.threshold": REGIONS,
+    "regions.mode": REGIONS | {"draw regions.png"},
+    "crf.bilateral_weight": MASKS | _smoothed_predictions(),
+    "crf.mask_gain": MASKS,
+    "crf.truncation": _smoothed_masks("higher_order", "multiclass"),
     "crf.score_gain": _smoothed_predictions(),
     "segmentation.iterations": _trained(),
     "segmentation.lse_r": _trained(),
@@ -228,6 +235,7 @@ NEW_VALUES = {
     "data.seed": 4, "network.preprocessing": "caffe", "seed": 1, "localization.learning_rate": 0.01,
     "localization.stride": 8, "priors.scaling": "min_max", "priors.layers": "raw_sum", "priors.alpha": 0.25,
     "priors.cam_threshold": 0.3, "priors.background": "mean", "priors.normalise": True, "priors.grid": 2,
+    "regions.threshold": 0.2, "regions.mode": "accurate_high_res", "crf.truncation": 0.3,
     "crf.bilateral_weight": 7, "crf.mask_gain": 3, "crf.score_gain": 0.7,
     "segmentation.iterations": 3, "segmentation.lse_r": 3, "experiments.fgbg.fov": "large", "panels": 1,
     "published": "voc",

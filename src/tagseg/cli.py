@@ -179,12 +179,29 @@ def fuse(
 
 
 @command(app)
+def regions(
+    tags: Tags,
+    output: Output,
+    settings: config.RegionSettings,
+    shard: ShardNumber = 0,
+    shards: Shards = 1,
+) -> None:
+    """Crisp regions of each image, and their contour map."""
+    from tagseg.stages import regions as stage
+
+    stage.run(tags, output, settings, shard=shard, shards=shards)
+
+
+@command(app)
 def smooth(
-    crf: Annotated[Crf, typer.Option(help="none: the largest value wins; pairwise: after a dense CRF")],
+    crf: Annotated[
+        Crf, typer.Option(help="none: the largest value wins; pairwise: after a dense CRF; higher_order: with regions")
+    ],
     tags: Tags,
     maps: Annotated[Path, typer.Option(help="Shard of probability maps or of network scores")],
     output: Output,
     settings: config.CrfSettings,
+    regions: Annotated[Optional[Path], typer.Option(help="Shard of regions, for higher_order")] = None,  # noqa: UP045
     split: OneSplit = None,
     shard: ShardNumber = 0,
     shards: Shards = 1,
@@ -192,7 +209,7 @@ def smooth(
     """Label maps from probability maps or network scores."""
     from tagseg.stages import smooth as stage
 
-    stage.run(crf, tags, maps, output, settings, split=split, shard=shard, shards=shards)
+    stage.run(crf, tags, maps, output, settings, regions=regions, split=split, shard=shard, shards=shards)
 
 
 @command(app)

@@ -5,8 +5,10 @@ from typing import Annotated, Literal, Optional
 
 import typer
 
-from tagseg import parsing
+from tagseg import config, parsing
+from tagseg.evaluation.confusion import Protocol
 from tagseg.options import Classes, Files, OneSplit, Output, Tags, command, pair
+from tagseg.regions.parameters import Hierarchy, Mode
 
 app = typer.Typer()
 
@@ -19,9 +21,7 @@ def evaluate(
     classes: Classes,
     output: Output,
     split: Annotated[str, typer.Option(help="Split to evaluate")] = "val",
-    protocol: Annotated[
-        Literal["classes", "foreground"], typer.Option(help="foreground: any class counts as 1")
-    ] = "classes",
+    protocol: Annotated[Protocol, typer.Option(help="foreground: any class counts as 1")] = "classes",
     fact: Annotated[list[str], typer.Option(help="KEY=VALUE to keep with the result; repeatable")] = [],  # noqa: B006
 ) -> None:
     """Confusion matrix of label maps against the truth."""
@@ -68,6 +68,41 @@ def panels(
 
 
 @command(app)
+def region_panels(
+    tags: Tags,
+    output: Output,
+    settings: config.CrispSettings,
+    split: OneSplit = None,
+    count: Annotated[int, typer.Option(min=1, help="Images")] = 6,
+) -> None:
+    """The picture of crisp regions: image, boundaries, contour map, regions at .05, .1 and .2."""
+    from tagseg.stages import region_panels as stage
+
+    stage.run(tags, output, settings, split=split, count=count)
+
+
+@command(app)
+def crf_panels(
+    prior: Annotated[config.Prior, typer.Option(help="Whose masks are shown")],
+    tags: Tags,
+    classes: Classes,
+    ground_truth: Annotated[Path, typer.Option(help="ground_truth.csv of the data set")],
+    regions: Files,
+    pairwise: Annotated[list[Path], typer.Option(help="Mask shards made with the pairwise CRF; repeatable")],
+    higher_order: Annotated[list[Path], typer.Option(help="Mask shards made with regions, too; repeatable")],
+    output: Output,
+    split: Annotated[str, typer.Option(help="Split to show")] = "val",
+    count: Annotated[int, typer.Option(min=1, help="Images: those that regions change most")] = 6,
+) -> None:
+    """The picture of the CRF with and without regions."""
+    from tagseg.stages import crf_panels as stage
+
+    stage.run(
+        prior, tags, classes, ground_truth, regions, pairwise, higher_order, output, split=split, count=count
+    )  # fmt: skip
+
+
+@command(app)
 def chart(
     table: Annotated[Path, typer.Option(help="miou.csv or ablation.csv")],
     output: Output,
@@ -93,6 +128,32 @@ def export_png(
 
 
 @command(app)
+def search_crf(
+    tags: Tags,
+    maps: Files,
+    ground_truth: Annotated[Path, typer.Option(help="ground_truth.csv of the data set")],
+    classes: Classes,
+    settings: config.CrfSettings,
+    output: Output = Path("search.csv"),
+    regions: Files = [],  # noqa: B006 (typer reads the default, nothing writes to it)
+    crf: Annotated[str, typer.Option(help="Those to try, of none,pairwise,higher_order")] = "pairwise",
+    vary: Annotated[list[str], typer.Option(help="KEY=VALUE,VALUE,...: settings to try; all combinations")] = [],  # noqa: B006
+    split: Annotated[str, typer.Option(help="Split to try them on")] = "train",
+    protocol: Annotated[Protocol, typer.Option(help="foreground: any class counts as 1")] = "classes",
+    processes: Annotated[int, typer.Option(min=1, help="Images at the same time")] = 1,
+) -> None:
+    """Try settings of the CRF on images that have truth; best first."""
+    from tagseg.stages import search_crf as stage
+
+    varied = {key.replace("-", "_"): values.split(",") for key, values in (pair(item, "--vary") for item in vary)}
+    table = stage.run(
+        stage.trials_of(crf.split(","), settings, varied), tags, maps, regions, ground_truth, classes, output,
+        split=split, protocol=protocol, processes=processes,
+    )  # fmt: skip
+    typer.echo(table[[*varied, "crf", "mean_iou", "pixel_accuracy"]].round(2).to_string(index=False))
+
+
+@command(app)
 def bsds(
     images: Annotated[Path, typer.Argument(help="Folder of photographs")],
     ground_truth: Annotated[Path, typer.Argument(help="Folder with ID.mat of each, as in BSDS500's groundTruth")],
@@ -100,7 +161,13 @@ def bsds(
         Optional[Path],  # noqa: UP045 (typer)
         typer.Option(help="Folder of contour maps ID.png, grey, 8 or 16 bits, to score in place of crisp boundaries"),
     ] = None,
-    mode: Annotated[str, typer.Option(help="Mode of the crisp boundaries")] = "speedy",
+    mode: Annotated[Mode, typer.Option(help="Mode of the crisp boundaries")] = "speedy",
+    hierarchy: Annotated[
+        Hierarchy,
+        typer.Option(
+            help="What a line is as strong as: the energy in its own direction, or in any; or higra's mean_pb"
+        ),
+    ] = "oriented",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the crisp boundaries' samples")] = 0,
     thresholds: Annotated[int, typer.Option(min=1, help="Thresholds, evenly spaced between 0 and 1")] = 99,
     max_distance: Annotated[
@@ -114,7 +181,7 @@ def bsds(
     from tagseg.stages import bsds as stage
 
     text = stage.run(
-        images, ground_truth, output, per_image=per_image, maps=maps, mode=mode, seed=seed,
+        images, ground_truth, output, per_image=per_image, maps=maps, mode=mode, hierarchy=hierarchy, seed=seed,
         count=thresholds, max_distance=max_distance, processes=processes,
     )  # fmt: skip
     typer.echo(text)

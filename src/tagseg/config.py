@@ -10,6 +10,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tagseg.crf.parameters import CrfParameters, HigherOrder
+from tagseg.regions.parameters import Mode
+
+_CRF = CrfParameters()
+
 
 class Settings(BaseModel):
     """A group of keys. Unknown keys are refused."""
@@ -136,18 +141,52 @@ class PriorSettings(ForegroundSettings, FusionSettings):
 
 
 class CrfSettings(Settings):
-    """Pairwise dense CRF (Eqs. 6, 7), weights as in [45]."""
+    """Dense CRF (Eqs. 6-8): what `CrfParameters` holds, and how maps become energies."""
 
     mask_gain: float = Field(
         4.0, gt=0, description="Factor on a prior's probabilities inside exp of Eq. 7; 1: the paper"
     )
     score_gain: float = Field(0.5, gt=0, description="Factor on a network's scores before the softmax; 1: the paper")
-    iterations: int = Field(5, ge=1, description="Mean-field steps")
-    gaussian_width: float = Field(3.0, gt=0, description="Smoothness kernel: standard deviation in pixels")
-    gaussian_weight: float = Field(3.0, ge=0, description="Smoothness kernel: weight")
-    bilateral_width: float = Field(80.0, gt=0, description="Appearance kernel: standard deviation in pixels")
-    bilateral_colour: float = Field(13.0, gt=0, description="Appearance kernel: standard deviation in RGB steps")
-    bilateral_weight: float = Field(4.0, ge=0, description="Appearance kernel: weight")
+    iterations: int = Field(_CRF.iterations, ge=1, description="Mean-field steps")
+    tolerance: float = Field(
+        _CRF.tolerance, ge=0, lt=1, description="Stop once a step moves less of the probability; 0: never"
+    )
+    gaussian_width: float = Field(_CRF.gaussian_width, gt=0, description="Smoothness kernel: deviation in pixels")
+    gaussian_weight: float = Field(_CRF.gaussian_weight, ge=0, description="Smoothness kernel: weight")
+    bilateral_width: float = Field(_CRF.bilateral_width, gt=0, description="Appearance kernel: deviation in pixels")
+    bilateral_colour: float = Field(
+        _CRF.bilateral_colour, gt=0, description="Appearance kernel: deviation in RGB steps"
+    )
+    bilateral_weight: float = Field(_CRF.bilateral_weight, ge=0, description="Appearance kernel: weight")
+    max_pixels: int = Field(_CRF.max_pixels, ge=1, description="Larger images are smoothed at this many pixels")
+    higher_order: HigherOrder = Field(
+        "robust_pn", description="Cost of a region with several labels: pn_potts (Eq. 8), or robust_pn"
+    )
+    higher_order_weight: float = Field(_CRF.higher_order_weight, ge=0, description="Factor on the regions' costs")
+    gamma_max: float = Field(_CRF.gamma_max, gt=0, description="Largest cost of a region, in nats")
+    truncation: float = Field(
+        _CRF.truncation, gt=0, le=0.5, description="robust_pn: part of a region that may disagree before the full cost"
+    )
+    size_exponent: float = Field(
+        _CRF.size_exponent, ge=0, le=1, description="robust_pn: costs grow with a region's pixels to this power"
+    )
+
+
+class CrispSettings(Settings):
+    """Crisp boundaries of an image ([32])."""
+
+    mode: Mode = Field(
+        "speedy",
+        description="speedy (speedy_public: as published); accurate_low_res: exact; accurate_high_res: full size",
+    )
+    longest_side: int = Field(1000, ge=32, description="Larger images are reduced to this many pixels for it")
+    seed: int = Field(0, ge=0, description="Seed of the pairs of pixels that are sampled")
+
+
+class RegionSettings(CrispSettings):
+    """Regions for the CRF's higher-order terms (the paper's 3.1.3)."""
+
+    threshold: float = Field(0.1, ge=0, le=1, description="Lines of the contour map up to this strength vanish")
 
 
 class SegmentationSettings(SgdSettings):
@@ -161,7 +200,7 @@ class SegmentationSettings(SgdSettings):
 
 Prior = Literal["fgbg", "localization", "multiclass"]
 Mask = Literal["none", "fgbg", "localization", "multiclass"]
-Crf = Literal["none", "pairwise"]
+Crf = Literal["none", "pairwise", "higher_order"]
 
 
 class Experiment(Settings):
@@ -170,13 +209,6 @@ class Experiment(Settings):
     mask: Mask = Field(description="Masks of the loss: none (Eq. 10), fgbg (Eq. 12), localization, multiclass (Eq. 15)")
     crf: Crf = Field("pairwise", description="CRF that smooths the masks and the predictions")
     fov: Literal["small", "large"] = Field("small", description="Field of view of the score network's head")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_higher_order(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("crf") == "higher_order":
-            raise ValueError("higher_order needs the region stage, which this version does not have yet; use pairwise")
-        return data
 
 
 def _table6() -> dict[str, Experiment]:
@@ -199,6 +231,7 @@ class DatasetConfig(Settings):
     localization: LocalizationSettings = LocalizationSettings()
     priors: PriorSettings = PriorSettings()
     crf: CrfSettings = CrfSettings()
+    regions: RegionSettings = RegionSettings()
     segmentation: SegmentationSettings = SegmentationSettings()
     experiments: dict[str, Experiment] = Field(default_factory=_table6, description="Rows of ablation.csv, by name")
     headline: list[str] = Field(
@@ -249,8 +282,11 @@ PRIOR_KEYS: dict[str, frozenset[str]] = {
     "localization": _BACKGROUND | {"grid"},
     "multiclass": frozenset(PriorSettings.model_fields),
 }
+# The picture of regions shows several thresholds: it depends on all settings but that one.
+CRISP_KEYS = frozenset(CrispSettings.model_fields)
 # Masks are smoothed from probabilities, predictions from scores: each has a gain of its own.
 MASK_CRF_KEYS = frozenset(CrfSettings.model_fields) - {"score_gain"}
 PREDICTION_CRF_KEYS = frozenset(CrfSettings.model_fields) - {"mask_gain"}
+HIGHER_ORDER_KEYS = frozenset({"higher_order", "higher_order_weight", "gamma_max", "truncation", "size_exponent"})
 # The localization settings that count when a linear head is fitted on a frozen trunk: no step of SGD is made.
 LOCALIZATION_HEAD_KEYS = frozenset({"mode", "hidden", "stride", "iterations", "weight_decay"})

@@ -4,13 +4,15 @@ import functools
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Literal, Optional, TypeVar
 
 import typer
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from tagseg.errors import TagsegError
+
+S = TypeVar("S", bound=BaseModel)
 
 Tags = Annotated[Path, typer.Option(help="tags.csv of the data set")]
 Classes = Annotated[Path, typer.Option(help="classes.txt of the data set")]
@@ -36,7 +38,7 @@ def command(group: typer.Typer, name: str | None = None) -> Callable[[Callable[.
         def wrapper(**values: Any) -> None:
             for parameter, settings in groups.items():
                 given = {key: values.pop(key) for key in settings.model_fields if key in values}
-                values[parameter] = _checked(settings, given)
+                values[parameter] = checked(settings, given)
             function(**values)
 
         plain = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters if p.name not in groups]
@@ -68,7 +70,8 @@ def _option(name: str, field: FieldInfo) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def _checked(settings: type[BaseModel], values: dict[str, Any]) -> BaseModel:
+def checked(settings: type[S], values: dict[str, Any]) -> S:
+    """Settings of these values. Raises TagsegError naming the option that has a wrong one."""
     try:
         return settings.model_validate(values)
     except ValidationError as error:

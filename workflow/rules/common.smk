@@ -8,6 +8,8 @@ from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
 from tagseg.config import (
+    CRISP_KEYS,
+    HIGHER_ORDER_KEYS,
     LOCALIZATION_HEAD_KEYS,
     MASK_CRF_KEYS,
     PREDICTION_CRF_KEYS,
@@ -40,7 +42,7 @@ shell.prefix(f'tagseg() {{{{ {PYTHON} -m tagseg "$@"; }}}}; export OMP_WAIT_POLI
 wildcard_constraints:
     dataset="|".join(CONFIG.datasets),
     prior="fgbg|localization|multiclass",
-    crf="none|pairwise",
+    crf="none|pairwise|higher_order",
     experiment=r"\w+",
     split=r"\w+",
     shard=r"\d{3}",
@@ -75,11 +77,11 @@ def shard_files(pattern):
     return files
 
 
-def section(name):
-    """Params function: the command-line options of one group of settings."""
+def section(name, keys=None):
+    """Params function: the command-line options of one group of settings, or of only `keys` of it."""
 
     def options(wildcards):
-        return flags(getattr(run_of(wildcards), name))
+        return flags(getattr(run_of(wildcards), name), keys)
 
     return options
 
@@ -144,9 +146,23 @@ def crf_options(keys):
     """Params function: those of the CRF's settings that count, or none where no CRF is run."""
 
     def options(wildcards):
-        return "" if wildcards.crf == "none" else flags(run_of(wildcards).crf, keys)
+        if wildcards.crf == "none":
+            return ""
+        return flags(run_of(wildcards).crf, keys if wildcards.crf == "higher_order" else keys - HIGHER_ORDER_KEYS)
 
     return options
+
+
+def regions_behind(wildcards):
+    """Input function: the regions that a CRF with higher-order terms looks at."""
+    if wildcards.crf != "higher_order":
+        return {}
+    return {"regions": f"results/{wildcards.dataset}/regions/{wildcards.shard}.h5"}
+
+
+def region_option(files):
+    """The option that hands a stage what `regions_behind` named."""
+    return f"--regions {files.regions}" if "regions" in files.keys() else ""
 
 
 def maps_behind(wildcards):

@@ -150,3 +150,39 @@ rule panels:
         "tagseg panels --tags {input.tags} --classes {input.classes} --ground-truth {input.truth} "
         "{params.priors} {params.cams} {params.masks} {params.predictions} --split val --count {params.images} "
         "--output {output} > {log} 2>&1"
+
+
+rule crf_panels:
+    input:
+        regions=shard_files("results/{dataset}/regions/{shard}.h5"),
+        pairwise=shard_files("results/{dataset}/masks/{prior}-pairwise/{shard}.h5"),
+        higher=shard_files("results/{dataset}/masks/{prior}-higher_order/{shard}.h5"),
+        tags="results/{dataset}/tags.csv",
+        classes="results/{dataset}/classes.txt",
+        truth="results/{dataset}/ground_truth.csv",
+    output:
+        report(
+            "results/{dataset}/crf_{prior}.png",
+            caption="../report/crf.rst",
+            category="{dataset}",
+            labels={"table": "crf {prior}"},
+        ),
+    log:
+        "logs/{dataset}/crf_panels/{prior}.log",
+    benchmark:
+        "logs/{dataset}/crf_panels/{prior}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        regions=lambda wildcards, input: repeated("--regions", input.regions),
+        pairwise=lambda wildcards, input: repeated("--pairwise", input.pairwise),
+        higher=lambda wildcards, input: repeated("--higher-order", input.higher),
+    message:
+        "{wildcards.dataset}: draw crf_{wildcards.prior}.png"
+    shell:
+        "tagseg crf-panels --prior {wildcards.prior} --tags {input.tags} --classes {input.classes} "
+        "--ground-truth {input.truth} {params.regions} {params.pairwise} {params.higher} --split val "
+        "--output {output} > {log} 2>&1"

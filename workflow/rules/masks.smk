@@ -3,6 +3,7 @@
 
 rule smooth_masks:
     input:
+        unpack(regions_behind),
         tags="results/{dataset}/tags.csv",
         maps="results/{dataset}/priors/{prior}/{shard}.h5",
     output:
@@ -18,11 +19,12 @@ rule smooth_masks:
         runtime=240,
     params:
         shard=shard_options,
+        regions=lambda wildcards, input: region_option(input),
         options=crf_options(MASK_CRF_KEYS),
     message:
         "{wildcards.dataset}: {wildcards.prior} masks, CRF {wildcards.crf}, shard {wildcards.shard}"
     shell:
-        "tagseg smooth --crf {wildcards.crf} --tags {input.tags} --maps {input.maps} --output {output} "
+        "tagseg smooth --crf {wildcards.crf} --tags {input.tags} --maps {input.maps} {params.regions} --output {output} "
         "{params.shard} {params.options} > {log} 2>&1"
 
 

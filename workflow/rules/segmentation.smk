@@ -64,6 +64,7 @@ rule predict:
 
 rule smooth_predictions:
     input:
+        unpack(regions_behind),
         tags="results/{dataset}/tags.csv",
         maps="results/{dataset}/predictions/{experiment}/{split}/{shard}.h5",
     output:
@@ -79,11 +80,12 @@ rule smooth_predictions:
         runtime=240,
     params:
         shard=shard_options,
+        regions=lambda wildcards, input: region_option(input),
         options=crf_options(PREDICTION_CRF_KEYS),
     message:
         "{wildcards.dataset}: label maps of {wildcards.experiment}, CRF {wildcards.crf}, shard {wildcards.shard}"
     shell:
-        "tagseg smooth --crf {wildcards.crf} --tags {input.tags} --maps {input.maps} --split {wildcards.split} "
+        "tagseg smooth --crf {wildcards.crf} --tags {input.tags} --maps {input.maps} {params.regions} --split {wildcards.split} "
         "--output {output} {params.shard} {params.options} > {log} 2>&1"
 
 

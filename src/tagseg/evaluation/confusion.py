@@ -1,10 +1,18 @@
 """Confusion matrix and the figures read from it."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
 from tagseg.labels import IGNORE
+
+Protocol = Literal["classes", "foreground"]
+
+
+def any_foreground(labels: np.ndarray) -> np.ndarray:
+    """Label map (H, W) uint8 with every class counted as 1 (Table 4); 255 stays."""
+    return np.where(labels == IGNORE, labels, labels.clip(max=1))
 
 
 @dataclass

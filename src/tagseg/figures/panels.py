@@ -29,6 +29,29 @@ def colour_cams(cams: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.clip(mixed, 0, 255).astype(np.uint8)
 
 
+def picture_grid(columns: Sequence[str], rows: Sequence[Sequence[np.ndarray]], names: Sequence[str]) -> Figure:
+    """A grid of pictures: one row an image (named at its left), one column a step.
+
+    A picture is (H, W, 3) uint8 or a map (H, W) float in [0, 1].
+    """
+    heights = [max(picture.shape[0] / picture.shape[1] for picture in row) for row in rows]
+    figure = Figure(figsize=(_CELL * len(columns), _CELL * sum(heights) + 0.9), dpi=110, layout="constrained")
+    axes = figure.subplots(len(rows), len(columns), squeeze=False, height_ratios=heights)
+    for line, (row, name) in enumerate(zip(rows, names, strict=True)):
+        for cell, picture in zip(axes[line], row, strict=True):
+            cell.set_xticks([])
+            cell.set_yticks([])
+            cell.imshow(picture, cmap="magma", vmin=0, vmax=1, interpolation="auto")
+        axes[line][0].set_ylabel(name, fontsize=6)
+    for cell, column in zip(axes[0], columns, strict=True):
+        cell.set_title(column, fontsize=8)
+    return figure
+
+
+def _is_label_map(picture: np.ndarray) -> bool:
+    return picture.ndim == 2 and picture.dtype == np.uint8
+
+
 def panel_figure(
     columns: Sequence[str], rows: Sequence[Sequence[np.ndarray]], names: Sequence[str], classes: list[str]
 ) -> Figure:
@@ -36,20 +59,12 @@ def panel_figure(
 
     A picture is (H, W, 3) uint8, a label map (H, W) uint8, or a map (H, W) float in [0, 1].
     """
-    figure = Figure(figsize=(_CELL * len(columns), _CELL * len(rows) + 0.9), dpi=110, layout="constrained")
-    axes = figure.subplots(len(rows), len(columns), squeeze=False)
     used: set[int] = set()
-    for line, (row, name) in enumerate(zip(rows, names, strict=True)):
-        for cell, picture in zip(axes[line], row, strict=True):
-            cell.set_xticks([])
-            cell.set_yticks([])
-            if picture.ndim == 2 and picture.dtype == np.uint8:
-                used |= set(np.unique(picture).tolist())
-                picture = colour_labels(picture)
-            cell.imshow(picture, cmap="magma", vmin=0, vmax=1, interpolation="nearest")
-        axes[line][0].set_ylabel(name, fontsize=6)
-    for cell, column in zip(axes[0], columns, strict=True):
-        cell.set_title(column, fontsize=8)
+    painted = []
+    for row in rows:
+        used |= {int(label) for picture in row if _is_label_map(picture) for label in np.unique(picture)}
+        painted.append([colour_labels(picture) if _is_label_map(picture) else picture for picture in row])
+    figure = picture_grid(columns, painted, names)
     palette = voc_palette() / 255
     patches = [
         Patch(color=palette[label], label=classes[label]) for label in sorted(used - {IGNORE}) if label < len(classes)

@@ -6,7 +6,6 @@ and the modes of its public code.
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -14,39 +13,10 @@ from PIL import Image
 from tagseg.regions.affinity import fit_pmi_forest, forest_affinity
 from tagseg.regions.cuts import normalised_cuts
 from tagseg.regions.density import fit_density
-from tagseg.regions.features import Feature, crisp_features, resize
-from tagseg.regions.hierarchy import Hierarchy, RegionTree, region_tree
+from tagseg.regions.features import crisp_features, resize
+from tagseg.regions.hierarchy import RegionTree, region_tree
 from tagseg.regions.oriented import oriented_energy, suppress_border
-
-Mode = Literal["speedy", "accurate_low_res", "accurate_high_res"]
-
-
-@dataclass(frozen=True)
-class CrispParameters:
-    """Every number of the method that may be varied. Defaults: *speedy* of the public code; `MODES` has the others."""
-
-    halvings: int = 1  # the affinity is that of an image halved so often
-    features: tuple[Feature, ...] = ("color", "var")
-    kernels: int = 5000  # at most, of each density
-    bandwidth: float = 0.05  # of the kernels, as part of the features' range
-    samples: int = 10_000  # pairs that a forest learns PMI from
-    trees: int = 4
-    split_features: int = 3  # tried at each split
-    smallest_leaf: int = 5  # samples
-    eigenvectors: int = 99  # of the cut, the constant one not counted
-    decimations: int = 2  # of the affinity before its eigenvectors are sought; 0: exact
-    hierarchy: Hierarchy = "oriented"
-    longest_side: int = 1000  # pixels; a larger image is made smaller first, and its result larger again
-    # The energy that is one at the logistic's input. The public code takes the largest in the data set it is scored
-    # on; this is the largest in 20 training photographs of BSDS500, rounded, so that an image's result is its own.
-    unit: float = 60.0
-
-
-MODES: dict[Mode, CrispParameters] = {
-    "speedy": CrispParameters(),
-    "accurate_low_res": CrispParameters(decimations=0, unit=120.0),
-    "accurate_high_res": CrispParameters(halvings=0, unit=104.0),
-}
+from tagseg.regions.parameters import MODES, CrispParameters, Mode
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,11 @@
 """Pixel features whose joint statistics tell objects apart: colour and local variance (Isola et al. 2014, Sec. 3)."""
 
-from typing import Literal
-
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 from skimage.color import rgb2lab
 
-Feature = Literal["color", "var"]
+from tagseg.regions.parameters import Feature
 
 
 def crisp_features(image: np.ndarray, feature: Feature, *, halvings: int) -> np.ndarray:

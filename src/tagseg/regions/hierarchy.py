@@ -5,16 +5,12 @@ lines run between pixels (see `arcs`).
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import higra
 import numpy as np
 
 from tagseg.regions.arcs import arc_channels
-
-# oriented: a line is as strong as the energy in its own direction; unoriented: as the largest of all directions;
-# mean_pb: higra's hierarchy of the same name, on the largest of all directions.
-Hierarchy = Literal["oriented", "unoriented", "mean_pb"]
+from tagseg.regions.parameters import Hierarchy
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from tagseg.errors import TagsegError
 from tagseg.evaluation.boundaries import BoundaryScores, best_point, boundary_counts, boundary_scores, thresholds
 from tagseg.evaluation.covering import Labels, RegionCounts, RegionScores, components, region_counts, region_scores
 from tagseg.progress import rate
+from tagseg.regions.parameters import MODES, CrispParameters, Hierarchy, Mode
 from tagseg.store import write_text
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class _Job:
 
     example: Example
     maps: Path | None
-    mode: Mode
+    crisp: CrispParameters
     seed: int
     levels: NDArray[np.float64]
     max_distance: float
@@ -51,7 +52,8 @@ def run(
     *,
     per_image: Path | None,
     maps: Path | None,
-    mode: str,
+    mode: Mode,
+    hierarchy: Hierarchy,
     seed: int,
     count: int,
     max_distance: float,
@@ -63,7 +65,8 @@ def run(
     They are cut at `count` thresholds. Raises TagsegError naming the first image or file that fails.
     """
     levels = thresholds(count)
-    jobs = [_Job(example, maps, mode, seed, levels, max_distance) for example in index(images, ground_truth)]
+    crisp = replace(MODES[mode], hierarchy=hierarchy)
+    jobs = [_Job(example, maps, crisp, seed, levels, max_distance) for example in index(images, ground_truth)]
     with rate("images", len(jobs)):
         found = dict(tqdm(_all_counts(jobs, processes), total=len(jobs), unit="image", disable=None))
     counts = [found[job.example.id] for job in jobs]
@@ -75,11 +78,11 @@ def run(
     return _text(boundaries, regions, len(jobs), count)
 
 
-def _contours(image: np.ndarray, mode: str, seed: int) -> Contours:
+def _contours(image: np.ndarray, parameters: CrispParameters, seed: int) -> Contours:
     """The method's own contours of a photograph (H, W, 3) uint8."""
     from tagseg.regions import crisp_boundaries  # imported here: given maps need none of it
 
-    crisp = crisp_boundaries(image, mode=mode, seed=seed)
+    crisp = crisp_boundaries(image, seed=seed, parameters=parameters)
     return crisp.ucm, crisp.regions
 
 
@@ -114,7 +117,7 @@ def _count(job: _Job) -> _Counts:
     given = None if job.maps is None else read_contours(job.maps / f"{job.example.id}.png", shape)
     try:
         if given is None:
-            contours, regions = _contours(image, job.mode, job.seed)
+            contours, regions = _contours(image, job.crisp, job.seed)
         else:
             contours, regions = given, lambda level: components(given, level)
         return _Counts(

@@ -2,21 +2,18 @@
 
 import logging
 from pathlib import Path
-from typing import Literal
 
 from tqdm import tqdm
 
 from tagseg.datasets.images import read_labels
 from tagseg.datasets.index import read_classes, read_ground_truth, read_index
 from tagseg.errors import TagsegError
-from tagseg.evaluation.confusion import ConfusionMatrix
+from tagseg.evaluation.confusion import ConfusionMatrix, Protocol, any_foreground
 from tagseg.evaluation.result import Result
-from tagseg.labels import IGNORE
 from tagseg.progress import rate
 from tagseg.store import ShardSet, write_text
 
 log = logging.getLogger(__name__)
-Protocol = Literal["classes", "foreground"]
 
 
 def run(
@@ -46,8 +43,7 @@ def run(
         for record in tqdm(records, unit="image", disable=None):
             truth, predicted = read_labels(truth_of[record.id]), maps.get(record.id, "mask")
             if protocol == "foreground":
-                truth, predicted = truth.copy(), predicted.clip(max=1)
-                truth[(truth > 0) & (truth != IGNORE)] = 1
+                truth, predicted = any_foreground(truth), any_foreground(predicted)
             try:
                 matrix.update(truth, predicted)
             except ValueError as error:

@@ -1,0 +1,59 @@
+"""From the maps of an image to its label map, with a dense CRF or without (the paper's 3.1.3)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tagseg.config import HIGHER_ORDER_KEYS, MASK_CRF_KEYS, PREDICTION_CRF_KEYS, Crf, CrfSettings
+from tagseg.crf import CrfParameters, dense_crf, log_unary, softmax_unary
+from tagseg.datasets.images import read_image
+from tagseg.datasets.index import ImageRecord
+from tagseg.errors import TagsegError
+from tagseg.priors.foreground import resize_map
+from tagseg.store import Shard
+
+KINDS = ("probabilities", "scores")
+# How a map becomes energies, and which setting sharpens or softens it.
+_UNARIES: dict[str, tuple[Callable[[np.ndarray, float], np.ndarray], str]] = {
+    "probabilities": (softmax_unary, "mask_gain"),
+    "scores": (log_unary, "score_gain"),
+}
+
+
+def label_map(maps: Shard, regions: Shard | None, record: ImageRecord, crf: Crf, settings: CrfSettings) -> np.ndarray:
+    """Labels (H, W) uint8 of one image at its own size; with `regions`, its CRF has higher-order terms.
+
+    `maps` holds probabilities of the image's labels (unary of Eq. 7) or a network's scores of all classes (unary
+    -log softmax); which of the two, the file says itself. Raises TagsegError if regions are of another size.
+    """
+    size = record.height, record.width
+    values = np.stack([resize_map(values, size) for values in maps.get(record.id, "maps")])
+    if crf != "none":
+        unary_of, gain = _UNARIES[maps.kind]
+        values = dense_crf(
+            read_image(record.path),
+            unary_of(values, getattr(settings, gain)),
+            regions=None if regions is None else _regions(regions, record),
+            higher_order=None if regions is None else settings.higher_order,
+            parameters=CrfParameters(**settings.model_dump(exclude={"mask_gain", "score_gain", "higher_order"})),
+        )
+    return maps.get(record.id, "labels")[values.argmax(axis=0)].astype(np.uint8)
+
+
+def facts(crf: Crf, settings: CrfSettings, kind: str) -> dict[str, Any]:
+    """What a file of label maps says of how it was made: the settings that counted."""
+    if crf == "none":
+        return {"crf": crf}
+    keys = MASK_CRF_KEYS if kind == "probabilities" else PREDICTION_CRF_KEYS
+    return {"crf": crf, **settings.model_dump(include=set(keys - HIGHER_ORDER_KEYS if crf == "pairwise" else keys))}
+
+
+def _regions(shard: Shard, record: ImageRecord) -> np.ndarray:
+    labels = shard.get(record.id, "labels")
+    if labels.shape != (record.height, record.width):
+        raise TagsegError(
+            f"{shard.path}: regions of image {record.id!r} are {labels.shape}, the image is "
+            f"{(record.height, record.width)}; run tagseg regions again"
+        )
+    return labels.astype(np.int32)

@@ -1,0 +1,32 @@
+"""Crisp regions of the images: the areas that the CRF's higher-order terms hold together (the paper's 3.1.3, [32])."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from tagseg.config import RegionSettings
+from tagseg.datasets.images import read_image
+from tagseg.datasets.index import in_shard, read_index
+from tagseg.errors import TagsegError
+from tagseg.progress import rate
+from tagseg.regions import MODES, crisp_boundaries
+from tagseg.store import write_shard
+
+
+def run(tags: Path, output: Path, settings: RegionSettings, *, shard: int, shards: int) -> None:
+    """Write one shard: `labels` (H, W) uint16, 0..R-1, and `ucm` (H, W) uint8, 255 times the contour map.
+
+    Raises TagsegError naming an image that falls into more than 65,536 regions.
+    """
+    records = in_shard(read_index(tags), shard, shards)
+    parameters = replace(MODES[settings.mode], longest_side=settings.longest_side)
+    with write_shard(output, "regions", settings.model_dump()) as writer, rate("images", len(records)):
+        for record in tqdm(records, unit="image", disable=None):
+            crisp = crisp_boundaries(read_image(record.path), seed=settings.seed, parameters=parameters)
+            labels = crisp.regions(settings.threshold)
+            if labels.max() > np.iinfo(np.uint16).max:
+                raise TagsegError(f"{record.path}: {labels.max() + 1} regions; raise the regions' threshold")
+            ucm = np.rint(crisp.ucm * 255).astype(np.uint8)
+            writer.put(record.id, {"labels": labels.astype(np.uint16), "ucm": ucm})

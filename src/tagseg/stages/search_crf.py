@@ -1,0 +1,124 @@
+"""Try settings of the CRF on images that have truth: which weights suit photographs like these?
+
+No stage of training reads what this one writes. Who uses it to choose weights chooses with pixel labels in hand, and
+must score on other images.
+"""
+
+import itertools
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from tagseg.config import Crf, CrfSettings
+from tagseg.datasets.images import read_labels
+from tagseg.datasets.index import ImageRecord, read_classes, read_ground_truth, read_index
+from tagseg.errors import TagsegError
+from tagseg.evaluation.confusion import ConfusionMatrix, Protocol, any_foreground
+from tagseg.options import checked
+from tagseg.progress import rate
+from tagseg.smoothing import KINDS, facts, label_map
+from tagseg.store import Shard, write_text
+
+Trial = tuple[Crf, CrfSettings]
+
+
+def run(
+    trials: list[Trial],
+    tags: Path,
+    maps: list[Path],
+    regions: list[Path],
+    ground_truth: Path,
+    classes: Path,
+    output: Path,
+    *,
+    split: str,
+    protocol: Protocol,
+    processes: int,
+) -> pd.DataFrame:
+    """Write a row for each trial: its settings that count, mean IoU and pixel accuracy in percent; best first.
+
+    `foreground` counts any class as foreground (Table 4). Raises TagsegError if a trial lacks its regions, or no
+    image of the split has truth.
+    """
+    if any(crf == "higher_order" for crf, _ in trials) and not regions:
+        raise TagsegError("crf higher_order needs --regions: give the shards that tagseg regions wrote")
+    truth_of = read_ground_truth(ground_truth)
+    records = [record for record in read_index(tags, split) if record.id in truth_of]
+    if not records:
+        raise TagsegError(f"{ground_truth}: no image of split {split} has a truth mask; add masks")
+    names = read_classes(classes) if protocol == "classes" else ["background", "foreground"]
+    jobs = [(record, truth_of[record.id], trials, maps, regions, protocol, len(names)) for record in records]
+    totals = [ConfusionMatrix(len(names)) for _ in trials]
+    context = multiprocessing.get_context("spawn")
+    with rate("images", len(records)), ProcessPoolExecutor(processes, mp_context=context) as pool:
+        for counts in tqdm(pool.map(_counts, jobs), total=len(jobs), unit="image", disable=None):
+            for total, count in zip(totals, counts, strict=True):
+                total.counts += count
+    kind = _kind(maps[0])
+    rows = [
+        {
+            **facts(crf, settings, kind),
+            "mean_iou": 100 * total.mean_iou(),
+            "pixel_accuracy": 100 * total.pixel_accuracy(),
+        }
+        for (crf, settings), total in zip(trials, totals, strict=True)
+    ]
+    table = pd.DataFrame(rows).sort_values("mean_iou", ascending=False, kind="stable").reset_index(drop=True)
+    write_text(output, table.to_csv(index=False, float_format="%.3f"))
+    return table
+
+
+def trials_of(crfs: list[str], settings: CrfSettings, varied: dict[str, list[str]]) -> list[Trial]:
+    """Every combination of `crfs` and of the values of `varied` keys; none twice whose settings that count are equal.
+
+    Raises TagsegError for a key or a value that the CRF does not have.
+    """
+    found: dict[str, Trial] = {}
+    for crf in crfs:
+        if crf not in get_args(Crf):
+            raise TagsegError(f"--crf {crf}: use {', '.join(get_args(Crf))}")
+        for values in itertools.product(*varied.values()):
+            trial = checked(CrfSettings, {**settings.model_dump(), **dict(zip(varied, values, strict=True))})
+            found.setdefault(
+                str((facts(cast(Crf, crf), trial, "probabilities"), trial.score_gain)), (cast(Crf, crf), trial)
+            )
+    return list(found.values())
+
+
+def _kind(path: Path) -> str:
+    with Shard(path, KINDS) as shard:
+        return shard.kind
+
+
+def _counts(job: tuple[ImageRecord, Path, list[Trial], list[Path], list[Path], Protocol, int]) -> list[np.ndarray]:
+    """Counts (N, N) of one image for each trial."""
+    record, truth_path, trials, maps, regions, protocol, classes = job
+    truth = read_labels(truth_path)
+    if protocol == "foreground":
+        truth = any_foreground(truth)
+    counts = []
+    with _holding(record.id, maps, KINDS) as source:
+        areas = _holding(record.id, regions, "regions") if regions else None
+        for crf, settings in trials:
+            labels = label_map(source, areas if crf == "higher_order" else None, record, crf, settings)
+            matrix = ConfusionMatrix(classes)
+            matrix.update(truth, any_foreground(labels) if protocol == "foreground" else labels)
+            counts.append(matrix.counts)
+    return counts
+
+
+def _holding(image: str, paths: list[Path], kind: Any) -> Shard:
+    """The shard that holds an image."""
+    for path in paths:
+        shard = Shard(path, kind)
+        if image in shard:
+            return shard
+        shard.close()
+    raise TagsegError(
+        f"image {image!r} is in none of {', '.join(map(str, paths))}; run the stage that makes them again"
+    )
