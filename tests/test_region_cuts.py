@@ -10,9 +10,10 @@ from scipy.linalg import eigh
 from scipy.ndimage import correlate
 
 from tagseg.regions.affinity import OFFSETS
-from tagseg.regions.crisp import MODES, boundary_energy
+from tagseg.regions.crisp import boundary_energy
 from tagseg.regions.cuts import decimate, eigenvectors, interpolate, normalised_cuts, stencil_matrix, whiten
 from tagseg.regions.oriented import oriented_energy, oriented_filters, suppress_border
+from tagseg.regions.parameters import MODES
 
 NUMBERS = {tuple(offset): k for k, offset in enumerate(OFFSETS.tolist())}
 
@@ -221,6 +222,6 @@ def test_energy_from_the_image_correlates_with_the_public_codes(crisp_reference:
     """The forest's samples are random in both: seeds give .984 to .987."""
     image = np.asarray(Image.open(crisp_reference / "101027.png").convert("RGB"))
     wanted = np.load(crisp_reference / "101027_boundaries.npz")["E"]
-    found = boundary_energy(image, MODES["speedy"], seed=0).max(axis=2)
+    found = boundary_energy(image, MODES["speedy_public"], seed=0).max(axis=2)
     assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.975
     assert found.sum() == pytest.approx(wanted.sum(), rel=0.1)

@@ -14,7 +14,6 @@ from tagseg.regions.density import (
     sample_nearby_pairs,
 )
 from tagseg.regions.features import (
-    Feature,
     crisp_features,
     halve,
     local_deviation,
@@ -22,6 +21,7 @@ from tagseg.regions.features import (
     resize,
     to_unit_range,
 )
+from tagseg.regions.parameters import Feature
 
 FEATURES: list[Feature] = ["color", "var"]
 

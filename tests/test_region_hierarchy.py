@@ -11,7 +11,8 @@ from skimage.morphology import skeletonize
 
 from tagseg.regions.arcs import arc_channels
 from tagseg.regions.crisp import logistic
-from tagseg.regions.hierarchy import Hierarchy, RegionTree, region_tree
+from tagseg.regions.hierarchy import RegionTree, region_tree
+from tagseg.regions.parameters import Hierarchy
 
 HIERARCHIES: tuple[Hierarchy, ...] = get_args(Hierarchy)
 
