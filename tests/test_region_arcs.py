@@ -123,3 +123,6 @@ def test_a_line_that_turns_back_is_cut_there() -> None:
     assert (down[4, 4], right[5, 3]) == (6, 6)
     assert set(down[5, 4:].tolist()) == set(down[4, 5:].tolist()) == {4}
     assert set(right[:5, 4].tolist()) == {0}
+    # the same line walked from its other end
+    down, right, _ = channels_on_lines(labels[::-1])
+    assert (down[6, 4], right[6, 3]) == (2, 2) and set(down[5, 4:].tolist()) == {4}

@@ -86,6 +86,16 @@ def test_every_split_is_the_best_of_all_features_and_thresholds() -> None:
     assert leaves > 5
 
 
+@pytest.mark.parametrize("far", [slice(None, 4), slice(-4, None)])
+def test_no_leaf_has_fewer_samples_than_allowed(far: slice) -> None:
+    """Four samples at one end are unlike all others: a fifth has to go with them."""
+    targets = np.zeros(20)
+    targets[far] = 100
+    rows = np.arange(20, dtype=np.uint8)[:, None]
+    forest = fit_forest(rows, targets, trees=1, features=1, smallest_leaf=5, rng=np.random.default_rng(0))
+    assert [walk(forest, row) for row in rows].count(pytest.approx(80)) == 5
+
+
 def test_fewer_features_a_split_give_other_trees_on_the_same_samples() -> None:
     rows, targets = samples(200)
     forest = fit_forest(rows, targets, trees=20, features=1, smallest_leaf=5, rng=np.random.default_rng(0))

@@ -137,6 +137,16 @@ def test_regions_are_connected_numbered_in_reading_order_and_nested(hierarchy: H
     assert counts == sorted(counts, reverse=True) and counts[0] > 20 and counts[-1] == 1
 
 
+def test_regions_are_numbered_as_they_come_whatever_the_leaves_numbers() -> None:
+    tree = RegionTree(
+        np.array([[2, 2, 0], [1, 1, 0]], np.int32), np.array([3, 3, 4, 4, 4]), np.array([0, 0, 0, 0.3, 0.7])
+    )
+    assert tree.cut(0.1).tolist() == [[0, 0, 1], [2, 2, 1]]
+    assert tree.cut(0.3).tolist() == [[0, 0, 1], [1, 1, 1]]
+    assert tree.cut(0.7).tolist() == [[0, 0, 0], [0, 0, 0]]
+    np.testing.assert_allclose(tree.contours(), [[0.7, 0.7, 0], [0, 0.3, 0]], rtol=1e-6)
+
+
 def test_altitudes_rise_towards_the_root() -> None:
     for hierarchy in HIERARCHIES:
         tree = region_tree(smooth_energy(40, 50), hierarchy)
