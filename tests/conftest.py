@@ -33,6 +33,12 @@ def bsds_mini() -> Path:
 
 
 @pytest.fixture
+def crisp_reference() -> Path:
+    """What the authors' public code gives for photograph 101027 of BSDS500, stage by stage."""
+    return _beside("reference/crisp")
+
+
+@pytest.fixture
 def vgg16_trunk() -> Path:
     """The convolutions of VGG-16, half precision, without a classifier."""
     return _beside("weights/vgg16_trunk_fp16.pth")

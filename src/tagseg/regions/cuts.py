@@ -8,13 +8,20 @@ the square of a stencil of radius five spans ten pixels, five of those that stay
 import numpy as np
 from numba import njit
 from scipy import sparse
-from scipy.linalg import eigh
+from scipy.linalg import eigh, qr
 from scipy.sparse.linalg import eigsh
 
 from tagseg.regions.affinity import OFFSETS, RADIUS
 
 _LANCZOS_FACTOR = 2.2  # Krylov vectors for each eigenvector wanted: fewest restarts for the time
 _DENSE_BELOW = 500  # nodes: smaller problems are solved exactly in no time
+_LANCZOS_BELOW = 5000  # nodes: larger problems start from the eigenvectors of their decimation
+_SPARE = 0.25  # eigenvectors more than wanted, as part of those: the last ones converge slowly
+_DEGREE = 20  # of the polynomial that a round of refinement filters with
+_SETTLED = 0.1  # relative change of λ in a round; a round leaves less than a hundredth of an error
+_TOGETHER = 32  # vectors filtered at a time, to save memory
+_MOST_ROUNDS = 10
+_ROUNDING = 1e-5  # of λ in single precision; the smallest λ settle first anyway
 
 
 def normalised_cuts(stencil: np.ndarray, count: int, levels: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -37,18 +44,27 @@ def normalised_cuts(stencil: np.ndarray, count: int, levels: int, seed: int) -> 
 
 
 def eigenvectors(stencil: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvectors (h, w, n) float32 and λ (n,) of (D - A) v = λ D v, but for the constant one; n <= `count`."""
+    """Eigenvectors (h, w, n) float32 and λ (n,) of (D - A) v = λ D v, but for the constant one; n <= `count`.
+
+    Of large grids to single precision or a little less: λ differ by some 1e-4 of themselves.
+    """
     _, height, width = stencil.shape
-    matrix = stencil_matrix(stencil)
     nodes = height * width
+    matrix = stencil_matrix(stencil)
     root = np.sqrt(np.maximum(np.asarray(matrix.sum(axis=0)).ravel(), np.finfo(np.float64).tiny))
     scaling = sparse.diags_array(1 / root)
     normal = (scaling @ matrix @ scaling).tocsr()
+    del matrix  # of a large image, as large as all else
     count = min(count, nodes - 1)
     if count < 1:
         return np.zeros((height, width, 0), np.float32), np.zeros(0)
     if nodes < max(_DENSE_BELOW, 2 * count):
         values, vectors = eigh(normal.toarray())
+    elif nodes >= max(_LANCZOS_BELOW, 32 * count) and min(height, width) > 1:
+        coarse, _ = eigenvectors(decimate(stencil, OFFSETS), count + int(_SPARE * count), seed)
+        start = interpolate(stencil, coarse, OFFSETS).reshape(nodes, -1)
+        start = np.hstack([np.ones((nodes, 1), np.float32), start]) * root[:, None].astype(np.float32)
+        values, vectors = _refine(normal, start, count + 1)
     else:
         # largest of D^-1/2 A D^-1/2 are the smallest of the Laplacian, and need no inverse
         krylov = min(nodes, int(_LANCZOS_FACTOR * (count + 1)))
@@ -57,6 +73,44 @@ def eigenvectors(stencil: np.ndarray, count: int, seed: int) -> tuple[np.ndarray
     order = np.argsort(-values, kind="stable")[1 : count + 1]
     vectors = vectors[:, order] / root[:, None]
     return vectors.reshape(height, width, -1).astype(np.float32), 1 - values[order]
+
+
+def _refine(normal: sparse.csr_array, start: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The `count` largest eigenvalues, falling, and eigenvectors (P, count) of `normal` (P, P), from (P, n) near them.
+
+    Subspace iteration with a Chebyshev filter (Zhou et al. 2006): the polynomial is at most one in size on [-1, least
+    value of the subspace] and grows fast above, so that a round lifts the wanted part of every vector out of the rest.
+    Lanczos's method needs the same products, but its time goes into keeping a long basis orthogonal.
+    """
+    single = normal.astype(np.float32)
+    start = start / np.maximum(np.linalg.norm(start, axis=0), np.finfo(np.float32).tiny)
+    values, vectors = _rayleigh_ritz(single, start)
+    for _ in range(_MOST_ROUNDS):
+        before = values[:count]
+        centre, reach = (values[-1] - 1) / 2, (values[-1] + 1) / 2
+        scaled = (single - sparse.eye_array(len(start), dtype=np.float32) * centre) * np.float32(2 / reach)
+        for low in range(0, vectors.shape[1], _TOGETHER):
+            last = vectors[:, low : low + _TOGETHER]
+            filtered = scaled @ last / 2
+            for _ in range(_DEGREE - 1):
+                after = scaled @ filtered
+                after -= last
+                last, filtered = filtered, after
+            vectors[:, low : low + _TOGETHER] = filtered / np.linalg.norm(filtered, axis=0)
+        values, vectors = _rayleigh_ritz(single, vectors)
+        if (np.abs(values[:count] - before) <= _SETTLED * (1 - before) + _ROUNDING).all():
+            break
+    vectors = vectors[:, :count]
+    # λ = 1 - μ of the smoothest vectors is smaller than single precision tells from 0
+    exact = [v @ (normal @ v) / (v @ v) for v in (column.astype(np.float64) for column in vectors.T)]
+    return np.array(exact), vectors
+
+
+def _rayleigh_ritz(matrix: sparse.csr_array, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Best approximations of eigenvalues, falling, and eigenvectors within the span of `vectors` (P, n)."""
+    basis = np.ascontiguousarray(qr(vectors, mode="economic", check_finite=False)[0])
+    values, mixing = np.linalg.eigh((basis.T @ (matrix @ basis)).astype(np.float64))
+    return values[::-1], basis @ mixing[:, ::-1].astype(np.float32)
 
 
 def stencil_matrix(stencil: np.ndarray) -> sparse.csr_array:

@@ -18,7 +18,7 @@ def oriented_filters() -> np.ndarray:
     """First derivatives of a Gaussian, (8, 7, 7) float64: filter o answers to boundaries of channel o.
 
     Each is the mean of 10 x 10 samples a pixel, has zero mean and L1 norm one. Channel o is the direction
-    θ = (4 - o) π / 8 of the boundary, from the x axis towards -y: 4 horizontal, 0 vertical.
+    θ = (4 - o) π / 8 of the boundary, from the x axis towards y (downwards): 4 horizontal, 0 vertical.
     """
     side = 2 * _REACH + 1
     samples = side * _OVERSAMPLING

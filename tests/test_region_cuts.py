@@ -1,0 +1,227 @@
+"""Crisp boundaries: decimated cuts against dense matrices, oriented energy against plain correlation, both against the
+public code."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.linalg import eigh
+from scipy.ndimage import correlate
+
+from tagseg.regions.affinity import OFFSETS
+from tagseg.regions.crisp import boundary_energy
+from tagseg.regions.cuts import decimate, eigenvectors, interpolate, normalised_cuts, stencil_matrix, whiten
+from tagseg.regions.oriented import oriented_energy, oriented_filters, suppress_border
+from tagseg.regions.parameters import MODES
+
+NUMBERS = {tuple(offset): k for k, offset in enumerate(OFFSETS.tolist())}
+
+
+def random_stencil(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Affinities in .1 .. 1 wherever both pixels lie inside; none of a pixel with itself."""
+    stencil = np.random.default_rng(seed).uniform(0.1, 1, (41, height, width)).astype(np.float32)
+    for (dy, dx), weights in zip(OFFSETS.tolist(), stencil, strict=True):
+        y, x = np.mgrid[:height, :width]
+        weights[(y + dy >= height) | (x + dx < 0) | (x + dx >= width)] = 0
+    stencil[0] = 0
+    return stencil
+
+
+def dense(stencil: np.ndarray) -> np.ndarray:
+    _, height, width = stencil.shape
+    matrix = np.zeros((height * width, height * width))
+    for k, (dy, dx) in enumerate(OFFSETS.tolist()):
+        for y, x in np.ndindex(height, width):
+            if 0 <= y + dy < height and 0 <= x + dx < width:
+                p, q = y * width + x, (y + dy) * width + x + dx
+                matrix[p, q] = matrix[q, p] = stencil[k, y, x]
+    return matrix
+
+
+def kept_rows(matrix: np.ndarray, height: int, width: int) -> np.ndarray:
+    """S: the rows of pixels in every second row and column, from the second."""
+    y, x = np.divmod(np.arange(height * width), width)
+    return matrix[(y % 2 == 1) & (x % 2 == 1)]
+
+
+@pytest.mark.parametrize(("height", "width"), [(7, 8), (6, 13), (2, 2), (1, 5)])
+def test_a_stencil_is_its_symmetric_matrix(height: int, width: int) -> None:
+    stencil = random_stencil(height, width)
+    stencil[0] = 0.5
+    np.testing.assert_allclose(stencil_matrix(stencil).toarray(), dense(stencil), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("height", "width"), [(7, 8), (12, 13), (2, 3)])
+def test_decimation_is_the_product_of_dense_matrices(height: int, width: int) -> None:
+    stencil = random_stencil(height, width)
+    for _ in range(2):  # the second time, pixels have affinities with themselves
+        matrix = dense(stencil)
+        kept = kept_rows(matrix, *stencil.shape[1:])
+        wanted = kept / np.maximum(kept.sum(axis=0), 1e-30) @ kept.T  # a lone pixel that stays has no neighbour
+        stencil = decimate(stencil, OFFSETS)
+        np.testing.assert_allclose(dense(stencil), wanted, rtol=1e-5, atol=1e-12)
+        if min(stencil.shape[1:]) < 2:
+            break
+
+
+def test_interpolation_is_the_product_of_dense_matrices() -> None:
+    height, width = 9, 12
+    stencil = random_stencil(height, width)
+    kept = kept_rows(dense(stencil), height, width)
+    coarse = np.random.default_rng(1).normal(size=(height // 2, width // 2, 5)).astype(np.float32)
+    wanted = (kept / kept.sum(axis=0)).T @ coarse.reshape(-1, 5)
+    found = interpolate(stencil, coarse, OFFSETS)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found.reshape(-1, 5), wanted, rtol=1e-4, atol=1e-5)
+
+
+def check_eigenvectors(matrix: np.ndarray, vectors: np.ndarray, values: np.ndarray) -> None:
+    """(D - A) v = λ D v for the smallest λ > 0 of all."""
+    degrees = np.diag(matrix.sum(axis=0))
+    every, exact = eigh(degrees - matrix, degrees)
+    np.testing.assert_allclose(values, every[1 : len(values) + 1], rtol=1e-4, atol=1e-7)
+    flat = vectors.reshape(len(matrix), -1).astype(np.float64)
+    for n in range(len(values)):  # all of these eigenvalues are simple
+        along = abs(flat[:, n] @ degrees @ exact[:, n + 1])
+        assert along / np.sqrt(flat[:, n] @ degrees @ flat[:, n]) > 0.9999
+
+
+@pytest.mark.parametrize(("height", "width", "count"), [(7, 9, 12), (26, 31, 40)])  # dense; by iteration
+def test_eigenvectors_are_those_of_the_generalised_problem(height: int, width: int, count: int) -> None:
+    stencil = random_stencil(height, width)
+    vectors, values = eigenvectors(stencil, count, seed=0)
+    assert vectors.shape == (height, width, count) and vectors.dtype == np.float32
+    check_eigenvectors(dense(stencil), vectors, values)
+
+
+@pytest.mark.parametrize("contrast", [1, 12])
+def test_eigenvectors_of_large_grids_agree_with_lanczos(contrast: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    stencil = random_stencil(70, 76) ** contrast
+    vectors, values = eigenvectors(stencil, 99, seed=0)
+    monkeypatch.setattr("tagseg.regions.cuts._LANCZOS_BELOW", 10**9)
+    exact, exact_values = eigenvectors(stencil, 99, seed=0)
+    assert not np.array_equal(vectors, exact)
+    np.testing.assert_allclose(values, exact_values, rtol=1e-3)
+    found, wanted = oriented_energy(vectors, values), oriented_energy(exact, exact_values)
+    assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.9999
+    assert np.abs(found - wanted).max() < 0.01 * wanted.max()
+
+
+def test_a_few_nodes_have_one_eigenvector_less_than_nodes() -> None:
+    vectors, values = eigenvectors(random_stencil(2, 3), 99, seed=0)
+    assert vectors.shape == (2, 3, 5) and (np.diff(values) >= 0).all() and (values > 0).all()
+    assert eigenvectors(random_stencil(1, 1), 99, seed=0)[0].shape == (1, 1, 0)
+
+
+@pytest.mark.parametrize("size", [(1, 9), (3, 2), (5, 40), (20, 21)])
+def test_cuts_of_any_size_have_its_shape(size: tuple[int, int]) -> None:
+    vectors, values = normalised_cuts(random_stencil(*size), 10, levels=2, seed=0)
+    assert vectors.shape[:2] == size and vectors.shape[2] == len(values) <= 10
+    assert np.isfinite(vectors).all() and (values > 0).all()
+
+
+def test_whitened_vectors_are_uncorrelated_and_as_little_changed_as_can_be() -> None:
+    rng = np.random.default_rng(0)
+    mixing = rng.normal(size=(6, 6)) + 3 * np.eye(6)
+    before = (rng.normal(size=(20, 30, 6)) @ mixing + 5).astype(np.float32)
+    after = whiten(before.copy()).reshape(-1, 6).astype(np.float64)
+    assert np.abs(after.mean(axis=0)).max() < 1e-4
+    np.testing.assert_allclose(np.cov(after.T, bias=True), np.eye(6), atol=1e-4)
+    # ZCA: the map from centred vectors to white ones is symmetric and positive
+    centred = before.reshape(-1, 6) - before.reshape(-1, 6).mean(axis=0)
+    mapped = np.linalg.lstsq(centred, after, rcond=None)[0]
+    np.testing.assert_allclose(mapped, mapped.T, atol=1e-4)
+    assert np.linalg.eigvalsh(mapped).min() > 0
+
+
+def test_whitening_survives_repeated_and_tiny_vectors() -> None:
+    vectors = np.random.default_rng(0).normal(size=(9, 9, 3)).astype(np.float32)
+    vectors[..., 2] = vectors[..., 1]
+    found = whiten(vectors * np.float32(1e-25))
+    assert np.isfinite(found).all() and found.std() == pytest.approx(np.sqrt(2) / np.sqrt(3), rel=1e-3)
+
+
+def test_only_decimated_cuts_are_whitened() -> None:
+    stencil = random_stencil(16, 18)
+    vectors, values = normalised_cuts(stencil, 8, levels=1, seed=0)
+    coarse, coarse_values = eigenvectors(decimate(stencil, OFFSETS), 8, seed=0)
+    np.testing.assert_array_equal(values, coarse_values)
+    np.testing.assert_array_equal(vectors, whiten(interpolate(stencil, coarse, OFFSETS)))
+    exact, _ = normalised_cuts(stencil, 8, levels=0, seed=0)
+    np.testing.assert_array_equal(exact, eigenvectors(stencil, 8, seed=0)[0])
+
+
+def test_filters_equal_the_public_codes(crisp_reference: Path) -> None:
+    wanted = np.load(crisp_reference / "101027_boundaries.npz")["oefilters"]  # (7, 7, 8), by angle
+    by_channel = np.moveaxis(wanted, 2, 0)[[3, 2, 1, 0, 7, 6, 5, 4]]
+    np.testing.assert_allclose(oriented_filters(), by_channel, rtol=0, atol=1e-6)
+
+
+def test_oriented_energy_is_the_sum_of_absolute_correlations() -> None:
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(11, 14, 5)).astype(np.float32) * 7
+    values = rng.uniform(0.1, 2, 5)
+    wanted = np.zeros((11, 14, 8))
+    for n in range(5):
+        scaled = vectors[..., n].astype(np.float64)
+        scaled = (scaled - scaled.min()) / (scaled.max() - scaled.min()) / np.sqrt(values[n])
+        for channel, weights in enumerate(oriented_filters()):
+            wanted[..., channel] += np.abs(correlate(scaled, weights, mode="reflect"))
+    np.testing.assert_allclose(oriented_energy(vectors, values), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_vectors_without_structure_or_with_value_zero_are_left_out() -> None:
+    vectors = np.random.default_rng(0).normal(size=(8, 9, 3)).astype(np.float32)
+    vectors[..., 1] = 2
+    wanted = oriented_energy(vectors[..., :1], np.array([0.5]))
+    np.testing.assert_allclose(oriented_energy(vectors, np.array([0.5, 0.5, 0.0])), wanted, rtol=1e-4, atol=1e-6)
+    assert not oriented_energy(vectors, np.zeros(3)).any()
+    assert oriented_energy(vectors[..., :0], np.zeros(0)).shape == (8, 9, 8)
+
+
+@pytest.mark.parametrize("channel", range(8))
+def test_each_channel_answers_most_to_lines_of_its_direction(channel: int) -> None:
+    """Channel 4 horizontal, 0 vertical; from 4 to 0 the line turns from the x axis towards y, that is downwards."""
+    angle = (4 - channel) * np.pi / 8
+    y, x = np.mgrid[-15:16, -15:16]
+    side = (x * np.sin(angle) - y * np.cos(angle) > 0.1).astype(np.float32)
+    energy = oriented_energy(side[..., None], np.ones(1))[12:19, 12:19].sum(axis=(0, 1))
+    assert int(energy.argmax()) == channel
+
+
+def test_the_border_loses_what_runs_along_it() -> None:
+    height, width = 100, 140  # ramps of three pixels
+    left = suppress_border(np.ones((height, width, 8), np.float32))
+    middle = left[height // 2, :, 0]  # vertical lines: the ramp (d / 3)² from the left, and from the right
+    np.testing.assert_allclose(middle[:4], [0, 1 / 9, 4 / 9, 1], atol=1e-6)
+    np.testing.assert_allclose(middle[::-1], middle, atol=1e-6)
+    np.testing.assert_allclose(left[:4, width // 2, 4], [0, 1 / 9, 4 / 9, 1], atol=1e-6)
+    np.testing.assert_allclose(left[::-1, width // 2, 4], left[:, width // 2, 4], atol=1e-6)
+    # what runs across the border stays, what is diagonal loses a part
+    np.testing.assert_allclose(left[height // 2, :, 4], 1, atol=1e-6)
+    np.testing.assert_allclose(left[:, width // 2, 0], 1, atol=1e-6)
+    np.testing.assert_allclose(left[height // 2, 0, 2], 1 - np.sin(np.pi / 4), atol=1e-6)
+    np.testing.assert_allclose(left[4:-4, 4:-4], 1, atol=1e-6)
+
+
+def test_energy_of_the_public_codes_affinity_equals_its_own(crisp_reference: Path) -> None:
+    affinity = np.load(crisp_reference / "101027_affinity.npz")
+    wanted = np.load(crisp_reference / "101027_boundaries.npz")["E_oriented"]
+    height, width, _ = wanted.shape
+    first, second = (np.stack(np.divmod(affinity[name], width), axis=1) for name in "ij")
+    numbers = [NUMBERS[offset] for offset in map(tuple, (second - first).tolist())]
+    stencil = np.zeros((41, height, width), np.float32)
+    stencil[numbers, first[:, 0], first[:, 1]] = affinity["w"]
+    vectors, values = normalised_cuts(stencil, 99, levels=2, seed=0)
+    found = suppress_border(oriented_energy(vectors, values))
+    assert np.abs(found - wanted).max() < 1e-5 * wanted.max()  # measured: 4e-7
+
+
+def test_energy_from_the_image_correlates_with_the_public_codes(crisp_reference: Path) -> None:
+    """The forest's samples are random in both: seeds give .984 to .987."""
+    image = np.asarray(Image.open(crisp_reference / "101027.png").convert("RGB"))
+    wanted = np.load(crisp_reference / "101027_boundaries.npz")["E"]
+    found = boundary_energy(image, MODES["speedy_public"], seed=0).max(axis=2)
+    assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.975
+    assert found.sum() == pytest.approx(wanted.sum(), rel=0.1)
