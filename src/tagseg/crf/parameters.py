@@ -28,7 +28,7 @@ class CrfParameters:
     # 0 makes every step, as [45] and [46] do.
     tolerance: float = 0.0
 
-    # Factor on the region terms. Eq. 6 has none, so 1; .3 to 3 measure alike.
+    # Factor on the region terms. Eq. 6 has none, so 1; 3 measures alike.
     higher_order_weight: float = 1.0
     # The "maximum cost" of Eq. 8, in nats. The paper gives none; the code of [46] works one out and does not use it.
     # -log(.01): a label that holds less than a hundredth of a region gains nothing from its agreement. It must lie
