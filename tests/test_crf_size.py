@@ -68,7 +68,7 @@ def test_gains_of_robust_pn_keep_their_size_when_the_image_shrinks() -> None:
     unary = np.zeros((2, 60, 80), dtype=np.float32)
     unary[1] = 1
     image, regions = np.zeros((60, 80, 3), np.uint8), np.zeros((60, 80), np.int32)
-    p = CrfParameters(1, 3.0, 0.0, 80.0, 13.0, 0.0, higher_order_weight=0.5)
+    p = CrfParameters(1, 3.0, 0.0, 80.0, 13.0, 0.0, higher_order_weight=0.5, truncation=0.4)
     runs = [
         dense_crf(image, unary, regions=regions, higher_order="robust_pn", parameters=replace(p, max_pixels=size))
         for size in (4800, 1200, 300)

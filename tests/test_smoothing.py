@@ -80,7 +80,7 @@ def test_the_stage_hands_regions_and_settings_to_the_crf(folder: Path, model: st
 
 def test_regions_mend_what_noise_leaves(folder: Path) -> None:
     halves = np.arange(SIZE[1]) >= SIZE[1] // 2
-    weak = CrfSettings(bilateral_weight=0, gaussian_weight=0.1)
+    weak = CrfSettings(bilateral_weight=0, gaussian_weight=0.1, truncation=0.4)
     wrong = {crf: (smoothed(folder, crf, weak) != halves).mean() for crf in ("none", "pairwise", "higher_order")}
     assert wrong["higher_order"] < 0.02 < wrong["pairwise"] <= wrong["none"]
 
@@ -144,7 +144,7 @@ def test_a_search_that_cannot_be_made_says_why(
 
 
 def test_the_picture_shows_what_regions_change_most(folder: Path) -> None:
-    weak = CrfSettings(bilateral_weight=0, gaussian_weight=0.1)
+    weak = CrfSettings(bilateral_weight=0, gaussian_weight=0.1, truncation=0.4)
     smoothed(folder, "pairwise", weak)
     smoothed(folder, "higher_order", weak)
     for count, name in ((1, "one.png"), (2, "two.png")):

@@ -256,3 +256,11 @@ def test_a_bundle_that_would_run_code_is_refused(tmp_path: Path) -> None:
     torch.save({"kind": "segmentation", "network": network()}, path)
     with refused(path, "not a tagseg model"):
         load_bundle(path, "segmentation")
+
+
+def test_what_a_killed_writer_left_goes_with_the_next(tmp_path: Path) -> None:
+    target = tmp_path / "a[1].txt"
+    for name in (".a[1].txt.123.part", ".a1.txt.123.part", ".b.txt.123.part"):
+        (tmp_path / name).write_text("half", encoding="utf-8")
+    write_text(target, "whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"a[1].txt", ".a1.txt.123.part", ".b.txt.123.part"}

@@ -4,6 +4,7 @@ A shard is one HDF5 file with a group for each image id. Every file is written u
 folder and renamed when whole, so a reader sees the old file, the new one, or none.
 """
 
+import glob
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -21,12 +22,17 @@ from tagseg.errors import TagsegError
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` on success, remove it on failure."""
+    """Yield a temporary path beside `path`; rename it to `path` on success, remove it on failure.
+
+    A process that was killed leaves its temporary file; it goes when the file itself is made.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield temporary
         temporary.replace(path)
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+            left.unlink(missing_ok=True)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -36,6 +36,6 @@ class CrispParameters:
 MODES: dict[Mode, CrispParameters] = {
     "speedy": CrispParameters(),
     "speedy_public": CrispParameters(eigenvectors=99, unit=61.0),
-    "accurate_low_res": CrispParameters(decimations=0, unit=115.0),
+    "accurate_low_res": CrispParameters(decimations=0, unit=107.0),
     "accurate_high_res": CrispParameters(halvings=0, unit=98.0),
 }
