@@ -13,6 +13,7 @@ _DISTANCE_VARIANCE = 0.25  # pixels²; of the Gaussian from which a sampled pair
 _LARGEST_OFFSET = 2.0  # pixels a component, each way
 _FLOOR = 100.0  # added to both densities, so that PMI of rare pairs is tame
 _JOINT_EXPONENT = 1.25  # ρ of PMI_ρ
+_CELLS_DOWN, _CELLS_ACROSS = 2, 4  # cells of a bandwidth, in the first two coordinates
 
 
 @dataclass(frozen=True)
@@ -85,21 +86,23 @@ def _sorted(rows: np.ndarray) -> np.ndarray:
 def epanechnikov_density(points: np.ndarray, kernels: np.ndarray, bandwidth: float) -> np.ndarray:
     """(1/N) Σ_n Π_d 3/(4h) (1 - ((x_d - k_nd)/h)²)₊ at each of `points` (M, D), float64 (M,); `kernels` (N, D).
 
-    The kernel has compact support: kernels are sorted into square cells of side h in the first two coordinates, of
-    which nine can matter to a point.
+    The kernel has compact support: kernels are sorted into cells of h/2 x h/4 in the first two coordinates, of which
+    five rows of nine can matter to a point.
     """
     count, dimensions = kernels.shape
     density = np.zeros(len(points))
     if count == 0:
         return density
     inverse = np.float32(1 / bandwidth)
-    low0, low1 = kernels[:, 0].min(), kernels[:, 1].min()
-    rows = int((kernels[:, 0].max() - low0) * inverse) + 1
-    columns = int((kernels[:, 1].max() - low1) * inverse) + 1
+    down, across = np.float32(_CELLS_DOWN), np.float32(_CELLS_ACROSS)
+    low0, low1 = kernels[:, 0].min() * inverse, kernels[:, 1].min() * inverse
+    rows = int((kernels[:, 0].max() * inverse - low0) * down) + 1
+    columns = int((kernels[:, 1].max() * inverse - low1) * across) + 1
     cell = np.empty(count, np.int64)
     begin = np.zeros(rows * columns + 1, np.int64)
     for n in range(count):
-        cell[n] = int((kernels[n, 0] - low0) * inverse) * columns + int((kernels[n, 1] - low1) * inverse)
+        row, column = int((kernels[n, 0] * inverse - low0) * down), int((kernels[n, 1] * inverse - low1) * across)
+        cell[n] = row * columns + column
         begin[cell[n] + 1] += 1
     begin = np.cumsum(begin)
     # one row a dimension, in units of h, so that the innermost loop runs over neighbours in memory
@@ -107,12 +110,12 @@ def epanechnikov_density(points: np.ndarray, kernels: np.ndarray, bandwidth: flo
     scale = (0.75 / bandwidth) ** dimensions / count
     for m in range(len(points)):
         point = points[m] * inverse
-        row = int(np.floor(point[0] - low0 * inverse))
-        column = int(np.floor(point[1] - low1 * inverse))
-        left, right = max(column - 1, 0), min(column + 1, columns - 1)
+        row = int(np.floor((point[0] - low0) * down))
+        column = int(np.floor((point[1] - low1) * across))
+        left, right = max(column - _CELLS_ACROSS, 0), min(column + _CELLS_ACROSS, columns - 1)
         if left > right:
             continue
-        for r in range(max(row - 1, 0), min(row + 1, rows - 1) + 1):
+        for r in range(max(row - _CELLS_DOWN, 0), min(row + _CELLS_DOWN, rows - 1) + 1):
             density[m] += _kernel_sum(sorted_, point, begin[r * columns + left], begin[r * columns + right + 1])
         density[m] *= scale
     return density
