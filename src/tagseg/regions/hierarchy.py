@@ -29,7 +29,11 @@ class RegionTree:
                 top[node] = top[self.parents[node]]
         count = int(self.leaves.max()) + 1
         number = np.full(len(self.parents), -1, np.int32)
-        reading_order = np.argsort(np.unique(self.leaves, return_index=True)[1], kind="stable")
+        first = np.empty(
+            count, np.int64
+        )  # of each leaf: of several writes to a place the last one, the first pixel, stays
+        first[self.leaves.ravel()[::-1]] = np.arange(self.leaves.size - 1, -1, -1)
+        reading_order = np.argsort(first)
         used = 0
         for leaf in reading_order:
             if number[top[leaf]] < 0:
