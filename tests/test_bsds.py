@@ -1,6 +1,7 @@
 """tagseg bsds: the files it reads, the tables it writes, and its errors."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from tagseg import cli
 from tagseg.datasets.bsds import read_annotations
 from tagseg.evaluation.covering import components
+from tagseg.regions import MODES, CrispParameters
 from tagseg.stages import bsds as stage
 
 
@@ -66,14 +68,17 @@ def test_processes_do_not_change_a_byte(tmp_path: Path) -> None:
 def test_without_maps_the_method_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def contours(image: np.ndarray, mode: str, seed: int) -> stage.Contours:
-        asked.append((image.shape, mode, seed))
+    def contours(image: np.ndarray, parameters: CrispParameters, seed: int) -> stage.Contours:
+        asked.append((image.shape, parameters, seed))
         edges = image[..., 0] > 100
         return edges.astype(np.float32), lambda level: components(edges, level)
 
     monkeypatch.setattr(stage, "_contours", contours)
-    line = write_set(tmp_path).replace(f"--maps {tmp_path}/maps", "--mode fine --seed 4")
-    assert "ODS 1.000" in invoke(line) and asked == [((40, 60, 3), "fine", 4)] * 3
+    line = write_set(tmp_path).replace(
+        f"--maps {tmp_path}/maps", "--mode accurate_low_res --hierarchy mean_pb --seed 4"
+    )
+    wanted = replace(MODES["accurate_low_res"], hierarchy="mean_pb")
+    assert "ODS 1.000" in invoke(line) and asked == [((40, 60, 3), wanted, 4)] * 3
 
 
 def savemat_of(path: Path, **content: object) -> None:
