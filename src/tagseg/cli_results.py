@@ -7,7 +7,7 @@ import typer
 
 from tagseg import config, parsing
 from tagseg.evaluation.confusion import Protocol
-from tagseg.options import Classes, Files, OneSplit, Output, Tags, command, pair
+from tagseg.options import Classes, Files, GroundTruth, OneSplit, Output, Tags, command, pair
 from tagseg.regions.parameters import Hierarchy, Mode
 
 app = typer.Typer()
@@ -17,7 +17,7 @@ app = typer.Typer()
 def evaluate(
     labels: Files,
     tags: Tags,
-    ground_truth: Annotated[Path, typer.Option(help="ground_truth.csv of the data set")],
+    ground_truth: GroundTruth,
     classes: Classes,
     output: Output,
     split: Annotated[str, typer.Option(help="Split to evaluate")] = "val",
@@ -48,7 +48,7 @@ def tabulate(
 def panels(
     tags: Tags,
     classes: Classes,
-    ground_truth: Annotated[Path, typer.Option(help="ground_truth.csv of the data set")],
+    ground_truth: GroundTruth,
     priors: Files,
     cams: Files,
     masks: Files,
@@ -86,7 +86,7 @@ def crf_panels(
     prior: Annotated[config.Prior, typer.Option(help="Whose masks are shown")],
     tags: Tags,
     classes: Classes,
-    ground_truth: Annotated[Path, typer.Option(help="ground_truth.csv of the data set")],
+    ground_truth: GroundTruth,
     regions: Files,
     pairwise: Annotated[list[Path], typer.Option(help="Mask shards made with the pairwise CRF; repeatable")],
     higher_order: Annotated[list[Path], typer.Option(help="Mask shards made with regions, too; repeatable")],
@@ -131,7 +131,7 @@ def export_png(
 def search_crf(
     tags: Tags,
     maps: Files,
-    ground_truth: Annotated[Path, typer.Option(help="ground_truth.csv of the data set")],
+    ground_truth: GroundTruth,
     classes: Classes,
     settings: config.CrfSettings,
     output: Output = Path("search.csv"),

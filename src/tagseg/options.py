@@ -15,6 +15,7 @@ from tagseg.errors import TagsegError
 S = TypeVar("S", bound=BaseModel)
 
 Tags = Annotated[Path, typer.Option(help="tags.csv of the data set")]
+GroundTruth = Annotated[Path, typer.Option(help="ground_truth.csv of the data set; only evaluation reads it")]
 Classes = Annotated[Path, typer.Option(help="classes.txt of the data set")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="File to write")]
 Files = Annotated[list[Path], typer.Option(help="Shard files; repeat the option for each")]
