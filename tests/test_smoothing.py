@@ -143,6 +143,15 @@ def test_a_search_that_cannot_be_made_says_why(
     assert complaint in fails(line)
 
 
+def test_a_search_names_the_truth_that_does_not_fit(folder: Path, fails: Callable[[str], str]) -> None:
+    write_labels(folder / "masks" / "a.png", np.zeros((5, 5), np.uint8))
+    line = (
+        f"search-crf --tags {folder}/tags.csv --maps {folder}/maps.h5 --ground-truth {folder}/ground_truth.csv "
+        f"--classes {folder}/classes.txt --split val --crf none --output {folder}/search.csv"
+    )
+    assert "masks/a.png: truth is (5, 5), prediction (24, 32); mend the mask" in fails(line)
+
+
 def test_the_picture_shows_what_regions_change_most(folder: Path) -> None:
     weak = CrfSettings(bilateral_weight=0, gaussian_weight=0.1, truncation=0.4)
     smoothed(folder, "pairwise", weak)

@@ -11,9 +11,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tagseg.crf.parameters import CrfParameters, HigherOrder
-from tagseg.regions.parameters import Mode
+from tagseg.regions.parameters import CrispParameters, Mode
 
 _CRF = CrfParameters()
+_CRISP = CrispParameters()
 
 
 class Settings(BaseModel):
@@ -179,7 +180,9 @@ class CrispSettings(Settings):
         "speedy",
         description="speedy (speedy_public: as published); accurate_low_res: exact; accurate_high_res: full size",
     )
-    longest_side: int = Field(1000, ge=32, description="Larger images are reduced to this many pixels for it")
+    longest_side: int = Field(
+        _CRISP.longest_side, ge=32, description="Larger images are reduced to this many pixels for it"
+    )
     seed: int = Field(0, ge=0, description="Seed of the pairs of pixels that are sampled")
 
 

@@ -29,9 +29,8 @@ class RegionTree:
                 top[node] = top[self.parents[node]]
         count = int(self.leaves.max()) + 1
         number = np.full(len(self.parents), -1, np.int32)
-        first = np.empty(
-            count, np.int64
-        )  # of each leaf: of several writes to a place the last one, the first pixel, stays
+        # the first pixel of each leaf: of several writes to one place the last stays
+        first = np.empty(count, np.int64)
         first[self.leaves.ravel()[::-1]] = np.arange(self.leaves.size - 1, -1, -1)
         reading_order = np.argsort(first)
         used = 0

@@ -7,6 +7,7 @@ must score on other images.
 import itertools
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -102,12 +103,16 @@ def _counts(job: tuple[ImageRecord, Path, list[Trial], list[Path], list[Path], P
     if protocol == "foreground":
         truth = any_foreground(truth)
     counts = []
-    with _holding(record.id, maps, KINDS) as source:
-        areas = _holding(record.id, regions, "regions") if regions else None
+    with ExitStack() as stack:
+        source = stack.enter_context(_holding(record.id, maps, KINDS))
+        areas = stack.enter_context(_holding(record.id, regions, "regions")) if regions else None
         for crf, settings in trials:
             labels = label_map(source, areas if crf == "higher_order" else None, record, crf, settings)
             matrix = ConfusionMatrix(classes)
-            matrix.update(truth, any_foreground(labels) if protocol == "foreground" else labels)
+            try:
+                matrix.update(truth, any_foreground(labels) if protocol == "foreground" else labels)
+            except ValueError as error:
+                raise TagsegError(f"{truth_path}: {error}; mend the mask, or take it out") from None
             counts.append(matrix.counts)
     return counts
 
