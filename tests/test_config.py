@@ -15,18 +15,23 @@ from typer.testing import CliRunner
 
 from tagseg import cli, parsing
 from tagseg.config import (
+    INFERENCE_KEYS,
     LOCALIZATION_HEAD_KEYS,
     PRIOR_KEYS,
+    TRAINING_KEYS,
     BackboneSettings,
+    Config,
     CrfSettings,
     CrispSettings,
     FolderData,
+    InferenceMachine,
     LocalizationSettings,
     PriorSettings,
     RegionSettings,
     SegmentationSettings,
     Settings,
     ShapesData,
+    TrainingMachine,
     VocData,
 )
 from tagseg.errors import TagsegError
@@ -231,13 +236,15 @@ COMMANDS: dict[str, tuple[list[str], str, list[type[Settings]]]] = {
     "index voc": (["--output", "out", "--classes-file", "c"], "index", [VocData]),
     "ground-truth folder": (["--output", "out", "--index", "tags.csv"], "ground_truth", [FolderData]),
     "ground-truth voc": (["--output", "out", "--index", "tags.csv"], "ground_truth", [VocData]),
-    "extract": (COMMON, "extract", [BackboneSettings]),
-    "localization": (TRAINING, "localization", [BackboneSettings, LocalizationSettings]),
+    "extract": (COMMON, "extract", [BackboneSettings, InferenceMachine]),
+    "localization": (TRAINING, "localization", [BackboneSettings, LocalizationSettings, TrainingMachine]),
+    "cams": ([*COMMON, "--model", "model.pt"], "cams", [InferenceMachine]),
+    "predict": ([*COMMON, "--model", "model.pt"], "predict", [InferenceMachine]),
     "fuse": ([*COMMON, "--classes", "classes.txt", "--prior", "fgbg"], "fuse", [PriorSettings]),
     "regions": (COMMON, "regions", [RegionSettings]),
     "region-panels": (COMMON, "region_panels", [CrispSettings]),
     "smooth": ([*COMMON, "--maps", "maps.h5", "--crf", "pairwise"], "smooth", [CrfSettings]),
-    "train": ([*TRAINING, "--mask", "none"], "train", [BackboneSettings, SegmentationSettings]),
+    "train": ([*TRAINING, "--mask", "none"], "train", [BackboneSettings, SegmentationSettings, TrainingMachine]),
 }
 
 
@@ -285,7 +292,11 @@ def test_flags_of_some_keys_leave_the_others_out() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "keys"),
-    [*((PriorSettings, keys) for keys in PRIOR_KEYS.values()), (LocalizationSettings, LOCALIZATION_HEAD_KEYS)],
+    [
+        *((PriorSettings, keys) for keys in PRIOR_KEYS.values()),
+        (LocalizationSettings, LOCALIZATION_HEAD_KEYS),
+        *((Config, keys) for keys in (TRAINING_KEYS, INFERENCE_KEYS)),
+    ],
 )
 def test_chosen_keys_are_keys_of_the_settings(settings: type[Settings], keys: frozenset[str]) -> None:
     assert keys <= set(settings.model_fields)
@@ -303,7 +314,7 @@ def test_config_schema_prints_the_schema() -> None:
     assert outcome.exit_code == 0
     assert outcome.output == parsing.schema()
     content = json.loads(outcome.output)
-    assert set(content["properties"]) == {"default", "device", "datasets"}
+    assert set(content["properties"]) == {"default", "datasets"} | TRAINING_KEYS | INFERENCE_KEYS
     assert content["required"] == ["datasets"]
 
 

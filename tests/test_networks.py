@@ -1,9 +1,7 @@
 """Backbones, heads and training: strides, weights that land where they belong, and Eq. 1 on the trained layer."""
 
-import itertools
 import math
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,7 +21,6 @@ from tagseg.networks.localization import (
 )
 from tagseg.networks.segmentation import ContextHead, ScoreNetwork, VggHead, start_classifier, upsample
 from tagseg.networks.taps import Taps
-from tagseg.networks.training import Schedule, train
 from tagseg.networks.weights import imagenet_wordnet_ids, read_weights
 from tagseg.priors.cam import class_activation_maps
 
@@ -405,9 +402,9 @@ def test_mean_of_the_cam_plus_bias_is_the_logit(hidden: int) -> None:
     nn.init.normal_(network.linear.bias)
     images = pictures(2, 20)
     for features, logits in zip(network.feature_map(images), network(images), strict=True):
-        cams = class_activation_maps(features.numpy(), network.linear.weight.numpy())
+        cams = class_activation_maps(features, network.linear.weight)
         assert cams.shape == (3, 5, 5)
-        from_cams = torch.from_numpy(cams).mean(dim=(1, 2)) + network.linear.bias
+        from_cams = cams.mean(dim=(1, 2)) + network.linear.bias
         torch.testing.assert_close(from_cams, logits, rtol=1e-4, atol=1e-5)
 
 
@@ -476,106 +473,3 @@ def test_a_feature_that_never_changes_does_no_harm_to_the_head() -> None:
     plain, plain_bias, _ = fit_linear_head(features, tags, weight_decay=0.05, iterations=500)
     assert torch.isfinite(weight).all() and torch.isfinite(bias).all()
     torch.testing.assert_close(constant @ weight.T + bias, features @ plain.T + plain_bias, rtol=1e-3, atol=1e-3)
-
-
-# training
-
-
-def test_step_schedule_falls_to_a_tenth_after_two_thirds() -> None:
-    schedule = Schedule(9, "step", 0.9, 0)
-    assert [schedule.factor(step) for step in range(9)] == [1.0] * 6 + [0.1] * 3
-    paper = Schedule(60_000, "step", 0.9, 0)
-    assert (paper.factor(39_999), paper.factor(40_000)) == (1.0, 0.1)
-
-
-def test_poly_schedule_falls_to_0() -> None:
-    schedule = Schedule(10, "poly", 0.9, 0)
-    assert [schedule.factor(step) for step in range(10)] == pytest.approx(
-        [(1 - step / 10) ** 0.9 for step in range(10)]
-    )
-
-
-def regression(batch_norm: bool = False) -> tuple[nn.Module, Iterator[tuple[Tensor, Tensor, str]]]:
-    torch.manual_seed(0)
-    layers = [nn.Linear(3, 4), nn.BatchNorm1d(4)] if batch_norm else [nn.Linear(3, 4)]
-    network = nn.Sequential(*layers, nn.Dropout(0.2), nn.Linear(4, 1))
-    generator = torch.Generator().manual_seed(1)
-    batches = ((torch.randn(5, 3, generator=generator), torch.ones(5, 1), f"batch {i}") for i in itertools.count())
-    return network, batches
-
-
-def trained(network: nn.Module, batches: Iterator, schedule: Schedule, learning_rate: float = 0.05) -> str:
-    return train(
-        network,
-        [{"params": list(network.parameters()), "lr": learning_rate}],
-        batches,
-        lambda batch: (network(batch[0]) - batch[1]).square().mean(),
-        schedule,
-        lambda batch: batch[2],
-    )
-
-
-def test_training_lowers_the_loss_and_logs_each_step() -> None:
-    network, batches = regression()
-    rows = [line.split(",") for line in trained(network, batches, Schedule(60, "step", 0.9, 0)).splitlines()]
-    assert rows[0] == ["step", "learning_rate", "loss"]
-    assert [int(row[0]) for row in rows[1:]] == list(range(60))
-    assert [float(row[1]) for row in rows[1:]] == [0.05] * 40 + [0.005] * 20
-    losses = [float(row[2]) for row in rows[1:]]
-    assert sum(losses[-10:]) < 0.5 * sum(losses[:10])
-    assert not network.training
-
-
-def test_steps_are_those_of_sgd_with_momentum_and_decay_at_each_group_s_rate() -> None:
-    weight = nn.Parameter(torch.tensor([2.0]))
-    other = nn.Parameter(torch.tensor([2.0]))
-    module = nn.Module()
-    module.weight, module.other = weight, other
-    groups = [{"params": [weight], "lr": 0.1}, {"params": [other], "lr": 0.5}]
-    train(
-        module,
-        groups,
-        itertools.repeat(3.0),
-        lambda slope: (slope * weight + slope * other).sum(),
-        Schedule(3, "step", 0.9, 0.01),
-        str,
-    )
-    for parameter, rate in ((weight, 0.1), (other, 0.5)):
-        value, speed = 2.0, 0.0
-        for factor in (1, 1, 0.1):
-            speed = 0.9 * speed + 3 + 0.01 * value
-            value -= rate * factor * speed
-        assert parameter.item() == pytest.approx(value, rel=1e-5)
-
-
-@pytest.mark.parametrize("bad", [math.nan, math.inf])
-def test_a_loss_that_is_not_finite_stops_and_names_the_batch(bad: float) -> None:
-    network, batches = regression()
-
-    def spoiled() -> Iterator[tuple[Tensor, Tensor, str]]:
-        for i, (x, y, name) in enumerate(batches):
-            yield x, y * bad if i == 3 else y, name
-
-    with refused("loss is", str(bad), "at step 3 on batch 3", "lower the learning rate"):
-        trained(network, spoiled(), Schedule(10, "step", 0.9, 0))
-    assert all(torch.isfinite(parameter).all() for parameter in network.parameters())
-
-
-def test_statistics_of_batch_norm_stay_as_they_were() -> None:
-    network, batches = regression(batch_norm=True)
-    norm = network[1]
-    norm.running_mean.fill_(0.3)
-    gain = norm.weight.detach().clone()
-    trained(network, batches, Schedule(5, "step", 0.9, 0))
-    assert norm.running_mean.tolist() == pytest.approx([0.3] * 4)
-    assert norm.running_var.tolist() == [1] * 4 and int(norm.num_batches_tracked) == 0
-    assert not torch.equal(norm.weight, gain)
-
-
-def test_two_runs_of_one_seed_are_equal() -> None:
-    runs = []
-    for _ in range(2):
-        network, batches = regression()
-        log = trained(network, batches, Schedule(20, "poly", 0.9, 5e-4))
-        runs.append((log, [parameter.tolist() for parameter in network.parameters()]))
-    assert runs[0] == runs[1]

@@ -46,17 +46,16 @@ def otsu_loop(values: np.ndarray) -> float:
 
 
 def test_mean_activation_is_the_mean_over_channels(rng: np.random.Generator) -> None:
-    features = rng.uniform(0, 3, (5, 3, 4))
-    mean = mean_activation(features)
-    assert mean.shape == (3, 4) and mean.dtype == np.float32
-    for y in range(3):
-        for x in range(4):
-            assert mean[y, x] == pytest.approx(sum(features[k, y, x] for k in range(5)) / 5, rel=1e-6)
+    features = rng.uniform(0, 3, (2, 5, 3, 4))
+    mean = mean_activation(torch.from_numpy(features))
+    assert mean.shape == (2, 3, 4) and mean.dtype == torch.float32
+    for i, y, x in np.ndindex(2, 3, 4):
+        assert float(mean[i, y, x]) == pytest.approx(sum(features[i, k, y, x] for k in range(5)) / 5, rel=1e-6)
 
 
 def test_mean_activation_does_not_let_signs_cancel() -> None:
-    features = np.array([3.0, -3.0]).reshape(2, 1, 1)
-    assert mean_activation(features) == pytest.approx(3)
+    features = torch.tensor([3.0, -3.0]).reshape(1, 2, 1, 1)
+    assert float(mean_activation(features)) == pytest.approx(3)
 
 
 # resizing
@@ -167,17 +166,18 @@ def test_scaled_layers_count_alike_whatever_their_magnitude(rng: np.random.Gener
 
 def test_cams_equal_loops(rng: np.random.Generator) -> None:
     features, weights = rng.normal(size=(4, 3, 5)), rng.normal(size=(2, 4))
-    cams = class_activation_maps(features, weights)
-    assert cams.shape == (2, 3, 5) and cams.dtype == np.float32
+    cams = class_activation_maps(torch.from_numpy(features), torch.from_numpy(weights))
+    assert cams.shape == (2, 3, 5) and cams.dtype == torch.float32
     for c in range(2):
         for y in range(3):
             for x in range(5):
                 wanted = sum(weights[c, k] * features[k, y, x] for k in range(4))
-                assert cams[c, y, x] == pytest.approx(wanted, rel=1e-5, abs=1e-6)
+                assert float(cams[c, y, x]) == pytest.approx(wanted, rel=1e-5, abs=1e-6)
 
 
 def test_no_class_gives_no_map(rng: np.random.Generator) -> None:
-    assert class_activation_maps(rng.normal(size=(4, 3, 5)), np.zeros((0, 4))).shape == (0, 3, 5)
+    features = torch.from_numpy(rng.normal(size=(4, 3, 5)))
+    assert class_activation_maps(features, features.new_zeros(0, 4)).shape == (0, 3, 5)
 
 
 def test_scale_cam_clips_below_0_and_brings_the_maximum_to_1() -> None:

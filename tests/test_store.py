@@ -204,7 +204,7 @@ def save(path: Path, kind: str = "segmentation", **facts: object) -> Path:
 def test_a_bundle_gives_back_weights_and_facts(tmp_path: Path) -> None:
     content = load_bundle(save(tmp_path / "model.pt"), "segmentation")
     assert content["classes"] == ["background", "cat"] and content["stride"] == 8
-    assert content["tagseg"] == __version__
+    assert content["versions"] == {"tagseg": __version__, "torch": torch.__version__.split("+")[0]}
     for name, value in network().state_dict().items():
         torch.testing.assert_close(content["state_dict"][name], value, rtol=0, atol=0)
 

@@ -29,7 +29,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_one_run_makes_every_table_and_picture(finished: Path) -> None:
     made = {path.name for path in (finished / "results" / "tiny").iterdir()}
-    assert {"miou.csv", "ablation.csv", "masks.csv", "panels.png", "miou.png", "ablation.png"} <= made
+    assert {"miou.csv", "ablation.csv", "masks.csv", "panels.png", "miou.png", "losses.png", "ablation.png"} <= made
     assert {"regions.png", "crf_multiclass.png"} <= made
     masks = list((finished / "results/tiny/predictions/multiclass/val-pairwise-png").glob("*.png"))
     assert len(masks) == 4
@@ -228,6 +228,9 @@ REDOES = {
     "crf.score_gain": _smoothed_predictions(),
     "segmentation.iterations": _trained(),
     "segmentation.lse_r": _trained(),
+    "segmentation.precision": _trained(),
+    "segmentation.channels_last": _trained(),
+    "localization.precision": LOCALIZATION,
     "experiments.fgbg.fov": {"train the score network of fgbg"},
     "panels": {"draw panels.png"},
     "published": {f"write {table}.csv" for table in ("miou", "ablation", "masks")},
@@ -239,7 +242,8 @@ NEW_VALUES = {
     "regions.threshold": 0.2, "regions.mode": "accurate_high_res", "crf.truncation": 0.3,
     "crf.bilateral_weight": 7, "crf.mask_gain": 3, "crf.score_gain": 0.7,
     "segmentation.iterations": 3, "segmentation.lse_r": 3, "experiments.fgbg.fov": "large", "panels": 1,
-    "published": "voc",
+    "published": "voc", "segmentation.precision": "bfloat16", "segmentation.channels_last": True,
+    "localization.precision": "bfloat16",
 }  # fmt: skip
 
 
@@ -273,10 +277,20 @@ DEFAULT_EXPERIMENTS = {
 }
 
 
-@pytest.mark.parametrize("key", ["device", "default"])
-def test_keys_of_the_machine_redo_nothing(finished: Path, tmp_path: Path, key: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("default", "shapes"),
+        ("device", "cuda"),
+        ("loaders", 1),
+        ("images_at_once", 3),
+        ("deterministic", False),
+        ("checkpoint_every", 7),
+    ],
+)
+def test_keys_of_the_machine_redo_nothing(finished: Path, tmp_path: Path, key: str, value: object) -> None:
     change = tmp_path / "change.yaml"
-    change.write_text(yaml.safe_dump({key: {"device": "cuda", "default": "shapes"}[key]}), encoding="utf-8")
+    change.write_text(yaml.safe_dump({key: value}), encoding="utf-8")
     assert plan(finished, "results/tiny/miou.csv", *TARGETS, configs=[*TINY, change]) == []
 
 

@@ -14,8 +14,13 @@ from tagseg.store import atomic
 
 
 def save_bundle(path: Path, kind: str, network: nn.Module, **facts: Any) -> None:
-    """Write weights and `facts` (plain values: classes, backbone, settings). Equal content gives equal bytes."""
-    write_torch(path, {"kind": kind, "tagseg": __version__, "state_dict": network.state_dict(), **facts})
+    """Write weights, versions and `facts` (plain values: classes, backbone, settings). Equal content, equal bytes.
+
+    Weights are written as a CPU without options keeps them, wherever and however the network was trained.
+    """
+    plain = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
+    versions = {"tagseg": __version__, "torch": torch.__version__.split("+")[0]}
+    write_torch(path, {"kind": kind, "versions": versions, "state_dict": plain, **facts})
 
 
 def write_torch(path: Path, content: dict[str, Any]) -> None:

@@ -11,8 +11,8 @@ from tagseg import cli_results, config
 from tagseg.config import Crf, FolderData, Mask, Prior, ShapesData, VocData
 from tagseg.errors import TagsegError
 from tagseg.options import (
+    CheckpointFolder,
     Classes,
-    Device,
     Files,
     OneSplit,
     Output,
@@ -115,15 +115,15 @@ def extract(
     tags: Tags,
     output: Output,
     network: config.BackboneSettings,
+    machine: config.InferenceMachine,
     shard: ShardNumber = 0,
     shards: Shards = 1,
-    device: Device = "cpu",
     threads: Threads = 1,
 ) -> None:
     """Mean activations of conv4 and conv5 of each image."""
     from tagseg.stages import extract as stage
 
-    stage.run(tags, output, network, shard=shard, shards=shards, device=device, threads=threads)
+    stage.run(tags, output, network, machine, shard=shard, shards=shards, threads=threads)
 
 
 @command(app)
@@ -134,14 +134,18 @@ def localization(
     training_log: TrainingLog,
     network: config.BackboneSettings,
     settings: config.LocalizationSettings,
+    machine: config.TrainingMachine,
+    checkpoints: CheckpointFolder = None,
     seed: Seed = 0,
-    device: Device = "cpu",
     threads: Threads = 1,
 ) -> None:
     """Train the localization network on tags."""
     from tagseg.stages import localization as stage
 
-    stage.run(tags, classes, output, training_log, network, settings, seed=seed, device=device, threads=threads)
+    stage.run(
+        tags, classes, output, training_log, network, settings, machine,
+        checkpoints=checkpoints, seed=seed, threads=threads,
+    )  # fmt: skip
 
 
 @command(app)
@@ -149,15 +153,15 @@ def cams(
     tags: Tags,
     model: Annotated[Path, typer.Option(help="Localization model")],
     output: Output,
+    machine: config.InferenceMachine,
     shard: ShardNumber = 0,
     shards: Shards = 1,
-    device: Device = "cpu",
     threads: Threads = 1,
 ) -> None:
     """Class activation maps of each image's own tags."""
     from tagseg.stages import cams as stage
 
-    stage.run(tags, model, output, shard=shard, shards=shards, device=device, threads=threads)
+    stage.run(tags, model, output, machine, shard=shard, shards=shards, threads=threads)
 
 
 @command(app)
@@ -221,18 +225,19 @@ def train(
     mask: Annotated[Mask, typer.Option(help="What the masks are; none: tags only")],
     network: config.BackboneSettings,
     settings: config.SegmentationSettings,
+    machine: config.TrainingMachine,
     masks: Files = [],  # noqa: B006 (typer reads the default, nothing writes to it)
     fov: Annotated[Literal["small", "large"], typer.Option(help="Field of view of the head")] = "small",
+    checkpoints: CheckpointFolder = None,
     seed: Seed = 0,
-    device: Device = "cpu",
     threads: Threads = 1,
 ) -> None:
     """Train a score network on tags and masks."""
     from tagseg.stages import train as stage
 
     stage.run(
-        tags, classes, masks, output, training_log, network, settings,
-        mask=mask, fov=fov, seed=seed, device=device, threads=threads,
+        tags, classes, masks, output, training_log, network, settings, machine,
+        mask=mask, fov=fov, checkpoints=checkpoints, seed=seed, threads=threads,
     )  # fmt: skip
 
 
@@ -241,16 +246,16 @@ def predict(
     model: Annotated[Path, typer.Option(help="Segmentation model")],
     tags: Tags,
     output: Output,
+    machine: config.InferenceMachine,
     split: Annotated[str, typer.Option(help="Split to predict")] = "val",
     shard: ShardNumber = 0,
     shards: Shards = 1,
-    device: Device = "cpu",
     threads: Threads = 1,
 ) -> None:
     """Scores of every class, without tags."""
     from tagseg.stages import predict as stage
 
-    stage.run(model, tags, output, split=split, shard=shard, shards=shards, device=device, threads=threads)
+    stage.run(model, tags, output, machine, split=split, shard=shard, shards=shards, threads=threads)
 
 
 # the commands that make tables and pictures stand beside the stages, without a group of their own

@@ -68,6 +68,19 @@ def panels(
 
 
 @command(app)
+def losses(
+    training: Annotated[list[str], typer.Option(help="NAME=LOG of a training; repeatable")],
+    output: Output,
+    title: Annotated[str, typer.Option(help="Over the picture")] = "loss",
+) -> None:
+    """The picture of the losses of trainings."""
+    from tagseg.stages import losses as stage
+
+    pairs = (pair(item, "--training") for item in training)
+    stage.run({name: Path(path) for name, path in pairs}, output, title=title)
+
+
+@command(app)
 def region_panels(
     tags: Tags,
     output: Output,

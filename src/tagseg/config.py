@@ -74,6 +74,28 @@ class BackboneSettings(Settings):
     )
 
 
+class MachineSettings(Settings):
+    """Where networks run. What is the same for all stages that run one, and changes no more than the last digits."""
+
+    device: Literal["cpu", "cuda"] = Field("cpu", description="Where networks run; cuda without a GPU is an error")
+    loaders: int = Field(0, ge=0, description="Threads that decode photographs ahead of a network; 4 with a GPU")
+    deterministic: bool = Field(
+        True, description="GPU: only algorithms that give the same bytes each time, if a little slower"
+    )
+
+
+class TrainingMachine(MachineSettings):
+    """Where a network is trained."""
+
+    checkpoint_every: int = Field(500, ge=0, description="Steps between two checkpoints of a training; 0: none")
+
+
+class InferenceMachine(MachineSettings):
+    """Where a trained network runs."""
+
+    images_at_once: int = Field(1, ge=1, description="Images of one size that a network takes at once; 8 with a GPU")
+
+
 class SgdSettings(Settings):
     """Stochastic gradient descent; the numbers are those of the paper's 4.2.1."""
 
@@ -84,6 +106,10 @@ class SgdSettings(Settings):
     schedule: Literal["step", "poly"] = Field("step", description="step: a tenth after two thirds; poly: power .9")
     momentum: float = Field(0.9, ge=0, lt=1, description="Of the descent")
     weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on the weights")
+    precision: Literal["float32", "bfloat16", "float16"] = Field(
+        "float32", description="bfloat16 or float16: mixed precision, faster on a GPU; losses stay float32"
+    )
+    channels_last: bool = Field(False, description="Keep the network's tensors channels last, faster on some GPUs")
 
 
 class LocalizationSettings(SgdSettings):
@@ -261,11 +287,10 @@ class DatasetConfig(Settings):
         return self
 
 
-class Config(Settings):
+class Config(TrainingMachine, InferenceMachine):
     """The whole file."""
 
     default: str = Field("shapes", description="Data set that a bare `snakemake` makes")
-    device: Literal["cpu", "cuda"] = Field("cpu", description="Where networks run; cuda without a GPU is an error")
     datasets: dict[str, DatasetConfig] = Field(description="One block for each data set")
 
     @model_validator(mode="after")
@@ -293,3 +318,5 @@ PREDICTION_CRF_KEYS = frozenset(CrfSettings.model_fields) - {"mask_gain"}
 HIGHER_ORDER_KEYS = frozenset({"higher_order", "higher_order_weight", "gamma_max", "truncation", "size_exponent"})
 # The localization settings that count when a linear head is fitted on a frozen trunk: no step of SGD is made.
 LOCALIZATION_HEAD_KEYS = frozenset({"mode", "hidden", "stride", "iterations", "weight_decay"})
+TRAINING_KEYS = frozenset(TrainingMachine.model_fields)
+INFERENCE_KEYS = frozenset(InferenceMachine.model_fields)

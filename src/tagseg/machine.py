@@ -1,20 +1,42 @@
 """Device, threads and determinism: set once at the start of every stage that runs a network."""
 
+import os
+from dataclasses import dataclass
+
 import torch
 
+from tagseg.config import MachineSettings
 from tagseg.errors import TagsegError
 
 
-def prepare(device: str, threads: int, seed: int = 0) -> torch.device:
-    """Set threads, seed and deterministic algorithms; returns the device.
+@dataclass(frozen=True)
+class Machine:
+    """Where a network runs, and how many threads decode photographs ahead of it."""
 
-    Bytes of a result depend on the number of threads, so a rule states it. Raises TagsegError if CUDA is asked for and
-    absent: a run must not fall back to a machine a hundred times slower without a word.
+    place: torch.device
+    loaders: int
+
+
+def prepare(settings: MachineSettings, threads: int, seed: int = 0) -> Machine:
+    """Set threads, seed and deterministic algorithms.
+
+    `threads` are the job's; `loaders` of them decode, the rest compute, and at least one does. Bytes of a result on a
+    CPU depend on how many compute. Raises TagsegError if CUDA is asked for and absent: a run must not fall back to a
+    machine a hundred times slower without a word.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise TagsegError("device cuda: no usable GPU on this machine; set device: cpu, or run where nvidia-smi works")
-    torch.set_num_threads(threads)
+    if settings.device == "cuda":
+        _prepare_gpu(settings.deterministic)
+    torch.set_num_threads(max(1, threads - settings.loaders))
     torch.manual_seed(seed)
-    torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.deterministic = True
-    return torch.device(device)
+    return Machine(torch.device(settings.device), settings.loaders)
+
+
+def _prepare_gpu(deterministic: bool) -> None:
+    # cuBLAS reads it when it is first used, and sums in a fixed order only with a workspace of its own
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    if not torch.cuda.is_available():
+        raise TagsegError("device cuda: no usable GPU on this machine; set device: cpu, or run where nvidia-smi works")
+    # an operation that has no deterministic form is named in the log and runs all the same
+    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    torch.backends.cudnn.deterministic = deterministic
+    torch.backends.cudnn.benchmark = not deterministic

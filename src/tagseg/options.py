@@ -4,7 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional, TypeVar
+from typing import Annotated, Any, Optional, TypeVar
 
 import typer
 from pydantic import BaseModel, ValidationError
@@ -21,9 +21,13 @@ Output = Annotated[Path, typer.Option("--output", "-o", help="File to write")]
 Files = Annotated[list[Path], typer.Option(help="Shard files; repeat the option for each")]
 ShardNumber = Annotated[int, typer.Option(min=0, help="Which piece of the data set, from 0")]
 Shards = Annotated[int, typer.Option(min=1, help="Into how many pieces the data set is cut")]
-Device = Annotated[Literal["cpu", "cuda"], typer.Option(help="Where the network runs")]
-Threads = Annotated[int, typer.Option(min=1, help="CPU threads; the bytes of a result depend on it")]
+Threads = Annotated[
+    int, typer.Option(min=1, help="CPU threads, loaders among them; the bytes of a result depend on the others")
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of training and initialisation")]
+CheckpointFolder = Annotated[
+    Optional[Path], typer.Option(help="Folder for what a training that is killed goes on from")  # noqa: UP045 (typer)
+]
 TrainingLog = Annotated[Path, typer.Option("--log", help="CSV of the training to write: step, rate, loss")]
 OneSplit = Annotated[Optional[str], typer.Option(help="Only images of this split")]  # noqa: UP045 (typer)
 

@@ -10,10 +10,12 @@ from snakemake.settings.types import DeploymentMethod
 from tagseg.config import (
     CRISP_KEYS,
     HIGHER_ORDER_KEYS,
+    INFERENCE_KEYS,
     LOCALIZATION_HEAD_KEYS,
     MASK_CRF_KEYS,
     PREDICTION_CRF_KEYS,
     PRIOR_KEYS,
+    TRAINING_KEYS,
     FolderData,
 )
 from tagseg.datasets.layouts import LAYOUTS
@@ -27,7 +29,12 @@ except TagsegError as error:
     raise WorkflowError(str(error)) from None
 
 
+# Of rules that run a network. They stand in a rule's command and not in its params: where a network runs, and how often
+# its training is saved, is no reason to run it again.
 GPUS = 1 if CONFIG.device == "cuda" else 0
+THREADS = 1 + CONFIG.loaders
+TRAINING = flags(CONFIG, TRAINING_KEYS)
+INFERENCE = flags(CONFIG, INFERENCE_KEYS)
 ENVIRONMENT = "../../envs/gpu.yaml" if CONFIG.device == "cuda" else "../../envs/cpu.yaml"
 # `tagseg` in a rule is this interpreter's; in a conda environment, which holds what the package needs but not the
 # package itself, it is that environment's interpreter on the code beside the workflow.
@@ -227,6 +234,14 @@ def table_results(wildcards):
     ]
 
 
+def headline_trainings(wildcards):
+    """Input function: the logs of the trainings by gradient descent behind the headline."""
+    run = run_of(wildcards)
+    steps = ["localization"] if run.localization.mode == "finetune" else []
+    folders = [*steps, *(f"segmentation/{name}" for name in run.headline)]
+    return [f"results/{wildcards.dataset}/{folder}/training.csv" for folder in folders]
+
+
 def headline_predictions(wildcards):
     """Input function: the smoothed predictions of the headline experiments."""
     run = run_of(wildcards)
@@ -246,7 +261,11 @@ def targets(dataset):
     """What a run on one data set makes for people; without truth there is nothing to evaluate."""
     run = CONFIG.datasets[dataset]
     pictures = [f"predictions/{name}/val-{run.experiments[name].crf}-png" for name in run.headline]
-    names = ["miou.csv", "miou.png", "masks.csv", "panels.png", *pictures]
+    names = ["miou.csv", "miou.png", "masks.csv", "panels.png", "losses.png", *pictures]
     if run.data.kind != "shapes" and not LAYOUTS[run.data.kind].has_truth(run.data):
-        names = ["masks/multiclass-pairwise-png", *(f"segmentation/{name}/model.pt" for name in run.headline)]
+        names = [
+            "masks/multiclass-pairwise-png",
+            *(f"segmentation/{name}/model.pt" for name in run.headline),
+            "losses.png",
+        ]
     return [f"results/{dataset}/{name}" for name in names]

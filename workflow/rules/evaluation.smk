@@ -113,6 +113,35 @@ rule chart:
         "tagseg chart --table {input} --output {output} --title {wildcards.dataset} > {log} 2>&1"
 
 
+rule losses:
+    input:
+        headline_trainings,
+    output:
+        report(
+            "results/{dataset}/losses.png",
+            caption="../report/losses.rst",
+            category="{dataset}",
+            labels={"table": "losses"},
+        ),
+    log:
+        "logs/{dataset}/losses.log",
+    benchmark:
+        "logs/{dataset}/losses.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        trainings=lambda wildcards, input: repeated(
+            "--training", [f"{Path(file).parent.name}={file}" for file in input]
+        ),
+    message:
+        "{wildcards.dataset}: draw losses.png"
+    shell:
+        "tagseg losses {params.trainings} --output {output} --title {wildcards.dataset} > {log} 2>&1"
+
+
 rule panels:
     input:
         priors=shard_files("results/{dataset}/priors/fgbg/{shard}.h5"),

@@ -14,13 +14,13 @@ rule localization:
         "logs/{dataset}/localization.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
+    threads: THREADS
     resources:
         mem_mb=8000,
         runtime=720,
         gpu=GPUS,
-        device=CONFIG.device,
     params:
+        checkpoints="results/{dataset}/checkpoints/localization",
         seed=seed_option,
         network=section("network"),
         options=localization_options,
@@ -28,8 +28,8 @@ rule localization:
         "{wildcards.dataset}: train the localization network on tags"
     shell:
         "tagseg localization --tags {input.tags} --classes {input.classes} --output {output.model} "
-        "--log {output.training} {params.seed} {params.network} {params.options} "
-        "--device {resources.device} --threads {threads} > {log} 2>&1"
+        "--log {output.training} --checkpoints {params.checkpoints} {params.seed} {params.network} "
+        "{params.options} {TRAINING} --threads {threads} > {log} 2>&1"
 
 
 rule cams:
@@ -44,16 +44,15 @@ rule cams:
         "logs/{dataset}/cams/{shard}.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
+    threads: THREADS
     resources:
         mem_mb=4000,
         runtime=120,
         gpu=GPUS,
-        device=CONFIG.device,
     params:
         shard=shard_options,
     message:
         "{wildcards.dataset}: class activation maps, shard {wildcards.shard}"
     shell:
         "tagseg cams --tags {input.tags} --model {input.model} --output {output} {params.shard} "
-        "--device {resources.device} --threads {threads} > {log} 2>&1"
+        "{INFERENCE} --threads {threads} > {log} 2>&1"

@@ -12,12 +12,11 @@ rule extract:
         "logs/{dataset}/extract/{shard}.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
+    threads: THREADS
     resources:
         mem_mb=4000,
         runtime=120,
         gpu=GPUS,
-        device=CONFIG.device,
     params:
         shard=shard_options,
         network=section("network"),
@@ -25,7 +24,7 @@ rule extract:
         "{wildcards.dataset}: extract activations, shard {wildcards.shard}"
     shell:
         "tagseg extract --tags {input.tags} --output {output} {params.shard} {params.network} "
-        "--device {resources.device} --threads {threads} > {log} 2>&1"
+        "{INFERENCE} --threads {threads} > {log} 2>&1"
 
 
 rule fuse:

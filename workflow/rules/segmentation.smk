@@ -15,15 +15,15 @@ rule train:
         "logs/{dataset}/train/{experiment}.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
+    threads: THREADS
     resources:
         mem_mb=8000,
         runtime=1440,
         gpu=GPUS,
-        device=CONFIG.device,
     params:
         masks=lambda wildcards, input: repeated("--masks", input.masks),
         experiment=experiment_options,
+        checkpoints="results/{dataset}/checkpoints/segmentation/{experiment}",
         seed=seed_option,
         network=section("network"),
         options=section("segmentation"),
@@ -31,8 +31,8 @@ rule train:
         "{wildcards.dataset}: train the score network of {wildcards.experiment}"
     shell:
         "tagseg train --tags {input.tags} --classes {input.classes} {params.masks} --output {output.model} "
-        "--log {output.training} {params.experiment} {params.seed} {params.network} {params.options} "
-        "--device {resources.device} --threads {threads} > {log} 2>&1"
+        "--log {output.training} --checkpoints {params.checkpoints} {params.experiment} {params.seed} {params.network} {params.options} "
+        "{TRAINING} --threads {threads} > {log} 2>&1"
 
 
 rule predict:
@@ -47,19 +47,18 @@ rule predict:
         "logs/{dataset}/predict/{experiment}/{split}/{shard}.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
+    threads: THREADS
     resources:
         mem_mb=4000,
         runtime=120,
         gpu=GPUS,
-        device=CONFIG.device,
     params:
         shard=shard_options,
     message:
         "{wildcards.dataset}: {wildcards.experiment} predicts {wildcards.split}, shard {wildcards.shard}"
     shell:
         "tagseg predict --model {input.model} --tags {input.tags} --split {wildcards.split} --output {output} "
-        "{params.shard} --device {resources.device} --threads {threads} > {log} 2>&1"
+        "{params.shard} {INFERENCE} --threads {threads} > {log} 2>&1"
 
 
 rule smooth_predictions:

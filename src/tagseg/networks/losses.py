@@ -1,7 +1,12 @@
 """Weakly-supervised losses (the paper's 3.2), each of one image.
 
 Every function takes scores (N, H, W) before the softmax, background first, and labels L of the image's tags plus
-background; computes in float32 whatever the autocast; and returns a scalar tensor. S is the softmax over classes.
+background; computes in float32 whatever the autocast (float64 stays); and returns a scalar tensor. S is the softmax
+over classes.
+
+Value and gradient are worked out together, in closed form: a pixel's 1 - S and the gradient of its logarithm keep
+their digits however sure the network is, and a full-size map is passed over a third as often as by automatic
+differentiation. Nothing asks the device for a value, so on a GPU the loss never waits.
 
 Degenerate cases, none of which may give a NaN or stop a training:
 - a tagged class whose mask is empty: its term is left out and the mean is over the terms that remain;
@@ -10,8 +15,8 @@ Degenerate cases, none of which may give a NaN or stop a training:
 - S at exactly 0 or 1: logarithms are cut off at the smallest normal float32, about -87.
 """
 
-import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +24,6 @@ from torch import Tensor
 from tagseg.labels import IGNORE
 
 _TINY = torch.finfo(torch.float32).tiny
-_LOWEST_LOG = math.log(_TINY)
 
 
 def lse_pool(probabilities: Tensor, r: float) -> Tensor:
@@ -32,14 +36,10 @@ def lse_pool(probabilities: Tensor, r: float) -> Tensor:
 
 def tag_loss(scores: Tensor, labels: Sequence[int], *, r: float = 5.0) -> Tensor:
     """Eq. 10, tags only: -(1/|L|) Σ_{k∈L} log S^k_I - (1/|L̄|) Σ_{k∉L} log(1 - S^k_I), S^k_I pooled over the image."""
-    log_s, log_rest = _log_probabilities(scores.flatten(1))
-    absent = _absent(labels, scores.shape[0], scores.device)
-    loss = -_log(lse_pool(log_s[list(labels)].exp(), r)).mean()
-    if absent.numel():
-        # 1 - S_I = -(1/r) log( mean exp(-r (1 - S)) ), exact where S is close to 1
-        rest = -torch.log1p(torch.expm1(-r * log_rest[absent].exp()).mean(dim=-1)) / r
-        loss = loss - _log(rest).mean()
-    return loss
+    terms = _Terms(scores, r)
+    terms.present(labels, torch.ones_like(terms.shares[:1], dtype=torch.bool))
+    terms.absent_from_image(labels)
+    return terms.loss()
 
 
 def fgbg_loss(scores: Tensor, labels: Sequence[int], mask: Tensor, *, r: float = 5.0) -> Tensor:
@@ -47,16 +47,12 @@ def fgbg_loss(scores: Tensor, labels: Sequence[int], mask: Tensor, *, r: float =
 
     -(1/(|L|-1)) Σ_{k∈L,k≠0} log S^k_{M=1} - log S^0_{M=0} - (1/(|L̄||I|)) Σ_{ij} Σ_{k∉L} log(1 - S^k_ij).
     """
-    log_s, log_rest = _log_probabilities(scores.flatten(1))
     flat = mask.flatten()
-    loss = _absent_pixels(log_rest, labels, flat)
-    foreground, background = flat == 1, flat == 0
-    tagged = [k for k in labels if k != 0]
-    if tagged and bool(foreground.any()):
-        loss = loss - _log(lse_pool(log_s[tagged][:, foreground].exp(), r)).mean()
-    if bool(background.any()):
-        loss = loss - _log(lse_pool(log_s[0, background].exp(), r))
-    return loss
+    terms = _Terms(scores, r)
+    terms.present([k for k in labels if k != 0], (flat == 1)[None])
+    terms.present([0], (flat == 0)[None])
+    terms.absent_from_pixels(labels, flat != IGNORE)
+    return terms.loss()
 
 
 def multiclass_loss(scores: Tensor, labels: Sequence[int], mask: Tensor, *, r: float = 5.0) -> Tensor:
@@ -64,11 +60,11 @@ def multiclass_loss(scores: Tensor, labels: Sequence[int], mask: Tensor, *, r: f
 
     -(1/|L|) Σ_{k∈L} log S^k_{M_k} - (1/(|L̄||I|)) Σ_{ij} Σ_{k∉L} log(1 - S^k_ij).
     """
-    log_s, log_rest = _log_probabilities(scores.flatten(1))
     flat = mask.flatten()
-    loss = _absent_pixels(log_rest, labels, flat)
-    terms = [_log(lse_pool(log_s[k, flat == k].exp(), r)) for k in labels if bool((flat == k).any())]
-    return loss - torch.stack(terms).mean() if terms else loss
+    terms = _Terms(scores, r)
+    terms.present(labels, flat == _sent(labels, mask.device)[:, None])
+    terms.absent_from_pixels(labels, flat != IGNORE)
+    return terms.loss()
 
 
 def empty_masks(mask: Tensor, labels: Sequence[int]) -> int:
@@ -76,35 +72,107 @@ def empty_masks(mask: Tensor, labels: Sequence[int]) -> int:
     return sum(not bool((mask == k).any()) for k in labels)
 
 
-def _log(values: Tensor) -> Tensor:
-    return values.clamp(min=_TINY).log()
+class _Terms:
+    """Terms of a loss of scores (N, H, W): their value, and their slope dL / d log S of each class and pixel.
 
-
-def _log_probabilities(scores: Tensor) -> tuple[Tensor, Tensor]:
-    """log S and log(1 - S) of scores (N, P), both float32 and finite.
-
-    Where class k wins a pixel, 1 - S is the others' share, a log-sum-exp of its own, so that no digits cancel as
-    S -> 1; elsewhere S is at most one half and log1p is exact.
+    `shares` is S and `rest` 1 - S, both (N, P). The largest share of a pixel is rounded to 1 long before the others
+    are lost, so its rest is the sum of the others.
     """
-    with torch.autocast(scores.device.type, enabled=False):
-        scores = scores.float()
-        log_s = scores.log_softmax(dim=0)
-        winner = scores.argmax(dim=0, keepdim=True)
-        won = torch.zeros_like(scores, dtype=torch.bool).scatter_(0, winner, True)
-        others = scores.masked_fill(won, -torch.inf).logsumexp(dim=0) - scores.logsumexp(dim=0)
-        # the inner where keeps the branch not taken from sending a NaN gradient
-        log_rest = torch.where(won, others, torch.log1p(-log_s.exp().masked_fill(won, 0)))
-        return log_s.clamp(min=_LOWEST_LOG), log_rest.clamp(min=_LOWEST_LOG)
+
+    @torch.no_grad()
+    def __init__(self, scores: Tensor, r: float):
+        self._scores = scores
+        self._r = r
+        flat = scores.flatten(1)
+        self.shares = (flat if flat.dtype == torch.float64 else flat.float()).softmax(dim=0)
+        self._winner = self.shares.argmax(dim=0, keepdim=True)
+        self.rest = (1 - self.shares).scatter_(0, self._winner, self._without_winner(self.shares)).clamp_(min=_TINY)
+        self._value = self.shares.new_zeros(())
+        self._slope = torch.zeros_like(self.shares)
+
+    @torch.no_grad()
+    def present(self, classes: Sequence[int], inside: Tensor) -> None:
+        """The mean over `classes` of -log S^k_A, A the pixels `inside` (k or 1, P); an empty A is left out of it."""
+        if not classes:
+            return
+        rows = _sent(classes, inside.device)
+        shares = self.shares[rows]
+        count = inside.sum(dim=1)
+        gain = torch.expm1(self._r * shares) * inside
+        total = gain.sum(dim=1)
+        pooled = (torch.log1p(total / count.clamp(min=1)) / self._r).clamp(min=_TINY)
+        found = (count > 0).to(shares.dtype).expand(len(rows))
+        weights = found / found.sum().clamp(min=1)
+        self._value -= (weights * pooled.log()).sum()
+        # dS_A/dS = exp(r S) / Σ exp(r S) inside A; S / S_A first, so that neither overflows
+        factor = weights / (count + total).clamp(min=1)
+        self._slope[rows] -= (shares / pooled[:, None]).mul_(gain.add_(inside)).mul_(factor[:, None])
+
+    @torch.no_grad()
+    def absent_from_image(self, labels: Sequence[int]) -> None:
+        """-(1/|L̄|) Σ_{k∉L} log(1 - S^k_I): where S is close to 1, 1 - S_I = -(1/r) log( mean exp(-r (1 - S)) )."""
+        rows = self._absent(labels)
+        if not len(rows):
+            return
+        rest = self.rest[rows]
+        fall = torch.expm1(-self._r * rest)
+        left = (-torch.log1p(fall.mean(dim=1)) / self._r).clamp(min=_TINY)
+        self._value -= left.log().mean()
+        weights = (fall + 1) / (fall + 1).sum(dim=1, keepdim=True)
+        self._slope[rows] += self.shares[rows] * weights / left[:, None] / len(rows)
+
+    @torch.no_grad()
+    def absent_from_pixels(self, labels: Sequence[int], kept: Tensor) -> None:
+        """-(1/(|L̄||I|)) Σ_{ij} Σ_{k∉L} log(1 - S^k_ij), over the pixels I that are `kept` (P,)."""
+        rows = self._absent(labels)
+        if not len(rows):
+            return
+        factor = kept / (kept.sum().clamp(min=1) * len(rows))
+        rest = self.rest[rows]
+        self._value -= (rest.log().sum(dim=0) * factor).sum()
+        self._slope[rows] += (self.shares[rows] / rest).mul_(factor)
+
+    def loss(self) -> Tensor:
+        """The sum of the terms, with its gradient to the scores attached."""
+        loss: Tensor = _Known.apply(self._scores, self._value, self._gradient())
+        return loss
+
+    @torch.no_grad()
+    def _gradient(self) -> Tensor:
+        """Through the softmax: dL/dz_j = h_j (1 - S_j) - S_j Σ_{k≠j} h_k, h the slopes.
+
+        The winner's slope can be 1e38 where it is wrong and sure of it, so no sum that is not its own may hold it.
+        """
+        others = self._without_winner(self._slope)
+        of_winner = self._slope.gather(0, self._winner)
+        gradient = self._slope * self.rest
+        of_the_winner = gradient.gather(0, self._winner) - self.shares.gather(0, self._winner) * others
+        gradient -= (others + of_winner - self._slope).mul_(self.shares)
+        return gradient.scatter_(0, self._winner, of_the_winner).view(self._scores.shape)
+
+    def _without_winner(self, values: Tensor) -> Tensor:
+        """Sum over the classes but the winner of each pixel, (1, P)."""
+        return values.scatter(0, self._winner, 0).sum(dim=0, keepdim=True)
+
+    def _absent(self, labels: Sequence[int]) -> Tensor:
+        absent = [k for k in range(len(self.shares)) if k not in labels]
+        return _sent(absent, self.shares.device)
 
 
-def _absent(labels: Sequence[int], classes: int, device: torch.device) -> Tensor:
-    return torch.tensor([k for k in range(classes) if k not in labels], dtype=torch.long, device=device)
+def _sent(values: Sequence[int], device: torch.device) -> Tensor:
+    """Small integers on the device, without waiting for the work that is queued there."""
+    return torch.tensor(values, dtype=torch.long).to(device, non_blocking=True)
 
 
-def _absent_pixels(log_rest: Tensor, labels: Sequence[int], flat_mask: Tensor) -> Tensor:
-    """-(1/(|L̄||I|)) Σ_{ij} Σ_{k∉L} log(1 - S^k_ij), over the pixels that the mask does not ignore."""
-    absent = _absent(labels, log_rest.shape[0], log_rest.device)
-    kept = flat_mask != IGNORE
-    if not absent.numel() or not bool(kept.any()):
-        return log_rest.sum() * 0
-    return -log_rest[absent][:, kept].mean()
+class _Known(torch.autograd.Function):
+    """A value whose gradient is known."""
+
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, value: Tensor, gradient: Tensor) -> Tensor:
+        ctx.save_for_backward(gradient.to(scores.dtype))
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> Any:
+        (gradient,) = ctx.saved_tensors
+        return gradient * slopes[0].to(gradient.dtype), None, None

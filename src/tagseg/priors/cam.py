@@ -1,15 +1,20 @@
 """Class activation maps (Eq. 1)."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+if TYPE_CHECKING:  # to import torch costs two seconds, and most stages that use this module need none of it
+    from torch import Tensor
 
-def class_activation_maps(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
+
+def class_activation_maps(features: "Tensor", weights: "Tensor") -> "Tensor":
     """Eq. 1: M_c(x, y) = Σ_k w_kc f_k(x, y).
 
-    `features` (K, h, w) and `weights` (C, K) give (C, h, w) float32, of any sign. A bias is left out, as in Eq. 1:
-    it moves a map by a constant.
+    `features` (K, h, w) and `weights` (C, K) give (C, h, w) float32, of any sign, on their device. A bias is
+    left out, as in Eq. 1: it moves a map by a constant.
     """
-    return np.einsum("ck,khw->chw", weights, features, optimize=True).astype(np.float32)
+    return (weights @ features.flatten(1)).view(len(weights), *features.shape[1:]).float()
 
 
 def scale_cam(cam: np.ndarray) -> np.ndarray:

@@ -1,24 +1,27 @@
 """The foreground prior Pf of a network's mean activations (the paper's 3.1.1, Fig. 3)."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from PIL import Image
 from skimage.filters import threshold_otsu
+
+if TYPE_CHECKING:  # to import torch costs two seconds, and most stages that use this module need none of it
+    from torch import Tensor
 
 Layers = Literal["scale_each", "raw_sum"]
 Scaling = Literal["min_max", "quantile", "otsu"]
 QUANTILES = (0.10, 0.95)
 
 
-def mean_activation(features: np.ndarray) -> np.ndarray:
-    """Mean over channels of absolute activations: (C, h, w) -> (h, w) float32.
+def mean_activation(features: "Tensor") -> "Tensor":
+    """Mean over channels of absolute activations: (N, C, h, w) -> (N, h, w) float32, on the features' device.
 
     After a ReLU this is the paper's average pooling over channels; where a trunk's activations are signed (linear
     bottlenecks, transformers), a plain mean would cancel.
     """
-    return np.abs(features.astype(np.float32)).mean(axis=0)
+    return features.float().abs().mean(dim=1)
 
 
 def resize_map(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -9,11 +9,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from tagseg.bundle import save_bundle
-from tagseg.config import BackboneSettings, LocalizationSettings
+from tagseg.checkpoints import Checkpoints, digest_of
+from tagseg.config import BackboneSettings, LocalizationSettings, TrainingMachine
 from tagseg.datasets.index import ImageRecord, read_classes, read_index
 from tagseg.errors import TagsegError
-from tagseg.loading import load_image, load_square, shuffled
-from tagseg.machine import prepare
+from tagseg.loading import ahead, batches_of, load_square, pinned, shuffled
+from tagseg.machine import Machine, prepare
 from tagseg.networks.backbones import load_backbone
 from tagseg.networks.localization import (
     LocalizationNetwork,
@@ -35,35 +36,43 @@ def run(
     training_log: Path,
     network: BackboneSettings,
     settings: LocalizationSettings,
+    machine: TrainingMachine,
     *,
+    checkpoints: Path | None,
     seed: int,
-    device: str,
     threads: int,
 ) -> None:
-    """Write the trained network as a bundle, and its log as CSV. Only images of split train are used."""
-    place = prepare(device, threads, seed)
+    """Write the trained network as a bundle, and its log as CSV. Only images of split train are used.
+
+    A run that was killed goes on from what it left in the folder `checkpoints`.
+    """
+    here = prepare(machine, threads, seed)
     names = read_classes(classes)[1:]
     records = read_index(tags, split="train")
     if not records or not names:
         raise TagsegError(f"{tags}: no training image with a tag; give at least one image of split train a tag")
     backbone = load_backbone(network.backbone, network.weights, network.preprocessing, stride=settings.stride)
-    model = LocalizationNetwork(backbone, len(names), hidden=settings.hidden).to(place)
+    model = LocalizationNetwork(backbone, len(names), hidden=settings.hidden).to(here.place)
     targets = torch.tensor([[name in record.tags for name in names] for record in records]).float()
+    facts = {"tags": digest_of([tags, classes]), "seed": seed} | network.model_dump() | settings.model_dump()
+    keeper = Checkpoints(checkpoints, machine.checkpoint_every, facts)
     if settings.mode == "head":
-        history = _train_head(model, records, targets, settings, place)
+        history = _train_head(model, records, targets, settings, here)
     else:
-        history = _finetune(model, records, targets, settings, seed, place)
+        history = _finetune(model, records, targets, settings, seed, here, keeper)
     write_text(training_log, history)
     save_bundle(
         output,
         "localization",
-        model.cpu(),
+        model,
         classes=names,
         backbone=network.backbone,
         statistics=[list(values) for values in backbone.statistics],
         hidden=settings.hidden,
         stride=settings.stride,
+        settings=settings.model_dump(),
     )
+    keeper.clear()
 
 
 def _train_head(
@@ -71,11 +80,12 @@ def _train_head(
     records: list[ImageRecord],
     targets: Tensor,
     settings: LocalizationSettings,
-    place: torch.device,
+    here: Machine,
 ) -> str:
     """The trunk runs once over each image and its mirror image; the head is then fitted on what it gave."""
-    straight = (load_image(record).to(place) for record in tqdm(records, unit="image", disable=None))
-    both = (view for image in straight for view in (image, image.flip(3)))
+    straight = batches_of(records, 1, here.loaders)
+    images = (image for _, image in tqdm(straight, total=len(records), unit="image", disable=None))
+    both = (view.to(here.place) for image in images for view in (image, image.flip(3)))
     features = pooled_features(model, both).cpu()
     weight, bias, loss = fit_linear_head(
         features,
@@ -96,20 +106,33 @@ def _finetune(
     targets: Tensor,
     settings: LocalizationSettings,
     seed: int,
-    place: torch.device,
+    here: Machine,
+    keeper: Checkpoints,
 ) -> str:
-    def batches() -> Iterator[Batch]:
-        for chosen in shuffled(len(records), settings.batch, seed, flip=True):
-            images = [load_square(records[i], settings.size) for i, _ in chosen]
-            turned = [image.flip(2) if mirror else image for image, (_, mirror) in zip(images, chosen, strict=True)]
-            indices = [i for i, _ in chosen]
-            yield torch.stack(turned).to(place), targets[indices].to(place), [records[i].id for i in indices]
+    def load(chosen: list[tuple[int, bool]]) -> Batch:
+        images = [load_square(records[i], settings.size) for i, _ in chosen]
+        turned = [image.flip(2) if mirror else image for image, (_, mirror) in zip(images, chosen, strict=True)]
+        indices = [i for i, _ in chosen]
+        return pinned(torch.stack(turned)), pinned(targets[indices]), [records[i].id for i in indices]
 
+    def batches(first: int) -> Iterator[Batch]:
+        return ahead(shuffled(len(records), settings.batch, seed, flip=True, first=first), load, here.loaders)
+
+    def loss_of(batch: Batch) -> Tensor:
+        images, wanted, _ = batch
+        return tag_cross_entropy(
+            model(images.to(here.place, non_blocking=True)), wanted.to(here.place, non_blocking=True)
+        )
+
+    if settings.channels_last:
+        model.to(memory_format=torch.channels_last)
     return train(
         model,
         model.parameter_groups(settings.learning_rate, settings.head_factor),
-        batches(),
-        lambda batch: tag_cross_entropy(model(batch[0]), batch[1]),
+        batches,
+        loss_of,
         Schedule(settings.iterations, settings.schedule, settings.momentum, settings.weight_decay),
         lambda batch: f"images {', '.join(batch[2])}",
+        precision=settings.precision,
+        keeper=keeper,
     )

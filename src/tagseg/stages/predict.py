@@ -1,13 +1,15 @@
 """Scores of every class at every position, without tags."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from tagseg.datasets.index import in_shard, read_index
-from tagseg.loading import load_image
+from tagseg.config import InferenceMachine
+from tagseg.datasets.index import ImageRecord, in_shard, read_index
+from tagseg.loading import batches_of, fetched, one_behind
 from tagseg.machine import prepare
 from tagseg.models import load_segmentation
 from tagseg.progress import rate
@@ -16,7 +18,15 @@ from tagseg.store import write_shard
 
 @torch.inference_mode()
 def run(
-    model: Path, tags: Path, output: Path, *, split: str, shard: int, shards: int, device: str, threads: int
+    model: Path,
+    tags: Path,
+    output: Path,
+    machine: InferenceMachine,
+    *,
+    split: str,
+    shard: int,
+    shards: int,
+    threads: int,
 ) -> None:
     """Write one shard of scores: `maps` (N, h, w) float16 before the softmax, `labels` 0..N-1.
 
@@ -24,15 +34,22 @@ def run(
 
     Of `tags.csv` only ids, paths and the split are used: the network sees no tag.
     """
-    place = prepare(device, threads)
+    here = prepare(machine, threads)
     network, classes, side = load_segmentation(model)
-    network.to(place)
+    network.to(here.place)
     records = [record for record in in_shard(read_index(tags), shard, shards) if record.split == split]
     labels = np.arange(len(classes), dtype=np.uint8)
+
+    def scores() -> Iterator[tuple[list[ImageRecord], Callable[[], dict[str, np.ndarray]]]]:
+        for group, images in batches_of(records, machine.images_at_once, here.loaders, side):
+            yield group, fetched({"maps": network(images.to(here.place, non_blocking=True)).half()})
+
     with (
         write_shard(output, "scores", {"model": str(model), "split": split}) as writer,
         rate("images", len(records)),
+        tqdm(total=len(records), unit="image", disable=None) as bar,
     ):
-        for record in tqdm(records, unit="image", disable=None):
-            scores = network(load_image(record, side).to(place))[0].cpu().numpy()
-            writer.put(record.id, {"maps": scores.astype(np.float16), "labels": labels})
+        for group, maps in one_behind(scores()):
+            for record, own in zip(group, maps()["maps"], strict=True):
+                writer.put(record.id, {"maps": own, "labels": labels})
+            bar.update(len(group))

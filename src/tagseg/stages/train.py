@@ -12,11 +12,12 @@ from PIL import Image
 from torch import Tensor
 
 from tagseg.bundle import save_bundle
-from tagseg.config import BackboneSettings, Mask, SegmentationSettings
+from tagseg.checkpoints import Checkpoints, digest_of
+from tagseg.config import BackboneSettings, Mask, SegmentationSettings, TrainingMachine
 from tagseg.datasets.index import ImageRecord, labels_of, read_classes, read_index
 from tagseg.errors import TagsegError
 from tagseg.labels import voc_palette
-from tagseg.loading import load_image, resized, shuffled
+from tagseg.loading import ahead, load_image, pinned, resized, shuffled
 from tagseg.machine import prepare
 from tagseg.networks.backbones import load_backbone
 from tagseg.networks.losses import empty_masks, fgbg_loss, multiclass_loss, tag_loss
@@ -45,18 +46,20 @@ def run(
     training_log: Path,
     network: BackboneSettings,
     settings: SegmentationSettings,
+    machine: TrainingMachine,
     *,
     mask: Mask,
     fov: Fov,
+    checkpoints: Path | None,
     seed: int,
-    device: str,
     threads: int,
 ) -> None:
     """Write the trained network as a bundle, and its log as CSV. Only images of split train are used.
 
-    `masks` are the shards that tagseg smooth made of the prior that `mask` names; none for `mask` none.
+    `masks` are the shards that tagseg smooth made of the prior that `mask` names; none for `mask` none. A run that was
+    killed goes on from what it left in the folder `checkpoints`.
     """
-    place = prepare(device, threads, seed)
+    here = prepare(machine, threads, seed)
     names = read_classes(classes)
     records = read_index(tags, split="train")
     if not records:
@@ -72,26 +75,35 @@ def run(
     backbone = load_backbone(
         network.backbone, network.weights, network.preprocessing, stride=settings.stride, pool5=True
     )
-    model = ScoreNetwork(backbone, names, fov).to(place)
+    model = ScoreNetwork(backbone, names, fov).to(here.place)
+    if settings.channels_last:
+        model.to(memory_format=torch.channels_last)
     log.info("last layer starts from the classifier's rows for: %s", ", ".join(model.shared) or "no class")
 
-    def batches() -> Iterator[list[Sample]]:
-        for chosen in shuffled(len(records), settings.batch, seed, flip=settings.flip):
-            yield [_sample(records[i], labels, label_maps, settings.size, mirror) for i, mirror in chosen]
+    def load(chosen: list[tuple[int, bool]]) -> list[Sample]:
+        return [_sample(records[i], labels, label_maps, settings.size, mirror) for i, mirror in chosen]
 
+    def batches(first: int) -> Iterator[list[Sample]]:
+        order = shuffled(len(records), settings.batch, seed, flip=settings.flip, first=first)
+        return ahead(order, load, here.loaders)
+
+    facts = {"tags": digest_of([tags, classes]), "masks": digest_of(masks), "mask": mask, "fov": fov, "seed": seed}
+    keeper = Checkpoints(checkpoints, machine.checkpoint_every, facts | network.model_dump() | settings.model_dump())
     history = train(
         model,
         model.parameter_groups(settings.learning_rate, settings.head_factor),
-        batches(),
-        lambda samples: _batch_loss(model, samples, mask, settings.lse_r, place),
+        batches,
+        lambda samples: _batch_loss(model, samples, mask, settings.lse_r, here.place),
         Schedule(settings.iterations, settings.schedule, settings.momentum, settings.weight_decay),
         lambda samples: f"images {', '.join(sample.id for sample in samples)}",
+        precision=settings.precision,
+        keeper=keeper,
     )
     write_text(training_log, history)
     save_bundle(
         output,
         "segmentation",
-        model.cpu(),
+        model,
         classes=names,
         palette=voc_palette()[: len(names)].tolist(),
         backbone=network.backbone,
@@ -101,27 +113,29 @@ def run(
         mask=mask,
         settings=settings.model_dump(),
     )
+    keeper.clear()
 
 
 def _sample(
     record: ImageRecord, labels: dict[str, list[int]], label_maps: ShardSet | None, size: int, mirror: bool
 ) -> Sample:
-    pixels = load_image(record, size)[0]
+    pixels = load_image(record, size)
     mask = None
     if label_maps is not None:
         whole = Image.fromarray(label_maps.get(record.id, "mask"))
         mask = torch.from_numpy(np.array(resized(whole, size, Image.Resampling.NEAREST)))
     if mirror:
         pixels, mask = pixels.flip(2), None if mask is None else mask.flip(1)
-    return Sample(record.id, pixels, labels[record.id], mask)
+    return Sample(record.id, pinned(pixels), labels[record.id], None if mask is None else pinned(mask))
 
 
 def _batch_loss(network: ScoreNetwork, samples: list[Sample], mask: Mask, r: float, place: torch.device) -> Tensor:
     """Mean loss over the images; smaller ones are padded at right and bottom, and the padding is cut off again."""
     height = max(sample.image.shape[1] for sample in samples)
     width = max(sample.image.shape[2] for sample in samples)
-    padded = [F.pad(s.image, (0, width - s.image.shape[2], 0, height - s.image.shape[1])) for s in samples]
-    scores = upsample(network(torch.stack(padded).to(place)), (height, width))
+    sent = [sample.image.to(place, non_blocking=True) for sample in samples]
+    images = torch.stack([F.pad(s, (0, width - s.shape[2], 0, height - s.shape[1])) for s in sent])
+    scores = upsample(network(images), (height, width))
     losses = []
     for own, sample in zip(scores, samples, strict=True):
         own = own[:, : sample.image.shape[1], : sample.image.shape[2]]
@@ -129,7 +143,7 @@ def _batch_loss(network: ScoreNetwork, samples: list[Sample], mask: Mask, r: flo
             losses.append(tag_loss(own, sample.labels, r=r))
         else:
             of_mask = fgbg_loss if mask == "fgbg" else multiclass_loss
-            losses.append(of_mask(own, sample.labels, sample.mask.to(place), r=r))
+            losses.append(of_mask(own, sample.labels, sample.mask.to(place, non_blocking=True), r=r))
     return torch.stack(losses).mean()
 
 
