@@ -70,35 +70,6 @@ def test_strides_of_vgg16(stride: int, pool5: bool, wanted: list[int]) -> None:
     assert backbone.channels == 512 and backbone.classifier is None
 
 
-def test_vgg16_from_a_local_file(vgg16_trunk: Path) -> None:
-    backbone = load_backbone("vgg16", str(vgg16_trunk), stride=16)
-    stored = torch.load(vgg16_trunk, weights_only=True)
-    torch.testing.assert_close(backbone.trunk.state_dict()["features.28.weight"], stored["features.28.weight"].float())
-    assert backbone.classifier is None and backbone.fully_connected is None
-    assert all(value.dtype == torch.float32 for value in backbone.trunk.state_dict().values())
-
-
-def test_a_vgg16_file_with_its_classifier_gives_fc6_fc7_and_fc8(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tagseg.networks.backbones.VGG16_BLOCKS", ((2, 2), (2, 2), (2, 3), (2, 3), (2, 3)))
-    state = load_backbone("vgg16", "random").trunk.state_dict()
-    for layer in (0, 3, 6):
-        state |= {f"classifier.{layer}.weight": torch.full((1000, 8), layer + 1.0)}
-        state |= {f"classifier.{layer}.bias": torch.full((1000,), layer + 1.0)}
-    torch.save(state, tmp_path / "vgg.pth")
-    backbone = load_backbone("vgg16", str(tmp_path / "vgg.pth"))
-    assert backbone.fully_connected is not None and backbone.classifier is not None
-    layers = backbone.fully_connected
-    of = [layers.fc6_weight, layers.fc6_bias, layers.fc7_weight, layers.fc7_bias]
-    assert [float(t.flatten()[0]) for t in of] == [1, 1, 4, 4]
-    assert float(backbone.classifier.bias[0]) == 7 and backbone.classifier.names[0] == "n01440764"
-    # torchvision's IMAGENET1K_FEATURES: the classifier is there and filled with NaN
-    torch.save({k: v * math.nan if "classifier" in k else v for k, v in state.items()}, tmp_path / "nan.pth")
-    bare = load_backbone("vgg16", str(tmp_path / "nan.pth"))
-    assert bare.classifier is None and bare.fully_connected is None
-
-
 def test_wordnet_ids_are_ilsvrc_s_in_order() -> None:
     ids = imagenet_wordnet_ids()
     assert len(ids) == 1000 and list(ids) == sorted(ids)
