@@ -265,7 +265,7 @@ def fully_connected(channels: int = 1) -> FullyConnected:
 
 @pytest.mark.parametrize(
     ("fov", "kernel", "dilation", "width", "taps"),
-    [("small", 4, 4, 4096, [0, 2, 4, 6]), ("large", 3, 12, 1024, [0, 3, 6])],
+    [("small", 4, 4, 4096, [1, 2, 3, 4]), ("large", 3, 12, 1024, [0, 3, 6])],
 )
 def test_vgg_head_keeps_every_so_many_taps_and_filters(
     fov: str, kernel: int, dilation: int, width: int, taps: list[int]
@@ -283,8 +283,9 @@ def test_vgg_head_keeps_every_so_many_taps_and_filters(
 
 
 @torch.no_grad()
-@pytest.mark.parametrize(("fov", "reach", "middle"), [("small", 12, 7), ("large", 24, 13)])
-def test_vgg_head_keeps_the_size_and_sees_its_field(fov: str, reach: int, middle: int) -> None:
+@pytest.mark.parametrize(("fov", "reach", "middle", "shift"), [("small", 12, 9, 2), ("large", 24, 13, 0)])
+def test_vgg_head_keeps_the_size_and_sees_its_field(fov: str, reach: int, middle: int, shift: int) -> None:
+    """A spot is seen by positions up to `reach` apart, which lie around it, or, with an even kernel, `shift` beyond."""
     torch.manual_seed(0)
     head = VggHead(1, fov, None).eval()
     side = 2 * middle + 1
@@ -295,7 +296,7 @@ def test_vgg_head_keeps_the_size_and_sees_its_field(fov: str, reach: int, middle
     assert still.shape == (1, head.width, side, side)
     span = (seen.max(dim=0).values - seen.min(dim=0).values).tolist()
     assert span == [reach, reach]
-    assert ((seen.max(dim=0).values + seen.min(dim=0).values) / 2).tolist() == [middle, middle]
+    assert ((seen.max(dim=0).values + seen.min(dim=0).values) / 2).tolist() == [middle + shift] * 2
 
 
 @torch.no_grad()
