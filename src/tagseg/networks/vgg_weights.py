@@ -67,7 +67,8 @@ def parse_vgg16(state: dict[str, Tensor], blocks: Blocks, source: str) -> VggWei
     if caffe and "features.0.weight" in trunk:
         trunk["features.0.weight"] = trunk["features.0.weight"].flip(1)
     # torchvision's IMAGENET1K_FEATURES, converted from Caffe: its classifier is there and filled with NaN
-    blank = bool(layers) and all(bool(torch.isnan(v).all()) for key, v in layers.items() if key.endswith("weight"))
+    weights = [value for key, value in layers.items() if key.endswith("weight")]
+    blank = bool(weights) and all(bool(torch.isnan(value).all()) for value in weights)
     if blank:
         layers = {}
     spoilt = [key for key, value in (trunk | layers).items() if not bool(torch.isfinite(value).all())]
