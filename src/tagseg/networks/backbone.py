@@ -26,7 +26,10 @@ class Classifier:
 
 @dataclass(frozen=True)
 class FullyConnected:
-    """VGG's fc6 (4096, 512*7*7) and fc7 (4096, 4096), which its score networks are cut from."""
+    """VGG's fc6, weight (F, C*7*7) and bias (F,), and fc7, (F, F) and (F,): its score networks are cut from them.
+
+    VGG-16 has F = 4096 filters on C = 512 channels.
+    """
 
     fc6_weight: Tensor
     fc6_bias: Tensor

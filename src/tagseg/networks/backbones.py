@@ -1,5 +1,6 @@
 """Backbones by name: the demo's small network, VGG-16, and any of timm's."""
 
+import logging
 from importlib import resources
 from pathlib import Path
 
@@ -7,10 +8,13 @@ import torch
 from torch import Tensor
 
 from tagseg.errors import TagsegError
-from tagseg.networks.backbone import PREPROCESSING, Backbone, Classifier, FullyConnected
+from tagseg.networks.backbone import PREPROCESSING, Backbone, Classifier
 from tagseg.networks.timm_backbone import timm_backbone
 from tagseg.networks.vgg import SHAPES_BLOCKS, VGG16_BLOCKS, VggTrunk
-from tagseg.networks.weights import imagenet_wordnet_ids, load_dict, load_state, read_weights
+from tagseg.networks.vgg_weights import parse_vgg16
+from tagseg.networks.weights import load_dict, load_state, one_line, read_weights
+
+log = logging.getLogger(__name__)
 
 
 def load_backbone(
@@ -23,13 +27,14 @@ def load_backbone(
 ) -> Backbone:
     """Build a trunk whose last features have `stride`: 8, 16, or 32 for the trunk's own (16 without a fifth pooling).
 
-    `weights`: `default` (shipped, or the library's), `random`, a name of the library's, or a file. `pool5` asks VGG
-    trunks for the pooling that fc6 stands on. Raises TagsegError naming the backbone, the file and the remedy.
+    `weights`: `default` (shipped, or the library's), `random`, a name of the library's, or a file. `preprocessing`:
+    a key of `PREPROCESSING`, or `default` for that of the weights. `pool5` asks VGG-16 for the pooling that fc6 stands
+    on. Raises TagsegError naming the backbone, the file and the remedy.
     """
     if name == "shapes":
         backbone = _shapes(weights, stride)
     elif name == "vgg16":
-        backbone = _vgg16(weights, stride, pool5)
+        backbone = _vgg16(weights, stride, pool5, preprocessing)
     elif name.startswith("timm/"):
         backbone = timm_backbone(name, weights, stride)
     else:
@@ -58,34 +63,43 @@ def _shapes(weights: str, stride: int) -> Backbone:
     return Backbone("shapes", trunk.eval(), trunk.channels, (tuple(bundle["mean"]), tuple(bundle["std"])), head)
 
 
-def _vgg16(weights: str, stride: int, pool5: bool) -> Backbone:
+def _vgg16(weights: str, stride: int, pool5: bool, preprocessing: str) -> Backbone:
     trunk = VggTrunk(VGG16_BLOCKS, output_stride=stride, pool5=pool5 or stride == 32)
     if weights == "random":
         return Backbone("vgg16", trunk.eval(), trunk.channels, PREPROCESSING["imagenet"])
-    statistics = PREPROCESSING["caffe" if weights == "IMAGENET1K_FEATURES" else "imagenet"]
     if weights in ("default", "IMAGENET1K_V1", "IMAGENET1K_FEATURES"):
         state = _torchvision_vgg16("IMAGENET1K_V1" if weights == "default" else weights)
     else:
         state = read_weights(Path(weights))
-    # torchvision's IMAGENET1K_FEATURES carries a classifier filled with NaN: a trunk without a classifier
-    rest = {key: state.pop(key) for key in list(state) if key.startswith("classifier.")}
-    load_state(trunk, state, weights)
-    if not rest or not all(bool(torch.isfinite(value).all()) for value in rest.values()):
-        return Backbone("vgg16", trunk.eval(), trunk.channels, statistics)
-    layers = FullyConnected(*(rest[f"classifier.{i}.{part}"] for i in (0, 3) for part in ("weight", "bias")))
-    head = Classifier(rest["classifier.6.weight"], rest["classifier.6.bias"], imagenet_wordnet_ids())
-    return Backbone("vgg16", trunk.eval(), trunk.channels, statistics, head, layers)
+    source = f"vgg16, weights {weights}"
+    found = parse_vgg16(state, VGG16_BLOCKS, source)
+    load_state(trunk, found.trunk, source)
+    expected = found.preprocessing if preprocessing == "default" else preprocessing
+    if expected is None:
+        raise TagsegError(
+            f"{source}: holds the trunk alone, which does not tell its pre-processing; set network.preprocessing to "
+            "imagenet (trained by torchvision), caffe (converted from Caffe, for RGB) or unit_symmetric"
+        )
+    log.info("%s: %s; pre-processing %s", source, found.summary(), expected)
+    return Backbone(
+        "vgg16", trunk.eval(), trunk.channels, PREPROCESSING[expected], found.classifier, found.fully_connected
+    )
 
 
-def _torchvision_vgg16(weights: str) -> dict[str, Tensor]:
+def _torchvision_vgg16(name: str) -> dict[str, Tensor]:
     from torchvision.models import VGG16_Weights
 
-    source = VGG16_Weights[weights]
+    source = VGG16_Weights[name]
+    path = Path(torch.hub.get_dir()) / "checkpoints" / source.url.rpartition("/")[2]
     try:
-        return dict(source.get_state_dict(progress=False, check_hash=True))
-    except OSError as error:
-        cache_folder = Path(torch.hub.get_dir()) / "checkpoints"
+        # weights_only: a file that somebody put there is not run either
+        return dict(source.get_state_dict(progress=False, check_hash=True, weights_only=True))
+    except Exception as error:  # no network, a wrong hash, a foreign file: many kinds
+        if path.is_file():
+            raise TagsegError(
+                f"{path}: not torchvision's file ({type(error).__name__}); delete or replace it"
+            ) from None
         raise TagsegError(
-            f"vgg16: cannot download {source.url} ({error}); put that file into {cache_folder}, or set "
-            "network.weights to a local file"
+            f"vgg16: cannot fetch {source.url} ({one_line(error)}); put that file there as {path}, or set "
+            "network.weights to where it is"
         ) from None

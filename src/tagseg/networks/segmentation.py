@@ -1,5 +1,6 @@
 """Score networks: a dense trunk, a head with a small or large field of view, scores of every class (4.2.1)."""
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -9,9 +10,12 @@ from torch import Tensor, nn
 from tagseg.networks.backbone import Backbone, FullyConnected, normalise
 from tagseg.networks.classes import shared_rows
 from tagseg.networks.initialisation import start_relu_layer, zero_bias
+from tagseg.networks.vgg_weights import FILTERS
 
 Fov = Literal["small", "large"]
 BACKGROUND_STD = 0.1
+_CELL = 32
+"""Pixels to a position of VGG's own pool5, the cells that the 7 x 7 taps of fc6 were learned on."""
 
 
 class ScoreNetwork(nn.Module):
@@ -25,7 +29,8 @@ class ScoreNetwork(nn.Module):
         self.trunk = backbone.trunk
         self.statistics = backbone.statistics
         if backbone.name == "vgg16":
-            self.head: nn.Module = VggHead(backbone.channels, fov, backbone.fully_connected)
+            stride = int(backbone.trunk.output_stride)  # type: ignore[arg-type]  # (an attribute of VggTrunk)
+            self.head: VggHead | ContextHead = VggHead(backbone.channels, fov, backbone.fully_connected, stride=stride)
             width = self.head.width
         else:
             self.head = ContextHead(backbone.channels, fov)
@@ -51,38 +56,91 @@ def upsample(scores: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(scores.float(), size=size, mode="bilinear", align_corners=False)
 
 
-class VggHead(nn.Module):
-    """fc6 and fc7 as convolutions on VGG's pool5 at stride 8.
+@dataclass(frozen=True)
+class Facts:
+    """What the paper says of a score network: pixels to a position of its map, pixels that its head sees, its size."""
 
-    small: 4 x 4, dilation 4, 4096 filters, field of view 128; large: 3 x 3, dilation 12, 1024 filters, 224.
+    stride: int
+    field_of_view: int
+    parameters: int
+
+
+@torch.no_grad()
+def describe(network: ScoreNetwork) -> Facts:
+    """Stride as measured by running the trunk, field of view of the head, number of weights and biases.
+
+    Field of view as DeepLab v1 counts it: (k - 1) * dilation * stride + the trunk's own stride, since taps lie
+    dilation * stride pixels apart and each stands for one cell of the undilated trunk. What convolutions of the trunk
+    see beyond a cell is not counted.
+    """
+    trunk, side = network.trunk, 64
+    was_training, place = trunk.training, next(trunk.parameters()).device
+    trunk.eval()  # batch statistics must not learn from an empty image
+    stride = side // int(trunk(torch.zeros(1, 3, side, side, device=place)).features.shape[-1])
+    trunk.train(was_training)
+    layer = network.head.spatial
+    reach = 0 if layer is None else (layer.kernel_size[0] - 1) * layer.dilation[0] * stride
+    own_stride = int(trunk.own_stride)  # type: ignore[arg-type]  # (an attribute of every trunk)
+    return Facts(stride, reach + own_stride, sum(parameter.numel() for parameter in network.parameters()))
+
+
+def kept_taps(kernel: int, spacing: int) -> range:
+    """Which of fc6's seven taps a side a kernel keeps: `kernel` of them, `spacing` apart, in the middle.
+
+    Of two that are as central, the first: see `VggHead`.
+    """
+    span = spacing * (kernel - 1)
+    first = (6 - span) // 2
+    return range(first, first + span + 1, spacing)
+
+
+class VggHead(nn.Module):
+    """fc6 and fc7 as convolutions on VGG's pool5: (N, C, h, w) -> (N, width, h, w).
+
+    At stride 8, small: 4 x 4, dilation 4, all filters, field of view 128; large: 3 x 3, dilation 12, every fourth
+    filter, 224. At another stride the dilation is such that taps lie as many pixels apart.
+
+    A tap looks where the same tap looks in the network at stride 32: position 4p of the map at stride 8 sees what
+    position p of that network's sees through the taps that are kept. Large keeps taps 0, 3, 6, whose centre is p
+    itself. Small keeps taps 1 to 4: an even kernel has no centre, and theirs lies 16 pixels to the left of p's and
+    above it. The two pools without stride look ahead, so that pool5 at stride 8 is centred 12 pixels to the right of
+    and below where `upsample` puts it: with taps 1 to 4 the score is 4 pixels off, with 2 to 5 it would be 28.
     """
 
-    def __init__(self, channels: int, fov: Fov, layers: FullyConnected | None):
+    def __init__(self, channels: int, fov: Fov, layers: FullyConnected | None, *, stride: int = 8):
         super().__init__()
-        kernel, dilation, self.width = (4, 4, 4096) if fov == "small" else (3, 12, 1024)
+        kernel, dilation, share = (4, 4, 1) if fov == "small" else (3, 12, 4)
+        dilation = dilation * 8 // stride
+        filters = FILTERS if layers is None else len(layers.fc6_bias)
+        self.width = filters // share
         self.fc6 = nn.Conv2d(channels, self.width, kernel, dilation=dilation)
         self.fc7 = nn.Conv2d(self.width, self.width, 1)
-        # an even kernel has no centre: "same" padding puts the odd pixel on the right and bottom
-        span = dilation * (kernel - 1)
-        self.padding = (span // 2, span - span // 2) * 2
+        taps = kept_taps(kernel, dilation * stride // _CELL)
+        before = (3 - taps[0]) * _CELL // stride  # tap 3 of 0..6 is the position's own cell
+        after = dilation * (kernel - 1) - before
+        self.padding = (before, after, before, after)
         if layers is None:
             for layer in (self.fc6, self.fc7):
                 start_relu_layer(layer)
         else:
-            self._decimate(layers, kernel)
+            self._decimate(layers, taps, share)
+
+    @property
+    def spatial(self) -> nn.Conv2d:
+        """The layer that looks around."""
+        return self.fc6
 
     def forward(self, features: Tensor) -> Tensor:
         hidden = F.relu(self.fc6(F.pad(features, self.padding)))
         return F.relu(self.fc7(F.dropout(hidden, 0.5, self.training)))
 
     @torch.no_grad()
-    def _decimate(self, layers: FullyConnected, kernel: int) -> None:
-        """Keep every so many taps of the 7 x 7 kernel and every so many of the 4096 filters."""
-        taps = torch.linspace(0, 6, kernel).round().long()
-        filters = torch.arange(0, 4096, 4096 // self.width)
-        fc6 = layers.fc6_weight.view(4096, -1, 7, 7)
-        _fill(self.fc6, fc6[filters][:, :, taps][:, :, :, taps], layers.fc6_bias[filters])
-        _fill(self.fc7, layers.fc7_weight[filters][:, filters, None, None], layers.fc7_bias[filters])
+    def _decimate(self, layers: FullyConnected, taps: range, share: int) -> None:
+        """Keep `taps` of the 7 x 7 kernel and every `share`-th filter."""
+        kept, count = list(taps), len(layers.fc6_bias)
+        fc6 = layers.fc6_weight.view(count, -1, 7, 7)[::share]
+        _fill(self.fc6, fc6[:, :, kept][:, :, :, kept], layers.fc6_bias[::share])
+        _fill(self.fc7, layers.fc7_weight[::share, ::share, None, None], layers.fc7_bias[::share])
 
 
 class ContextHead(nn.Module):
@@ -102,6 +160,11 @@ class ContextHead(nn.Module):
             zero_bias(self.around)
             with torch.no_grad():
                 self.around.weight[:, 0, 1, 1] = 1
+
+    @property
+    def spatial(self) -> nn.Conv2d | None:
+        """The layer that looks around, if there is one."""
+        return self.around
 
     def forward(self, features: Tensor) -> Tensor:
         return features if self.around is None else self.around(features)

@@ -1,5 +1,6 @@
 """One adapter for all of timm: hundreds of trunks by name."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,22 @@ from torch import Tensor, nn
 from tagseg.errors import TagsegError
 from tagseg.networks.backbone import Backbone, Classifier, Statistics
 from tagseg.networks.taps import Taps
-from tagseg.networks.weights import imagenet_wordnet_ids, load_state, read_weights
+from tagseg.networks.weights import imagenet_wordnet_ids, load_state, one_line, read_weights
+
+log = logging.getLogger(__name__)
 
 
 class TimmTrunk(nn.Module):
-    """Any timm model as a trunk: its feature maps at strides 16 and 32 stand for conv4 and conv5."""
+    """Any timm model as a trunk: its feature maps at strides 16 and 32 stand for conv4 and conv5.
 
-    def __init__(self, model: Any, taps: tuple[int, int]):
+    `own_stride` is that of its last map, undilated.
+    """
+
+    def __init__(self, model: Any, taps: tuple[int, int], own_stride: int):
         super().__init__()
         self.model = model
         self.taps = list(taps)
+        self.own_stride = own_stride
 
     def forward(self, images: Tensor) -> Taps:
         features, (conv4, conv5) = self.model.forward_intermediates(images, indices=self.taps)
@@ -27,42 +34,93 @@ class TimmTrunk(nn.Module):
 
 
 def timm_backbone(name: str, weights: str, stride: int) -> Backbone:
-    """Backbone `timm/NAME` whose last features have `stride`; `weights` as in `load_backbone`."""
+    """Backbone `timm/NAME` whose last features have `stride`; `weights` as in `load_backbone`.
+
+    Pre-processing is that of the weights that `default` stands for; NAME may end in timm's tag of others.
+    """
     architecture = name.removeprefix("timm/")
     packaged = weights == "default" and architecture == "tf_efficientnet_lite0"
-    from_hub = weights == "default" and not packaged
-    options: dict[str, Any] = {} if stride == 32 else {"output_stride": stride}
-    try:
-        model = _create(architecture, from_hub, options)
-    except Exception as error:  # unknown names, strides a family cannot have, no network: timm raises many kinds
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise TagsegError(
-            f"backbone {name}: timm could not build it at stride {stride} ({reason}); choose another name or stride, "
-            "or set network.weights to a local file or random"
-        ) from None
+    taps, own_stride = _timm_taps(name)
+    model = _build(name, stride, own_stride)
     if packaged:
         _load_in_order(model, _efficientnet_lite0_weights(), name)
-    elif weights not in ("default", "random"):
-        load_state(model, read_weights(Path(weights)), weights)
-    trunk = TimmTrunk(model.eval(), _timm_taps(architecture))
-    config = model.default_cfg
+    elif weights == "default":
+        model = _from_hub(name, stride, own_stride, model.pretrained_cfg)
+    elif weights != "random":
+        load_state(model, read_weights(Path(weights)), f"{name}, weights {weights}")
+    trunk = TimmTrunk(model.eval(), taps, own_stride)
+    config = model.pretrained_cfg
     statistics: Statistics = (tuple(config["mean"]), tuple(config["std"]))
-    with torch.no_grad():
-        channels = int(trunk(torch.zeros(1, 3, 224, 224)).features.shape[1])
+    channels = _channels(name, trunk)
     layer = model.get_classifier()
     head = None
     # a transformer's classifier reads a token of its own, not the average of the map
     averages = getattr(model, "global_pool", "avg") != "token"
     if weights != "random" and averages and isinstance(layer, nn.Linear) and layer.in_features == channels:
         names = imagenet_wordnet_ids() if layer.out_features == 1000 else tuple(map(str, range(layer.out_features)))
-        head = Classifier(layer.weight.detach(), layer.bias.detach(), names)
+        bias = torch.zeros(len(names)) if layer.bias is None else layer.bias.detach()
+        head = Classifier(layer.weight.detach(), bias, names)
+    if weights != "random":
+        found = f"with a classifier of {len(head.names)} classes" if head else "without a classifier that maps can use"
+        log.info("%s, weights %s: trunk %s; pre-processing mean %s, deviation %s", name, weights, found, *statistics)
     return Backbone(name, trunk, channels, statistics, head)
 
 
-def _create(architecture: str, pretrained: bool, options: dict[str, Any]) -> Any:
-    """The model; transformers are told to take images of any size, which convolutions do by themselves."""
+def _timm_taps(name: str) -> tuple[tuple[int, int], int]:
+    """Indices of the maps that stand for conv4 and conv5, and the stride of the latter.
+
+    conv4 is the last map at half the final stride, conv5 the last. Where all maps share one stride (vision
+    transformers): those at two thirds of the depth and at the end. Asked of the undilated model, since dilation
+    changes strides and not meanings.
+    """
     import timm
 
+    try:
+        with torch.device("meta"):
+            info: Any = timm.create_model(name.removeprefix("timm/"), pretrained=False).feature_info
+    except Exception as error:  # an unknown name, or a model without maps: timm raises many kinds
+        raise TagsegError(
+            f"backbone {name}: timm could not build it ({one_line(error)}); choose another name of timm.list_models()"
+        ) from None
+    strides = [stage["reduction"] for stage in (info if isinstance(info, list) else info.info)]
+    last = len(strides) - 1
+    halves = [i for i, stride in enumerate(strides) if 2 * stride == strides[last]]
+    return (halves[-1] if halves else round(2 * last / 3), last), strides[last]
+
+
+def _build(name: str, stride: int, own_stride: int) -> Any:
+    """The model with random weights. Raises TagsegError for a stride that its family cannot have."""
+    try:
+        return _create(name, stride, own_stride, pretrained=False)
+    except Exception as error:  # a family without dilation, or without this one: timm raises many kinds
+        raise TagsegError(
+            f"backbone {name}: timm could not build it at stride {stride} ({one_line(error)}); choose another name, or "
+            f"its own stride, {own_stride}"
+        ) from None
+
+
+def _from_hub(name: str, stride: int, own_stride: int, config: dict[str, Any]) -> Any:
+    """The model with the weights that timm names, from its cache or its hub."""
+    try:
+        return _create(name, stride, own_stride, pretrained=True)
+    except Exception as error:  # no network, no such weights: the hub's client raises many kinds
+        hub, url = config.get("hf_hub_id"), config.get("url")
+        file = f"model.safetensors of {hub}" if hub else f"{url}" if url else "a file of its weights"
+        raise TagsegError(
+            f"backbone {name}: timm could not fetch its weights ({one_line(error)}); bring {file} from elsewhere and "
+            "set network.weights to its path, or to random"
+        ) from None
+
+
+def _create(name: str, stride: int, own_stride: int, *, pretrained: bool) -> Any:
+    """The model at a stride, dilated if need be; 32 is whatever it has.
+
+    Transformers are told to take images of any size, which convolutions do by themselves.
+    """
+    import timm
+
+    architecture = name.removeprefix("timm/")
+    options: dict[str, Any] = {} if stride in (32, own_stride) else {"output_stride": stride}
     try:
         any_size: dict[str, Any] = {"dynamic_img_size": True, "dynamic_img_pad": True}
         return timm.create_model(architecture, pretrained=pretrained, **options, **any_size)
@@ -70,20 +128,18 @@ def _create(architecture: str, pretrained: bool, options: dict[str, Any]) -> Any
         return timm.create_model(architecture, pretrained=pretrained, **options)
 
 
-def _timm_taps(architecture: str) -> tuple[int, int]:
-    """Indices of the maps that stand for conv4 and conv5: the last at half the final stride, and the last.
-
-    Where all maps share one stride (vision transformers): those at two thirds of the depth and at the end. Asked of
-    the undilated model, since dilation changes strides and not meanings.
-    """
-    import timm
-
-    with torch.device("meta"):
-        info: Any = timm.create_model(architecture, pretrained=False).feature_info
-    strides = [stage["reduction"] for stage in (info if isinstance(info, list) else info.info)]
-    last = len(strides) - 1
-    halves = [i for i, stride in enumerate(strides) if 2 * stride == strides[last]]
-    return (halves[-1] if halves else round(2 * last / 3), last)
+@torch.no_grad()
+def _channels(name: str, trunk: TimmTrunk) -> int:
+    """Channels of the last map. Raises TagsegError for a model of one image size, or with maps of another kind."""
+    try:
+        taps = trunk(torch.zeros(1, 3, 150, 187))
+    except Exception as error:  # fixed sizes, no intermediate maps: each family has its own kind
+        raise TagsegError(
+            f"backbone {name}: does not give maps of photographs of any size ({one_line(error)}); choose another name"
+        ) from None
+    if taps.features.shape[2:] != taps.conv5.shape[2:]:
+        raise TagsegError(f"backbone {name}: its last map is not (N, C, h, w); choose another name")
+    return int(taps.features.shape[1])
 
 
 def _efficientnet_lite0_weights() -> dict[str, Tensor]:

@@ -52,6 +52,7 @@ class VggTrunk(nn.Module):
     Attributes:
         features: the layers, at torchvision's indices (those of `vgg16`, or of `vgg16_bn` with `batch_norm`).
         channels: channels of `Taps.features`.
+        own_stride: stride of `Taps.features` where every pool halves: 32 with `pool5`, else 16.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class VggTrunk(nn.Module):
         self.blocks = tuple(blocks)
         self.output_stride = output_stride
         self.pool5 = pool5
+        self.own_stride = 32 if pool5 else 16
         self.batch_norm = batch_norm
         self.channels = blocks[-1][0]
 

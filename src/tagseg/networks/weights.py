@@ -9,13 +9,37 @@ from torch import Tensor, nn
 
 from tagseg.errors import TagsegError
 
+CONTAINERS = ("state_dict", "model_state_dict", "model")
+"""Where a training checkpoint keeps its weights."""
+
+PREFIXES = ("module.", "model.", "backbone.", "encoder.", "trunk.")
+"""What wrappers (DataParallel, Lightning and the like) put before the name of every tensor."""
+
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """State dict of a file, as float32, loaded without running code. Raises TagsegError naming the file."""
+    """State dict of a PyTorch or safetensors file: float32, under the network's own names, no code run.
+
+    A training checkpoint gives the weights that it holds (`CONTAINERS`), and prefixes that all names share
+    (`PREFIXES`, also several) are dropped. Raises TagsegError naming the file.
+    """
     if not path.is_file():
         raise TagsegError(f"{path}: no such weight file; put it there, or set network.weights to default or random")
-    state = load_dict(path, "a PyTorch weight file", "give a state dict saved by torch.save")
-    return {key: value.float() for key, value in state.items() if isinstance(value, Tensor)}
+    if path.suffix == ".safetensors":
+        content: dict[str, Any] = dict(_load_safetensors(path))
+    else:
+        content = load_dict(path, "a PyTorch weight file", "give a state dict saved by torch.save, or a .safetensors")
+    inner = next((content[key] for key in CONTAINERS if isinstance(content.get(key), dict)), content)
+    state = {str(key): value.float() for key, value in inner.items() if isinstance(value, Tensor)}
+    if not state:
+        raise TagsegError(f"{path}: holds no weights, only {', '.join(map(str, content)) or 'nothing'}; give others")
+    return without_prefixes(state)
+
+
+def without_prefixes(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors without the `PREFIXES` that every name bears."""
+    while prefix := next((p for p in PREFIXES if state and all(key.startswith(p) for key in state)), ""):
+        state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return state
 
 
 def load_dict(path: Path, what: str, remedy: str) -> dict[str, Any]:
@@ -34,8 +58,27 @@ def load_state(module: nn.Module, state: dict[str, Tensor], source: str) -> None
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise TagsegError(f"{source}: weights of another architecture ({reason}); give the backbone's own") from None
+        raise foreign(source, one_line(error)) from None
+
+
+def foreign(source: str, reason: str) -> TagsegError:
+    """The error of weights that are those of another network; `source` names them."""
+    return TagsegError(f"{source}: weights of another architecture ({reason}); give the backbone's own")
+
+
+def one_line(error: Exception) -> str:
+    """What an error of a library says, in one line that is not too long."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _load_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise TagsegError(f"{path}: not a safetensors file ({one_line(error)}); give the whole file") from None
 
 
 @cache
