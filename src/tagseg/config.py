@@ -70,7 +70,7 @@ class BackboneSettings(Settings):
         description="default (those that come with the backbone), random, a name of the library's, or a file",
     )
     preprocessing: Literal["default", "imagenet", "unit_symmetric", "caffe"] = Field(
-        "default", description="Pre-processing that a local weight file expects; default: the backbone's own"
+        "default", description="What the weights expect; must be named for a VGG-16 file without a classifier"
     )
 
 

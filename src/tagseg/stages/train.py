@@ -21,7 +21,7 @@ from tagseg.loading import ahead, load_image, pinned, resized, shuffled
 from tagseg.machine import prepare
 from tagseg.networks.backbones import load_backbone
 from tagseg.networks.losses import empty_masks, fgbg_loss, multiclass_loss, tag_loss
-from tagseg.networks.segmentation import Fov, ScoreNetwork, upsample
+from tagseg.networks.segmentation import Fov, ScoreNetwork, describe, upsample
 from tagseg.networks.training import Schedule, train
 from tagseg.store import ShardSet, write_text
 
@@ -78,6 +78,9 @@ def run(
     model = ScoreNetwork(backbone, names, fov).to(here.place)
     if settings.channels_last:
         model.to(memory_format=torch.channels_last)
+    facts = describe(model)
+    size = f"{facts.parameters / 1e6:.1f} M parameters"
+    log.info("score network: stride %d, field of view %d pixels, %s", facts.stride, facts.field_of_view, size)
     log.info("last layer starts from the classifier's rows for: %s", ", ".join(model.shared) or "no class")
 
     def load(chosen: list[tuple[int, bool]]) -> list[Sample]:
@@ -87,8 +90,8 @@ def run(
         order = shuffled(len(records), settings.batch, seed, flip=settings.flip, first=first)
         return ahead(order, load, here.loaders)
 
-    facts = {"tags": digest_of([tags, classes]), "masks": digest_of(masks), "mask": mask, "fov": fov, "seed": seed}
-    keeper = Checkpoints(checkpoints, machine.checkpoint_every, facts | network.model_dump() | settings.model_dump())
+    settled = {"tags": digest_of([tags, classes]), "masks": digest_of(masks), "mask": mask, "fov": fov, "seed": seed}
+    keeper = Checkpoints(checkpoints, machine.checkpoint_every, settled | network.model_dump() | settings.model_dump())
     history = train(
         model,
         model.parameter_groups(settings.learning_rate, settings.head_factor),
