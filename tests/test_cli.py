@@ -25,9 +25,12 @@ from tagseg.datasets.index import read_classes, read_index
 from tagseg.evaluation.result import Result
 from tagseg.labels import voc_palette
 from tagseg.models import load_localization
+from tagseg.networks.backbone import normalise
 from tagseg.store import Shard, write_shard
 
 NETWORK = "--backbone shapes --weights random"
+LOOKS = "--scales 1 --no-mirror --stride 0"
+MORE_LOOKS = "--scales 0.8 --scales 1 --mirror --stride 8"
 PRIORS = ("fgbg", "localization", "multiclass")
 EXPERIMENTS = ("none", "fgbg", "multiclass")
 TAGS, CLASSES = "--tags tags.csv", "--classes classes.txt"
@@ -38,12 +41,14 @@ def steps() -> list[str]:
     lines = [
         "index folder --root own --output tags.csv --classes-file classes.txt",
         "ground-truth folder --root own --index tags.csv --output ground_truth.csv",
-        f"extract {TAGS} {NETWORK} --output activations.h5",
+        f"extract {TAGS} {NETWORK} {LOOKS} --output activations.h5",
         f"localization {TAGS} {CLASSES} {NETWORK} --hidden 4 --stride 8 --size 40 --batch 2 --iterations 2 "
         "--learning-rate 0.01 --seed 3 --output localization.pt --log localization.csv",
         f"localization {TAGS} {CLASSES} {NETWORK} --mode head --hidden 0 --iterations 20 "
         "--output head.pt --log head.csv",
-        f"cams {TAGS} --model localization.pt --output cams.h5",
+        f"cams {TAGS} --model localization.pt {LOOKS} --output cams.h5",
+        f"cams {TAGS} --model head.pt {MORE_LOOKS} --output cams-more.h5",
+        f"extract {TAGS} {NETWORK} {MORE_LOOKS} --output activations-more.h5",
     ]
     for prior in PRIORS:
         lines += [
@@ -52,6 +57,14 @@ def steps() -> list[str]:
             f"--output {prior}.h5",
             f"smooth --crf pairwise {TAGS} --maps {prior}.h5 --bilateral-width 33 --output masks-{prior}.h5",
         ]
+    lines += [
+        f"samples {TAGS} --maps multiclass.h5 {NETWORK} {MORE_LOOKS} --pixels 30 --confidence 0.4 --seed 2 "
+        "--output samples.h5",
+        f"refit {TAGS} {CLASSES} --samples samples.h5 --output pixels.pt",
+        f"second-round {TAGS} --maps multiclass.h5 --model pixels.pt {NETWORK} {MORE_LOOKS} --weight 0.25 "
+        "--output second.h5",
+        f"smooth --crf none {TAGS} --maps second.h5 --output masks-second.h5",
+    ]
     for experiment in EXPERIMENTS:
         masks = "" if experiment == "none" else f"--masks masks-{experiment}.h5"
         fov = "large" if experiment == "multiclass" else "small"
@@ -189,7 +202,7 @@ def test_a_broken_shard_is_one_line(fails: Callable[[str], str], chain: Path, tm
     assert [path.name for path in tmp_path.iterdir()] == ["broken.h5"]
 
 
-@pytest.mark.parametrize("command", ["extract", "localization", "cams", "train", "predict"])
+@pytest.mark.parametrize("command", ["extract", "localization", "cams", "samples", "second-round", "train", "predict"])
 def test_cuda_that_is_absent_is_one_line(
     fails: Callable[[str], str], chain: Path, tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +211,8 @@ def test_cuda_that_is_absent_is_one_line(
         "extract": NETWORK,
         "localization": f"--classes {chain}/classes.txt --log {tmp_path}/log.csv",
         "cams": f"--model {chain}/localization.pt",
+        "samples": f"--maps {chain}/multiclass.h5 {NETWORK}",
+        "second-round": f"--maps {chain}/multiclass.h5 --model {chain}/pixels.pt {NETWORK}",
         "train": f"--classes {chain}/classes.txt --log {tmp_path}/log.csv --mask none",
         "predict": f"--model {chain}/none.pt",
     }[command]
@@ -361,11 +376,63 @@ def test_cams_are_of_the_image_s_own_tags(chain: Path) -> None:
             assert all(cam.min() >= 0 and cam.max() in (0, 1) for cam in cams)
 
 
+def test_cams_of_several_views_lie_on_the_finest_grid(chain: Path) -> None:
+    with Shard(chain / "cams-more.h5", "cams") as shard, Shard(chain / "cams.h5", "cams") as plain:
+        for record in read_index(chain / "tags.csv"):
+            cams = shard.get(record.id, "cams")
+            assert cams.shape == (len(record.tags), record.height // 8, record.width // 8)
+            assert all(cam.max() in (0, 1) for cam in cams)
+            assert cams.shape == plain.get(record.id, "cams").shape
+
+
+def test_activations_of_several_views_are_kept_for_each_scale(chain: Path) -> None:
+    with Shard(chain / "activations-more.h5", "activations") as shard:
+        for record in read_index(chain / "tags.csv"):
+            assert shard.names(record.id) == ["conv4-0", "conv4-1", "conv5-0", "conv5-1"]
+            assert shard.get(record.id, "conv5-1").shape == (record.height // 8, record.width // 8)
+            small = shard.get(record.id, "conv5-0").shape
+            assert small == tuple(max(32, round(0.8 * side)) // 8 for side in (record.height, record.width))
+
+
+def test_the_second_round_learns_from_training_images_and_changes_all_maps(chain: Path) -> None:
+    records = read_index(chain / "tags.csv")
+    learned = [record for record in records if record.split == "train" and record.tags]
+    with Shard(chain / "samples.h5", "samples") as shard, h5py.File(chain / "samples.h5") as file:
+        assert set(file) == {record.id for record in learned}
+        for record in learned:
+            marginals, features = shard.get(record.id, "marginals"), shard.get(record.id, "features")
+            assert 0 < len(features) <= 30 and len(features) == len(marginals)
+            np.testing.assert_allclose(marginals.sum(axis=1), 1, atol=1e-5)
+            assert marginals.max(axis=1).min() > 0.4
+    with (
+        Shard(chain / "second.h5", "probabilities") as second,
+        Shard(chain / "multiclass.h5", "probabilities") as first,
+    ):
+        for record in records:
+            after, before = second.get(record.id, "maps"), first.get(record.id, "maps")
+            np.testing.assert_array_equal(second.get(record.id, "labels"), first.get(record.id, "labels"))
+            own = (after.astype(np.float32) - 0.75 * before) / 0.25
+            np.testing.assert_allclose(own.sum(axis=0), 1, atol=0.02)
+            assert own.min() > -0.01 and (len(own) == 1 or own.std() > 0)
+
+
+def test_no_confident_pixel_is_one_line(fails: Callable[[str], str], chain: Path, tmp_path: Path) -> None:
+    with write_shard(tmp_path / "empty.h5", "samples", {}) as writer:
+        for record in read_index(chain / "tags.csv"):
+            nothing = {"features": np.zeros((0, 3)), "marginals": np.zeros((0, 1)), "labels": np.zeros(1, np.uint8)}
+            writer.put(record.id, nothing)
+    line = fails(
+        f"refit --tags {chain}/tags.csv --classes {chain}/classes.txt --samples {tmp_path}/empty.h5 "
+        f"--output {tmp_path}/out.pt"
+    )
+    assert "no confident pixel in any photograph; lower refit.confidence" in line
+
+
 def test_cams_are_the_network_s_weights_on_its_features(chain: Path) -> None:
     network, classes = load_localization(chain / "localization.pt")
     image = torch.tensor(read_image(chain / "own" / "images" / "5.png")).permute(2, 0, 1)[None]
     with torch.no_grad():
-        features = network.feature_map(image)[0]
+        features = network.feature_map(normalise(image, network.statistics))[0]
     with Shard(chain / "cams.h5", "cams") as shard:
         cams = shard.get("5", "cams").astype(np.float32)
     assert classes == ["apple", "berry"]
@@ -499,11 +566,11 @@ def test_another_seed_gives_another_network(chain: Path, tmp_path: Path, monkeyp
 def test_shards_of_a_stage_are_parts_of_the_whole(chain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(chain)
     for shard in range(4):
-        invoke(f"extract {TAGS} {NETWORK} --shard {shard} --shards 4 --output {tmp_path}/{shard}.h5")
+        invoke(f"extract {TAGS} {NETWORK} {LOOKS} --shard {shard} --shards 4 --output {tmp_path}/{shard}.h5")
     with Shard(chain / "activations.h5", "activations") as whole:
         for i in range(6):
             with Shard(tmp_path / f"{i % 4}.h5", "activations") as part:
-                for name in ("conv4", "conv5"):
+                for name in ("conv4-0", "conv5-0"):
                     np.testing.assert_array_equal(part.get(str(i), name), whole.get(str(i), name))
                 assert str((i + 1) % 6) not in part
 
@@ -533,7 +600,7 @@ def test_a_result_carries_what_made_it(chain: Path) -> None:
         assert json.loads(file.attrs["parameters"]) == {"crf": "none"}
     with h5py.File(chain / "fgbg.h5") as file:
         assert json.loads(file.attrs["parameters"]) == {
-            "prior": "fgbg", "layers": "scale_each", "scaling": "otsu", "grid": 2,
+            "prior": "fgbg", "layers": "scale_each", "scaling": "otsu", "grid": 2, "fgbg_centre": 0.7,
         }  # fmt: skip
 
 

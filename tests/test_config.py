@@ -17,6 +17,7 @@ from tagseg import cli, parsing
 from tagseg.config import (
     INFERENCE_KEYS,
     LOCALIZATION_HEAD_KEYS,
+    PAPER,
     PRIOR_KEYS,
     TRAINING_KEYS,
     BackboneSettings,
@@ -28,10 +29,13 @@ from tagseg.config import (
     LocalizationSettings,
     PriorSettings,
     RegionSettings,
+    RegressionSettings,
+    SampleSettings,
     SegmentationSettings,
     Settings,
     ShapesData,
     TrainingMachine,
+    ViewSettings,
     VocData,
 )
 from tagseg.errors import TagsegError
@@ -47,6 +51,31 @@ def explained(given: Any) -> str:
     with pytest.raises(TagsegError) as caught:
         parse_config(given)
     return str(caught.value)
+
+
+# recipes
+
+
+def test_the_paper_s_recipe_is_the_paper_s_choices_where_no_key_is_given() -> None:
+    best, paper = (parse_config(whole(recipe=recipe)).datasets["mine"] for recipe in ("best", "paper"))
+    assert parse_config(whole()).datasets["mine"] == best
+    for group, keys in PAPER.items():
+        for key, value in keys.items():
+            assert getattr(getattr(paper, group), key) == value
+            assert getattr(getattr(best, group), key) != value, f"{group}.{key} is no step"
+    given = parse_config(whole(recipe="paper", views={"mirror": True}, crf={"mask_gain": 7})).datasets["mine"]
+    assert (given.views.mirror, given.views.scales, given.crf.mask_gain) == (True, [1.0], 7)
+    assert given.crf.higher_order == "pn_potts"
+
+
+def test_a_group_that_is_no_group_is_named_under_either_recipe() -> None:
+    assert "datasets.mine.views" in explained(whole(recipe="paper", views=3))
+
+
+def test_scales_are_sizes() -> None:
+    for scales in ([0.0], [0.5, 9]):
+        assert "datasets.mine.views.scales: scale" in explained(whole(views={"scales": scales}))
+    assert "datasets.mine.views.scales" in explained(whole(views={"scales": []}))
 
 
 # faults
@@ -220,8 +249,9 @@ def another(settings: type[Settings]) -> Settings:
         elif kind is Path:
             values[name] = Path("a folder/of mine")
         else:
-            assert kind == list[str], f"{name}: teach this test about {kind}"
-            values[name] = ["zebra", "potted plant"]
+            choices: dict[Any, list[Any]] = {list[str]: ["zebra", "potted plant"], list[float]: [0.25, 3.0]}
+            assert kind in choices, f"{name}: teach this test about {kind}"
+            values[name] = choices[kind]
         assert name == "kind" or default is PydanticUndefined or values[name] != default
     if settings is LocalizationSettings:
         values["hidden"] = 0  # mode head, which the loop chose, has no other value
@@ -236,10 +266,21 @@ COMMANDS: dict[str, tuple[list[str], str, list[type[Settings]]]] = {
     "index voc": (["--output", "out", "--classes-file", "c"], "index", [VocData]),
     "ground-truth folder": (["--output", "out", "--index", "tags.csv"], "ground_truth", [FolderData]),
     "ground-truth voc": (["--output", "out", "--index", "tags.csv"], "ground_truth", [VocData]),
-    "extract": (COMMON, "extract", [BackboneSettings, InferenceMachine]),
+    "extract": (COMMON, "extract", [BackboneSettings, ViewSettings, InferenceMachine]),
     "localization": (TRAINING, "localization", [BackboneSettings, LocalizationSettings, TrainingMachine]),
-    "cams": ([*COMMON, "--model", "model.pt"], "cams", [InferenceMachine]),
+    "cams": ([*COMMON, "--model", "model.pt"], "cams", [ViewSettings, InferenceMachine]),
     "predict": ([*COMMON, "--model", "model.pt"], "predict", [InferenceMachine]),
+    "samples": (
+        [*COMMON, "--maps", "maps.h5"],
+        "samples",
+        [BackboneSettings, ViewSettings, SampleSettings, CrfSettings, InferenceMachine],
+    ),
+    "refit": ([*COMMON, "--classes", "classes.txt", "--samples", "samples.h5"], "refit", [RegressionSettings]),
+    "second-round": (
+        [*COMMON, "--maps", "maps.h5", "--model", "model.pt"],
+        "second_round",
+        [BackboneSettings, ViewSettings, InferenceMachine],
+    ),
     "fuse": ([*COMMON, "--classes", "classes.txt", "--prior", "fgbg"], "fuse", [PriorSettings]),
     "regions": (COMMON, "regions", [RegionSettings]),
     "region-panels": (COMMON, "region_panels", [CrispSettings]),
@@ -287,7 +328,7 @@ def test_a_switch_has_a_flag_for_either_side(normalise: bool, monkeypatch: pytes
 
 def test_flags_of_some_keys_leave_the_others_out() -> None:
     given = flags(PriorSettings(), PRIOR_KEYS["fgbg"])
-    assert sorted(re.findall(r"--([\w-]+)", given)) == ["grid", "layers", "scaling"]
+    assert sorted(re.findall(r"--([\w-]+)", given)) == ["fgbg-centre", "grid", "layers", "scaling"]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from tagseg.config import (
     LocalizationSettings,
     SegmentationSettings,
     TrainingMachine,
+    ViewSettings,
 )
 from tagseg.datasets.index import ImageRecord, read_index, write_classes, write_index
 from tagseg.errors import TagsegError
@@ -25,6 +26,7 @@ from tagseg.stages import cams, extract, localization, predict, train
 from tagseg.store import Shard
 
 SIZES = [(50, 40), (40, 50), (50, 40), (50, 40), (64, 40)]
+LOOKS = ViewSettings(scales=[0.9, 1.0], mirror=True, stride=8)
 NETWORK = BackboneSettings(backbone="shapes", weights="default")
 
 
@@ -154,13 +156,13 @@ def run_all(folder: Path, target: Path, machine: InferenceMachine) -> dict[str, 
     target.mkdir()
     tags, rest = folder / "tags.csv", {"shard": 0, "shards": 1, "threads": 1 + machine.loaders}
     files = {name: target / f"{name}.h5" for name in ("activations", "cams", "scores")}
-    extract.run(tags, files["activations"], NETWORK, machine, **rest)
-    cams.run(tags, folder / "one-localization.pt", files["cams"], machine, **rest)
+    extract.run(tags, files["activations"], NETWORK, LOOKS, machine, **rest)
+    cams.run(tags, folder / "one-localization.pt", files["cams"], LOOKS, machine, **rest)
     predict.run(folder / "one-segmentation.pt", tags, files["scores"], machine, split="train", **rest)
     return files
 
 
-ARRAYS = {"activations": ("conv4", "conv5"), "cams": ("cams", "labels"), "scores": ("maps", "labels")}
+ARRAYS = {"activations": ("conv4-0", "conv5-1"), "cams": ("cams", "labels"), "scores": ("maps", "labels")}
 
 
 def test_images_at_once_give_what_single_images_give(folder: Path, tmp_path: Path) -> None:

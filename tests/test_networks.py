@@ -366,7 +366,9 @@ def test_mean_of_the_cam_plus_bias_is_the_logit(hidden: int) -> None:
     nn.init.normal_(network.linear.weight)
     nn.init.normal_(network.linear.bias)
     images = pictures(2, 20)
-    for features, logits in zip(network.feature_map(images), network(images), strict=True):
+    for features, logits in zip(
+        network.feature_map(normalise(images, network.statistics)), network(images), strict=True
+    ):
         cams = class_activation_maps(features, network.linear.weight)
         assert cams.shape == (3, 5, 5)
         from_cams = cams.mean(dim=(1, 2)) + network.linear.bias
@@ -388,7 +390,9 @@ def test_pooled_features_are_means_over_positions() -> None:
     pooled = pooled_features(network, images)
     assert pooled.shape == (2, 4) and not pooled.requires_grad
     for image, row in zip(images, pooled, strict=True):
-        torch.testing.assert_close(row, network.feature_map(image)[0].mean(dim=(1, 2)).detach())
+        torch.testing.assert_close(
+            row, network.feature_map(normalise(image, network.statistics))[0].mean(dim=(1, 2)).detach()
+        )
 
 
 def head_problem() -> tuple[Tensor, Tensor]:

@@ -1,5 +1,7 @@
 """Foreground prior, CAMs and their fusion: each equation against loops over pixels."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from tagseg.priors.cam import binary_cam, class_activation_maps, scale_cam
 from tagseg.priors.foreground import (
     foreground_prior,
     mean_activation,
+    middle,
     resize_map,
     scale_min_max,
     scale_otsu,
@@ -146,8 +149,8 @@ def test_otsu_on_two_values() -> None:
 def test_foreground_prior_of_each_way_to_add_layers(rng: np.random.Generator, scaling: str) -> None:
     conv4, conv5 = rng.uniform(0, 1, (6, 7)), rng.uniform(0, 100, (3, 4))
     large4, large5 = resize_map(conv4, (24, 28)), resize_map(conv5, (24, 28))
-    each = foreground_prior(conv4, conv5, (24, 28), layers="scale_each", scaling=scaling)
-    raw = foreground_prior(conv4, conv5, (24, 28), layers="raw_sum", scaling=scaling)
+    each = foreground_prior([conv4, conv5], (24, 28), layers="scale_each", scaling=scaling)
+    raw = foreground_prior([conv4, conv5], (24, 28), layers="raw_sum", scaling=scaling)
     straight = [(m - m.min()) / (m.max() - m.min()) for m in (large4, large5)]
     np.testing.assert_allclose(each, SCALINGS[scaling](straight[0] + straight[1]), atol=1e-5)
     np.testing.assert_allclose(raw, SCALINGS[scaling](large4 + large5), atol=1e-5)
@@ -156,9 +159,30 @@ def test_foreground_prior_of_each_way_to_add_layers(rng: np.random.Generator, sc
 
 def test_scaled_layers_count_alike_whatever_their_magnitude(rng: np.random.Generator) -> None:
     conv4, conv5 = rng.uniform(0, 1, (6, 7)), rng.uniform(0, 1, (6, 7))
-    prior = foreground_prior(conv4, conv5, (6, 7), layers="scale_each", scaling="min_max")
-    louder = foreground_prior(conv4, 50 * conv5 + 9, (6, 7), layers="scale_each", scaling="min_max")
+    prior = foreground_prior([conv4, conv5], (6, 7), layers="scale_each", scaling="min_max")
+    louder = foreground_prior([conv4, 50 * conv5 + 9], (6, 7), layers="scale_each", scaling="min_max")
     np.testing.assert_allclose(prior, louder, atol=1e-5)
+
+
+def test_more_scales_are_more_maps_to_add(rng: np.random.Generator) -> None:
+    maps = [rng.uniform(0, 1, (6, 7)) for _ in range(4)]
+    prior = foreground_prior(maps, (6, 7), layers="raw_sum", scaling="min_max")
+    np.testing.assert_allclose(prior, scale_min_max(sum(maps)), atol=1e-6)
+
+
+def test_the_middle_is_a_gaussian_of_half_sides() -> None:
+    weights = middle((4, 8), 0.7)
+    assert weights.shape == (4, 8) and weights.dtype == np.float32
+    np.testing.assert_allclose(weights, weights[::-1, ::-1])
+    y, x = (1 + 0.5) / 4 * 2 - 1, (6 + 0.5) / 8 * 2 - 1
+    assert weights[1, 6] == pytest.approx(math.exp(-(x * x + y * y) / (2 * 0.7**2)), rel=1e-6)
+
+
+def test_the_centre_weakens_the_prior_at_the_border(rng: np.random.Generator) -> None:
+    maps = [rng.uniform(0, 1, (8, 8)), rng.uniform(0, 1, (8, 8))]
+    plain = foreground_prior(maps, (8, 8), layers="scale_each", scaling="min_max")
+    centred = foreground_prior(maps, (8, 8), layers="scale_each", scaling="min_max", centre=0.7)
+    np.testing.assert_allclose(centred, scale_min_max(plain * middle((8, 8), 0.7)), atol=1e-5)
 
 
 # Eq. 1
@@ -202,17 +226,17 @@ def unit(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return rng.uniform(0, 1, shape).astype(np.float32)
 
 
-def rest_loop(cams: np.ndarray, y: int, x: int, background: str, classes: int) -> float:
+def rest_loop(cams: np.ndarray, y: int, x: int, background: str, classes: int, power: float) -> float:
     column = [float(cam[y, x]) for cam in cams]
-    return 1 - max(column) if background == "max" else 1 - sum(column) / classes
+    return (1 - max(column) if background == "max" else 1 - sum(column) / classes) ** power
 
 
 @pytest.mark.parametrize("normalise", [True, False])
 @pytest.mark.parametrize("classes", [3, 20])
-@pytest.mark.parametrize("background", ["mean", "max"])
+@pytest.mark.parametrize(("background", "power"), [("mean", 1), ("max", 1), ("max", 2)])
 @pytest.mark.parametrize("alpha", [0.5, 0.3])
 def test_multiclass_maps_equal_loops(
-    rng: np.random.Generator, background: str, classes: int, normalise: bool, alpha: float
+    rng: np.random.Generator, background: str, power: float, classes: int, normalise: bool, alpha: float
 ) -> None:
     cams, foreground = unit(rng, 3, 4, 5), unit(rng, 4, 5)
     maps = multiclass_maps(
@@ -221,6 +245,7 @@ def test_multiclass_maps_equal_loops(
         threshold=0.4,
         alpha=alpha,
         background=background,
+        power=power,
         classes=classes,
         normalise=normalise,
     )
@@ -228,7 +253,7 @@ def test_multiclass_maps_equal_loops(
     for y in range(4):
         for x in range(5):
             pf = float(foreground[y, x])
-            wanted = [alpha * (1 - pf) + (1 - alpha) * rest_loop(cams, y, x, background, classes)]
+            wanted = [alpha * (1 - pf) + (1 - alpha) * rest_loop(cams, y, x, background, classes, power)]
             for cam in cams:
                 b = 1 if cam[y, x] > 0.4 * max(cam.ravel()) else 0
                 wanted.append(alpha * pf * b + (1 - alpha) * float(cam[y, x]))
@@ -239,16 +264,16 @@ def test_multiclass_maps_equal_loops(
 
 @pytest.mark.parametrize("normalise", [True, False])
 @pytest.mark.parametrize("classes", [2, 20])
-@pytest.mark.parametrize("background", ["mean", "max"])
+@pytest.mark.parametrize(("background", "power"), [("mean", 2), ("max", 1)])
 def test_localization_maps_equal_loops(
-    rng: np.random.Generator, background: str, classes: int, normalise: bool
+    rng: np.random.Generator, background: str, power: float, classes: int, normalise: bool
 ) -> None:
     cams = unit(rng, 2, 4, 5)
-    maps = localization_maps(cams, background=background, classes=classes, normalise=normalise)
+    maps = localization_maps(cams, background=background, power=power, classes=classes, normalise=normalise)
     assert maps.shape == (3, 4, 5) and maps.dtype == np.float32
     for y in range(4):
         for x in range(5):
-            wanted = [rest_loop(cams, y, x, background, classes), *(float(cam[y, x]) for cam in cams)]
+            wanted = [rest_loop(cams, y, x, background, classes, power), *(float(cam[y, x]) for cam in cams)]
             if normalise:
                 wanted = [value / sum(wanted) for value in wanted]
             np.testing.assert_allclose(maps[:, y, x], wanted, atol=1e-6)
@@ -256,8 +281,8 @@ def test_localization_maps_equal_loops(
 
 def test_with_every_class_counted_the_background_stays_near_1(rng: np.random.Generator) -> None:
     cams = unit(rng, 2, 4, 5)
-    assert background_map(cams, background="mean", classes=20).min() >= 0.9
-    assert background_map(cams, background="mean", classes=2).min() < 0.5
+    assert background_map(cams, background="mean", power=1, classes=20).min() >= 0.9
+    assert background_map(cams, background="mean", power=1, classes=2).min() < 0.5
 
 
 def test_fgbg_maps_are_the_prior_and_its_complement(rng: np.random.Generator) -> None:

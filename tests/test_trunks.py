@@ -18,6 +18,7 @@ NAMES = ("timm/resnet10t", "timm/vit_tiny_patch16_224")
 TRAINING, VALIDATION = 4, 2
 SIDE = 72  # no multiple of 16: maps are rounded up, transformers pad
 TAGS, CLASSES = "--tags tags.csv", "--classes classes.txt"
+LOOKS = "--scales 1 --no-mirror --stride 0"
 PRIORS = ("fgbg", "localization", "multiclass")
 EXPERIMENTS = {"none": "small", "fgbg": "small", "multiclass": "large"}
 
@@ -31,13 +32,13 @@ def steps(name: str) -> list[str]:
         f"index folder --root own {' '.join(f'--classes {target}' for target in TARGETS)} --output tags.csv "
         "--classes-file classes.txt",
         "ground-truth folder --root own --index tags.csv --output truth.csv",
-        f"extract {TAGS} {network} --output activations.h5",
+        f"extract {TAGS} {network} {LOOKS} --output activations.h5",
         f"localization {TAGS} {CLASSES} {network} --mode head --hidden 0 --stride 16 --iterations 5 "
         "--output head.pt --log head.csv",
-        f"cams {TAGS} --model head.pt --output cams-head.h5",
+        f"cams {TAGS} --model head.pt {LOOKS} --output cams-head.h5",
         f"localization {TAGS} {CLASSES} {network} --mode finetune --hidden 8 --stride 16 --size 64 --batch 2 "
         "--iterations 2 --output finetuned.pt --log finetuned.csv",
-        f"cams {TAGS} --model finetuned.pt --output cams.h5",
+        f"cams {TAGS} --model finetuned.pt {LOOKS} --output cams.h5",
         f"regions {TAGS} --output regions.h5",
     ]
     for prior in PRIORS:
@@ -46,6 +47,11 @@ def steps(name: str) -> list[str]:
             f"fuse --prior {prior} {TAGS} {CLASSES} --activations activations.h5 --cams cams.h5 --output {prior}.h5",
             f"smooth --crf {crf} {TAGS} --maps {prior}.h5 --output masks-{prior}.h5",
         ]
+    lines += [
+        f"samples {TAGS} --maps multiclass.h5 {network} --confidence 0.3 --output samples.h5",
+        f"refit {TAGS} {CLASSES} --samples samples.h5 --output pixels.pt",
+        f"second-round {TAGS} --maps multiclass.h5 --model pixels.pt {network} --output second.h5",
+    ]
     for mask, fov in EXPERIMENTS.items():
         masks = "" if mask == "none" else f"--masks masks-{mask}.h5"
         lines += [
@@ -83,7 +89,7 @@ def test_activations_and_cams_of_every_image_are_at_the_trunk_s_strides(run: tup
     cams = [Shard(folder / file, "cams") for file in ("cams.h5", "cams-head.h5")]
     activations = Shard(folder / "activations.h5", "activations")
     for image_id in ids("train") + ids("val"):
-        conv4, conv5 = activations.get(image_id, "conv4"), activations.get(image_id, "conv5")
+        conv4, conv5 = activations.get(image_id, "conv4-0"), activations.get(image_id, "conv5-0")
         assert conv4.shape == (at_16, at_16) and conv5.shape == (own, own)
         for maps in (conv4, conv5):
             assert np.isfinite(maps).all() and maps.std() > 0 and maps.min() >= 0

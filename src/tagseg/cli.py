@@ -115,6 +115,7 @@ def extract(
     tags: Tags,
     output: Output,
     network: config.BackboneSettings,
+    looks: config.ViewSettings,
     machine: config.InferenceMachine,
     shard: ShardNumber = 0,
     shards: Shards = 1,
@@ -123,7 +124,7 @@ def extract(
     """Mean activations of conv4 and conv5 of each image."""
     from tagseg.stages import extract as stage
 
-    stage.run(tags, output, network, machine, shard=shard, shards=shards, threads=threads)
+    stage.run(tags, output, network, looks, machine, shard=shard, shards=shards, threads=threads)
 
 
 @command(app)
@@ -153,6 +154,7 @@ def cams(
     tags: Tags,
     model: Annotated[Path, typer.Option(help="Localization model")],
     output: Output,
+    looks: config.ViewSettings,
     machine: config.InferenceMachine,
     shard: ShardNumber = 0,
     shards: Shards = 1,
@@ -161,7 +163,7 @@ def cams(
     """Class activation maps of each image's own tags."""
     from tagseg.stages import cams as stage
 
-    stage.run(tags, model, output, machine, shard=shard, shards=shards, threads=threads)
+    stage.run(tags, model, output, looks, machine, shard=shard, shards=shards, threads=threads)
 
 
 @command(app)
@@ -180,6 +182,67 @@ def fuse(
     from tagseg.stages import fuse as stage
 
     stage.run(prior, tags, classes, output, settings, activations=activations, cams=cams, shard=shard, shards=shards)
+
+
+@command(app)
+def samples(
+    tags: Tags,
+    maps: Annotated[Path, typer.Option(help="Shard of the first round's maps")],
+    output: Output,
+    network: config.BackboneSettings,
+    looks: config.ViewSettings,
+    settings: config.SampleSettings,
+    crf: config.CrfSettings,
+    machine: config.InferenceMachine,
+    seed: Seed = 0,
+    shard: ShardNumber = 0,
+    shards: Shards = 1,
+    threads: Threads = 1,
+) -> None:
+    """Confident pixels of the training images, with their features, for the second round."""
+    from tagseg.stages import samples as stage
+
+    stage.run(
+        tags, maps, output, network, looks, settings, crf, machine,
+        seed=seed, shard=shard, shards=shards, threads=threads,
+    )  # fmt: skip
+
+
+@command(app)
+def refit(
+    tags: Tags,
+    classes: Classes,
+    samples: Files,
+    output: Output,
+    settings: config.RegressionSettings,
+    threads: Threads = 1,
+) -> None:
+    """Fit the second round's regression on the samples of all shards."""
+    from tagseg.stages import refit as stage
+
+    stage.run(tags, classes, samples, output, settings, threads=threads)
+
+
+@command(app)
+def second_round(
+    tags: Tags,
+    maps: Annotated[Path, typer.Option(help="Shard of the first round's maps")],
+    model: Annotated[Path, typer.Option(help="What tagseg refit wrote")],
+    output: Output,
+    network: config.BackboneSettings,
+    looks: config.ViewSettings,
+    machine: config.InferenceMachine,
+    weight: Annotated[float, typer.Option(min=0, max=1, help="Of the regression, against the first round")] = 0.5,
+    shard: ShardNumber = 0,
+    shards: Shards = 1,
+    threads: Threads = 1,
+) -> None:
+    """Maps of the second round."""
+    from tagseg.stages import second_round as stage
+
+    stage.run(
+        tags, maps, model, output, network, looks, machine, weight=weight, shard=shard, shards=shards, threads=threads
+    )
 
 
 @command(app)

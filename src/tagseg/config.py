@@ -8,7 +8,7 @@ the file and a flag of a stage cannot drift apart.
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from tagseg.crf.parameters import CrfParameters, HigherOrder
 from tagseg.regions.parameters import CrispParameters, Mode
@@ -74,6 +74,28 @@ class BackboneSettings(Settings):
     )
 
 
+class ViewSettings(Settings):
+    """How often, and at what sizes, a photograph is looked at for activations, CAMs and the second round."""
+
+    scales: list[float] = Field(
+        [0.5, 1.0, 1.5], min_length=1, description="Sizes of the photograph, 1: its own (the paper: 1 alone)"
+    )
+    mirror: bool = Field(True, description="Look at the mirror image too, and average (the paper: no)")
+    stride: Literal[0, 8, 16, 32] = Field(
+        16,
+        description="Stride of the maps; 0: the trunk's own, and for CAMs that of localization (the paper). "
+        "CAMs of a fine-tuned network always have the stride that it was trained at",
+    )
+
+    @field_validator("scales")
+    @classmethod
+    def _sizes(cls, scales: list[float]) -> list[float]:
+        for scale in scales:
+            if not 0 < scale <= 4:
+                raise ValueError(f"scale {scale}: give sizes above 0 and up to 4 times the photograph's own")
+        return scales
+
+
 class MachineSettings(Settings):
     """Where networks run. What is the same for all stages that run one, and changes no more than the last digits."""
 
@@ -123,6 +145,11 @@ class LocalizationSettings(SgdSettings):
     size: int = Field(224, ge=32, description="Training images are resized to size x size")
     batch: int = Field(15, ge=1, description="Images a step")
     iterations: int = Field(60_000, ge=1, description="Steps of SGD (finetune) or at most of L-BFGS (head)")
+    rows: Literal["trained", "shared", "summed"] = Field(
+        "summed",
+        description="mode head: weights of Eq. 1. trained: the head's (the paper); shared: the pre-trained "
+        "classifier's for classes that it knows; summed: both, each scaled to norm 1",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -145,6 +172,12 @@ class ForegroundSettings(Settings):
         "otsu",
         description="How Pf comes to [0, 1]: min_max (the paper), 10-95 % quantiles, or Otsu's split at .5",
     )
+    fgbg_centre: float = Field(
+        0.7,
+        ge=0,
+        description="Deviation, in half sides, of a Gaussian about the middle that Pf is multiplied by where no CAM "
+        "says where to look (prior fgbg); 0: none (the paper)",
+    )
 
 
 class FusionSettings(Settings):
@@ -154,6 +187,9 @@ class FusionSettings(Settings):
     alpha: float = Field(0.5, ge=0, le=1, description="Weight of the foreground prior against the CAM (Eqs. 3, 5)")
     background: Literal["mean", "max"] = Field(
         "max", description="M_0 = 1 - mean over classes of M_c (Eq. 4, the paper), or 1 - max"
+    )
+    background_power: float = Field(
+        2.0, gt=0, description="M_0 to this power; above 1, doubt goes to the classes (the paper: 1)"
     )
     background_classes: Literal["tags", "all"] = Field(
         "tags", description="C of Eq. 4: the image's own tags, or all classes of the data set"
@@ -165,6 +201,31 @@ class PriorSettings(ForegroundSettings, FusionSettings):
     """Probability maps: fgbg, localization, multiclass."""
 
     grid: int = Field(4, ge=1, le=8, description="Maps are stored at 1/grid of the image's size")
+
+
+class SampleSettings(Settings):
+    """Pixels that the second round learns from."""
+
+    pixels: int = Field(600, ge=2, description="Pixels of a photograph to learn from, shared among its labels")
+    most_pixels: int = Field(200_000, ge=2, description="Pixels of all photographs; of more, each gives fewer")
+    confidence: float = Field(0.7, ge=0, lt=1, description="Least probability, after a CRF, of a pixel to learn from")
+    crf_pixels: int = Field(50_000, ge=1000, description="That CRF smooths a photograph at this many pixels")
+
+
+class RegressionSettings(Settings):
+    """The second round's regression."""
+
+    decay: float = Field(0.1, ge=0, description="L2 penalty of the regression")
+    iterations: int = Field(60, ge=1, description="Steps of L-BFGS")
+
+
+class RefitSettings(SampleSettings, RegressionSettings):
+    """The second round: what a pixel is, learned over all photographs from the first round's masks."""
+
+    priors: list[Literal["fgbg", "localization", "multiclass"]] = Field(
+        ["fgbg", "multiclass"], description="Priors that have a second round; none: [] (the paper)"
+    )
+    weight: float = Field(0.5, gt=0, le=1, description="Its weight against the first round's maps")
 
 
 class CrfSettings(Settings):
@@ -250,15 +311,38 @@ def _table6() -> dict[str, Experiment]:
     }
 
 
+# The paper's choices where the defaults have others: `recipe: paper` fills these in for keys that are not given.
+PAPER: dict[str, dict[str, Any]] = {
+    "views": {"scales": [1.0], "mirror": False, "stride": 0},
+    "localization": {"rows": "trained"},
+    "priors": {
+        "layers": "raw_sum",
+        "scaling": "min_max",
+        "fgbg_centre": 0,
+        "background": "mean",
+        "background_power": 1,
+        "normalise": True,
+    },
+    "refit": {"priors": []},
+    "crf": {"mask_gain": 1, "higher_order": "pn_potts"},
+}
+
+
 class DatasetConfig(Settings):
     """Everything about the run on one data set."""
 
+    recipe: Literal["best", "paper"] = Field(
+        "best",
+        description="Values of the mask-making keys that are not given: what measured best, or the paper's choices",
+    )
     data: Annotated[ShapesData | FolderData | VocData, Field(discriminator="kind")]
     shards: int = Field(8, ge=1, le=999, description="Pieces that the data set is cut into; one job each")
     seed: int = Field(0, ge=0, description="Seed of training and initialisation")
     network: BackboneSettings = BackboneSettings()
+    views: ViewSettings = ViewSettings()
     localization: LocalizationSettings = LocalizationSettings()
     priors: PriorSettings = PriorSettings()
+    refit: RefitSettings = RefitSettings()
     crf: CrfSettings = CrfSettings()
     regions: RegionSettings = RegionSettings()
     segmentation: SegmentationSettings = SegmentationSettings()
@@ -273,6 +357,15 @@ class DatasetConfig(Settings):
     published: Literal["none", "voc"] = Field(
         "none", description="Published rows to set beside the run's own, where the data set is the paper's"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _recipe(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("recipe") != "paper":
+            return data
+        groups = {name: data.get(name) or {} for name in PAPER}
+        filled = {name: {**PAPER[name], **given} for name, given in groups.items() if isinstance(given, dict)}
+        return {**data, **filled}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -304,12 +397,15 @@ class Config(TrainingMachine, InferenceMachine):
 
 
 # The settings that each prior's maps depend on: a change of any other key leaves them as they are.
-_BACKGROUND = frozenset({"background", "background_classes", "normalise"})
+_BACKGROUND = frozenset({"background", "background_power", "background_classes", "normalise"})
 PRIOR_KEYS: dict[str, frozenset[str]] = {
     "fgbg": frozenset(ForegroundSettings.model_fields) | {"grid"},
     "localization": _BACKGROUND | {"grid"},
-    "multiclass": frozenset(PriorSettings.model_fields),
+    "multiclass": frozenset(PriorSettings.model_fields) - {"fgbg_centre"},
 }
+# The second round's settings that count before its regression is fitted, in fitting it, and in using it.
+SAMPLE_KEYS = frozenset(SampleSettings.model_fields)
+REFIT_KEYS = frozenset(RegressionSettings.model_fields)
 # The picture of regions shows several thresholds: it depends on all settings but that one.
 CRISP_KEYS = frozenset(CrispSettings.model_fields)
 # Masks are smoothed from probabilities, predictions from scores: each has a gain of its own.
@@ -317,6 +413,6 @@ MASK_CRF_KEYS = frozenset(CrfSettings.model_fields) - {"score_gain"}
 PREDICTION_CRF_KEYS = frozenset(CrfSettings.model_fields) - {"mask_gain"}
 HIGHER_ORDER_KEYS = frozenset({"higher_order", "higher_order_weight", "gamma_max", "truncation", "size_exponent"})
 # The localization settings that count when a linear head is fitted on a frozen trunk: no step of SGD is made.
-LOCALIZATION_HEAD_KEYS = frozenset({"mode", "hidden", "stride", "iterations", "weight_decay"})
+LOCALIZATION_HEAD_KEYS = frozenset({"mode", "hidden", "stride", "iterations", "weight_decay", "rows"})
 TRAINING_KEYS = frozenset(TrainingMachine.model_fields)
 INFERENCE_KEYS = frozenset(InferenceMachine.model_fields)

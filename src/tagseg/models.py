@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from tagseg.bundle import load_bundle
 from tagseg.networks.backbone import Backbone
 from tagseg.networks.backbones import load_backbone
@@ -10,10 +12,17 @@ from tagseg.networks.localization import LocalizationNetwork
 from tagseg.networks.segmentation import ScoreNetwork
 
 
-def load_localization(path: Path) -> tuple[LocalizationNetwork, list[str]]:
-    """The localization network of a bundle, in evaluation mode, and its foreground classes."""
+def load_localization(path: Path, stride: int = 0) -> tuple[LocalizationNetwork, list[str]]:
+    """The localization network of a bundle, in evaluation mode, and its foreground classes.
+
+    A head on a frozen trunk is read at `stride`, 0 for that at which it was trained: dilation keeps the meaning of the
+    trunk's weights. A fine-tuned network is always read at its own.
+    """
     bundle = load_bundle(path, "localization")
+    if stride and bundle["settings"]["mode"] == "head":
+        bundle["stride"] = stride
     network = LocalizationNetwork(_empty_backbone(bundle), len(bundle["classes"]), hidden=bundle["hidden"])
+    network.chosen = torch.empty_like(bundle["state_dict"]["chosen"])
     network.load_state_dict(bundle["state_dict"])
     return network.eval(), bundle["classes"]
 

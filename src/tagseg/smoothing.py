@@ -22,7 +22,13 @@ _UNARIES: dict[str, tuple[Callable[[np.ndarray, float], np.ndarray], str]] = {
 
 
 def label_map(maps: Shard, regions: Shard | None, record: ImageRecord, crf: Crf, settings: CrfSettings) -> np.ndarray:
-    """Labels (H, W) uint8 of one image at its own size; with `regions`, its CRF has higher-order terms.
+    """Labels (H, W) uint8 of one image at its own size: those of the largest of `smoothed`."""
+    winner = smoothed(maps, regions, record, crf, settings).argmax(axis=0)
+    return maps.get(record.id, "labels")[winner].astype(np.uint8)
+
+
+def smoothed(maps: Shard, regions: Shard | None, record: ImageRecord, crf: Crf, settings: CrfSettings) -> np.ndarray:
+    """Maps (L, H, W) of one image at its own size, after the CRF its marginals; with `regions`, higher-order ones.
 
     `maps` holds probabilities of the image's labels (unary of Eq. 7) or a network's scores of all classes (unary
     -log softmax); which of the two, the file says itself. Raises TagsegError if regions are of another size.
@@ -38,7 +44,7 @@ def label_map(maps: Shard, regions: Shard | None, record: ImageRecord, crf: Crf,
             higher_order=None if regions is None else settings.higher_order,
             parameters=CrfParameters(**settings.model_dump(exclude={"mask_gain", "score_gain", "higher_order"})),
         )
-    return maps.get(record.id, "labels")[values.argmax(axis=0)].astype(np.uint8)
+    return values
 
 
 def facts(crf: Crf, settings: CrfSettings, kind: str) -> dict[str, Any]:

@@ -94,6 +94,12 @@ class Shard:
     def __contains__(self, image_id: str) -> bool:
         return image_id in self._file
 
+    def names(self, image_id: str) -> list[str]:
+        """Names of an image's arrays, sorted. Raises TagsegError if the image is not there."""
+        if image_id not in self._file:
+            raise TagsegError(f"{self.path}: no image {image_id!r}; delete the file and run again")
+        return sorted(self._file[image_id])
+
     def get(self, image_id: str, name: str) -> np.ndarray:
         """Array `name` of one image. Raises TagsegError if it is not there or cannot be read."""
         try:

@@ -15,6 +15,8 @@ from tagseg.config import (
     MASK_CRF_KEYS,
     PREDICTION_CRF_KEYS,
     PRIOR_KEYS,
+    REFIT_KEYS,
+    SAMPLE_KEYS,
     TRAINING_KEYS,
     FolderData,
 )
@@ -170,6 +172,12 @@ def regions_behind(wildcards):
 def region_option(files):
     """The option that hands a stage what `regions_behind` named."""
     return f"--regions {files.regions}" if "regions" in files.keys() else ""
+
+
+def final_maps(wildcards):
+    """Input function: the maps that masks are made of, those of the second round where the prior has one."""
+    rounds = "refit/{prior}/maps" if wildcards.prior in run_of(wildcards).refit.priors else "priors/{prior}"
+    return f"results/{{dataset}}/{rounds}/{{shard}}.h5".format(**wildcards)
 
 
 def maps_behind(wildcards):

@@ -51,8 +51,9 @@ rule cams:
         gpu=GPUS,
     params:
         shard=shard_options,
+        looks=section("views"),
     message:
         "{wildcards.dataset}: class activation maps, shard {wildcards.shard}"
     shell:
         "tagseg cams --tags {input.tags} --model {input.model} --output {output} {params.shard} "
-        "{INFERENCE} --threads {threads} > {log} 2>&1"
+        "{params.looks} {INFERENCE} --threads {threads} > {log} 2>&1"

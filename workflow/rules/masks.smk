@@ -5,7 +5,7 @@ rule smooth_masks:
     input:
         unpack(regions_behind),
         tags="results/{dataset}/tags.csv",
-        maps="results/{dataset}/priors/{prior}/{shard}.h5",
+        maps=final_maps,
     output:
         "results/{dataset}/masks/{prior}-{crf}/{shard}.h5",
     log:

@@ -20,11 +20,12 @@ rule extract:
     params:
         shard=shard_options,
         network=section("network"),
+        looks=section("views"),
     message:
         "{wildcards.dataset}: extract activations, shard {wildcards.shard}"
     shell:
         "tagseg extract --tags {input.tags} --output {output} {params.shard} {params.network} "
-        "{INFERENCE} --threads {threads} > {log} 2>&1"
+        "{params.looks} {INFERENCE} --threads {threads} > {log} 2>&1"
 
 
 rule fuse:
@@ -52,3 +53,92 @@ rule fuse:
     shell:
         "tagseg fuse --prior {wildcards.prior} --tags {input.tags} --classes {input.classes} {params.sources} "
         "--output {output} {params.shard} {params.options} > {log} 2>&1"
+
+
+# The second round: pixels that the first is sure of, a regression on all of them, and its say at every position.
+rule samples:
+    input:
+        tags="results/{dataset}/tags.csv",
+        maps="results/{dataset}/priors/{prior}/{shard}.h5",
+    output:
+        "results/{dataset}/refit/{prior}/samples/{shard}.h5",
+    log:
+        "logs/{dataset}/samples/{prior}/{shard}.log",
+    benchmark:
+        "logs/{dataset}/samples/{prior}/{shard}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: THREADS
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        gpu=GPUS,
+    params:
+        shard=shard_options,
+        seed=seed_option,
+        network=section("network"),
+        looks=section("views"),
+        refit=section("refit", SAMPLE_KEYS),
+        crf=section("crf", MASK_CRF_KEYS - HIGHER_ORDER_KEYS),
+    message:
+        "{wildcards.dataset}: confident pixels of the {wildcards.prior} maps, shard {wildcards.shard}"
+    shell:
+        "tagseg samples --tags {input.tags} --maps {input.maps} --output {output} {params.shard} {params.seed} "
+        "{params.network} {params.looks} {params.refit} {params.crf} {INFERENCE} --threads {threads} > {log} 2>&1"
+
+
+rule refit:
+    input:
+        samples=shard_files("results/{dataset}/refit/{prior}/samples/{shard}.h5"),
+        tags="results/{dataset}/tags.csv",
+        classes="results/{dataset}/classes.txt",
+    output:
+        "results/{dataset}/refit/{prior}/model.pt",
+    log:
+        "logs/{dataset}/refit/{prior}.log",
+    benchmark:
+        "logs/{dataset}/refit/{prior}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        samples=lambda wildcards, input: repeated("--samples", input.samples),
+        refit=section("refit", REFIT_KEYS),
+    message:
+        "{wildcards.dataset}: refit the {wildcards.prior} maps on their confident pixels"
+    shell:
+        "tagseg refit --tags {input.tags} --classes {input.classes} {params.samples} --output {output} "
+        "{params.refit} --threads {threads} > {log} 2>&1"
+
+
+rule second_round:
+    input:
+        tags="results/{dataset}/tags.csv",
+        maps="results/{dataset}/priors/{prior}/{shard}.h5",
+        model="results/{dataset}/refit/{prior}/model.pt",
+    output:
+        "results/{dataset}/refit/{prior}/maps/{shard}.h5",
+    log:
+        "logs/{dataset}/second_round/{prior}/{shard}.log",
+    benchmark:
+        "logs/{dataset}/second_round/{prior}/{shard}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: THREADS
+    resources:
+        mem_mb=4000,
+        runtime=120,
+        gpu=GPUS,
+    params:
+        shard=shard_options,
+        network=section("network"),
+        looks=section("views"),
+        weight=section("refit", frozenset({"weight"})),
+    message:
+        "{wildcards.dataset}: second round of the {wildcards.prior} maps, shard {wildcards.shard}"
+    shell:
+        "tagseg second-round --tags {input.tags} --maps {input.maps} --model {input.model} --output {output} "
+        "{params.shard} {params.network} {params.looks} {params.weight} {INFERENCE} --threads {threads} > {log} 2>&1"

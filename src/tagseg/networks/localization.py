@@ -17,8 +17,11 @@ log = logging.getLogger(__name__)
 class LocalizationNetwork(nn.Module):
     """Trunk, two new 3 x 3 convolutions of `hidden` filters (none if 0), global average pooling, one linear layer.
 
-    `forward` takes uint8 RGB (N, 3, H, W) and returns logits (N, C), C foreground classes.
+    `forward` takes uint8 RGB (N, 3, H, W) and returns logits (N, C), C foreground classes. `cam_rows` (C, K) are the
+    weights of Eq. 1: those of the last layer, unless `choose_rows` says otherwise.
     """
+
+    chosen: Tensor
 
     def __init__(self, backbone: Backbone, classes: int, *, hidden: int):
         super().__init__()
@@ -28,14 +31,24 @@ class LocalizationNetwork(nn.Module):
         self.linear = nn.Linear(hidden or backbone.channels, classes)
         nn.init.normal_(self.linear.weight, std=0.01)
         nn.init.zeros_(self.linear.bias)
+        self.register_buffer("chosen", torch.empty(0))
+
+    @property
+    def cam_rows(self) -> Tensor:
+        """Weights (C, K) of Eq. 1."""
+        return self.chosen if len(self.chosen) else self.linear.weight
+
+    def choose_rows(self, rows: Tensor) -> None:
+        """Use `rows` (C, K) for Eq. 1 in place of the last layer's weights."""
+        self.chosen = rows.to(self.linear.weight.device)
 
     def feature_map(self, images: Tensor) -> Tensor:
-        """f_k of Eq. 1: (N, K, h, w)."""
-        features: Tensor = self.convolutions(self.trunk(normalise(images, self.statistics)).features)
+        """f_k of Eq. 1 of normalised images: (N, K, h, w)."""
+        features: Tensor = self.convolutions(self.trunk(images).features)
         return features
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.linear(self.feature_map(images).mean(dim=(2, 3)))
+        logits: Tensor = self.linear(self.feature_map(normalise(images, self.statistics)).mean(dim=(2, 3)))
         return logits
 
     def parameter_groups(self, learning_rate: float, head_factor: float) -> list[dict[str, Any]]:
@@ -56,7 +69,17 @@ def tag_cross_entropy(logits: Tensor, tags: Tensor) -> Tensor:
 def pooled_features(network: LocalizationNetwork, batches: Iterable[Tensor]) -> Tensor:
     """Globally averaged features (n, K) of uint8 batches: all that a linear head on a frozen trunk needs."""
     network.eval()
-    return torch.cat([network.feature_map(images).mean(dim=(2, 3)) for images in batches])
+    inputs = (normalise(images, network.statistics) for images in batches)
+    return torch.cat([network.feature_map(images).mean(dim=(2, 3)) for images in inputs])
+
+
+def summed_rows(trained: Tensor, shared: Tensor) -> Tensor:
+    """Rows (C, K) of a trained head and of a pre-trained classifier, each scaled to norm 1, added.
+
+    A class that the classifier does not know has a row of zeros there and keeps the trained direction. The trained head
+    knows this data set's pictures, the classifier has seen a thousand times as many of the class.
+    """
+    return F.normalize(trained, dim=1) + F.normalize(shared, dim=1)
 
 
 def fit_linear_head(

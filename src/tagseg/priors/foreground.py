@@ -1,6 +1,6 @@
 """The foreground prior Pf of a network's mean activations (the paper's 3.1.1, Fig. 3)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -31,17 +31,35 @@ def resize_map(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def foreground_prior(
-    conv4: np.ndarray, conv5: np.ndarray, size: tuple[int, int], *, layers: Layers, scaling: Scaling
+    activations: Sequence[np.ndarray],
+    size: tuple[int, int],
+    *,
+    layers: Layers,
+    scaling: Scaling,
+    centre: float = 0.0,
 ) -> np.ndarray:
-    """Pf: mean activations (h4, w4) and (h5, w5), resized to `size`, added, scaled to [0, 1]; (H, W) float32.
+    """Pf: mean activations, each (h, w), resized to `size`, added, scaled to [0, 1]; (H, W) float32.
 
-    `raw_sum` adds the two as they are, which is how the paper reads; `scale_each` brings each to [0, 1] first, so
-    that neither layer's magnitude decides alone.
+    They are those of conv4 and conv5, of each scale at which the image was looked at. `raw_sum` adds them as they are,
+    which is how the paper reads; `scale_each` brings each to [0, 1] first, so that no layer's magnitude decides alone.
+    With `centre`, the sum, brought to [0, 1], is multiplied by `middle` of that deviation before it is scaled.
     """
-    maps = [resize_map(conv4, size), resize_map(conv5, size)]
+    maps = [resize_map(values, size) for values in activations]
     if layers == "scale_each":
         maps = [scale_min_max(values) for values in maps]
-    return _SCALINGS[scaling](maps[0] + maps[1])
+    total = np.sum(maps, axis=0)
+    if centre:
+        total = scale_min_max(total) * middle(size, centre)
+    return _SCALINGS[scaling](total)
+
+
+def middle(size: tuple[int, int], deviation: float) -> np.ndarray:
+    """Gaussian about the middle of an image, `deviation` in half sides: (H, W) float32, 1 in the middle.
+
+    People put what they photograph there; it is all that is known of where to look when no class is named.
+    """
+    y, x = ((np.arange(length) + 0.5) / length * 2 - 1 for length in size)
+    return np.exp(-(y[:, None] ** 2 + x**2) / (2 * deviation**2)).astype(np.float32)
 
 
 def scale_min_max(values: np.ndarray) -> np.ndarray:

@@ -17,9 +17,11 @@ def fgbg_maps(foreground: np.ndarray) -> np.ndarray:
     return np.stack([1 - foreground, foreground])
 
 
-def localization_maps(cams: np.ndarray, *, background: Background, classes: int, normalise: bool) -> np.ndarray:
+def localization_maps(
+    cams: np.ndarray, *, background: Background, power: float, classes: int, normalise: bool
+) -> np.ndarray:
     """The localization-only variant (Tables 5, 6): M_0 and M_c, `cams` (C, H, W) in [0, 1]."""
-    maps = np.concatenate([background_map(cams, background=background, classes=classes)[None], cams])
+    maps = np.concatenate([background_map(cams, background=background, power=power, classes=classes)[None], cams])
     return sum_to_one(maps) if normalise else maps
 
 
@@ -30,6 +32,7 @@ def multiclass_maps(
     threshold: float,
     alpha: float,
     background: Background,
+    power: float,
     classes: int,
     normalise: bool,
 ) -> np.ndarray:
@@ -38,20 +41,20 @@ def multiclass_maps(
     Q_c = Pf ⊙ B_c (Eq. 2); P_c = α Q_c + (1-α) M_c (Eq. 3); P_0 = α (1 - Pf) + (1-α) M_0 (Eq. 5).
     """
     fused = [alpha * foreground * binary_cam(cam, threshold) + (1 - alpha) * cam for cam in cams]
-    rest = background_map(cams, background=background, classes=classes)
+    rest = background_map(cams, background=background, power=power, classes=classes)
     maps = np.stack([alpha * (1 - foreground) + (1 - alpha) * rest, *fused]).astype(np.float32)
     return sum_to_one(maps) if normalise else maps
 
 
-def background_map(cams: np.ndarray, *, background: Background, classes: int) -> np.ndarray:
-    """M_0 = 1 - (1/C) Σ_c M_c (Eq. 4), or 1 - max_c M_c; (H, W) float32.
+def background_map(cams: np.ndarray, *, background: Background, power: float, classes: int) -> np.ndarray:
+    """M_0 = 1 - (1/C) Σ_c M_c (Eq. 4), or 1 - max_c M_c, to the given power (the paper: 1); (H, W) float32.
 
     `classes` is C. The paper does not say whether it counts all classes or the image's: with all of them M_0 stays
     near 1 everywhere on an image of two tags.
     """
     if background == "max":
-        return (1 - cams.max(axis=0)).astype(np.float32)
-    return (1 - cams.sum(axis=0) / classes).astype(np.float32)
+        return ((1 - cams.max(axis=0)) ** power).astype(np.float32)
+    return ((1 - cams.sum(axis=0) / classes) ** power).astype(np.float32)
 
 
 def sum_to_one(maps: np.ndarray) -> np.ndarray:

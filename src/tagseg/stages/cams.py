@@ -1,5 +1,6 @@
 """Class activation maps of each image's own tags (Eq. 1)."""
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,11 +8,13 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from tagseg.config import InferenceMachine
+from tagseg.config import InferenceMachine, ViewSettings
 from tagseg.datasets.index import BACKGROUND, ImageRecord, in_shard, labels_of, read_index
 from tagseg.loading import batches_of, fetched, one_behind
 from tagseg.machine import prepare
 from tagseg.models import load_localization
+from tagseg.networks.backbone import normalise
+from tagseg.networks.views import mean_over_mirror, resize, views
 from tagseg.priors.cam import class_activation_maps, scale_cam
 from tagseg.progress import rate
 from tagseg.store import write_shard
@@ -19,11 +22,23 @@ from tagseg.store import write_shard
 
 @torch.inference_mode()
 def run(
-    tags: Path, model: Path, output: Path, machine: InferenceMachine, *, shard: int, shards: int, threads: int
+    tags: Path,
+    model: Path,
+    output: Path,
+    looks: ViewSettings,
+    machine: InferenceMachine,
+    *,
+    shard: int,
+    shards: int,
+    threads: int,
 ) -> None:
-    """Write one shard of CAMs: `cams` (C, h, w) float16 in [0, 1], `labels` of the image's C tags, ascending."""
+    """Write one shard of CAMs: `cams` (C, h, w) float16 in [0, 1], `labels` of the image's C tags, ascending.
+
+    Maps of several scales and of mirror images are added as they are, then scaled: where a view sees its class well,
+    its values are large, and it should have the more to say.
+    """
     here = prepare(machine, threads)
-    network, names = load_localization(model)
+    network, names = load_localization(model, looks.stride)
     network.to(here.place)
     classes = [BACKGROUND, *names]
     records = in_shard(read_index(tags), shard, shards)
@@ -31,12 +46,22 @@ def run(
 
     def maps() -> Iterator[tuple[ImageRecord, Callable[[], dict[str, np.ndarray]]]]:
         for group, images in batches_of(records, machine.images_at_once, here.loaders):
-            features = network.feature_map(images.to(here.place, non_blocking=True))
-            for record, own in zip(group, features, strict=True):
-                rows = network.linear.weight[[label - 1 for label in labels[record.id]]]
-                yield record, fetched({"cams": class_activation_maps(own, rows)})
+            sent = normalise(images.to(here.place, non_blocking=True), network.statistics)
+            features = [
+                mean_over_mirror([network.feature_map(view) for view in same_size])
+                for same_size in views(sent, looks.scales, looks.mirror)
+            ]
+            finest = max(((maps.shape[2], maps.shape[3]) for maps in features), key=math.prod)
+            for i, record in enumerate(group):
+                rows = network.cam_rows[[label - 1 for label in labels[record.id]]]
+                maps = [class_activation_maps(of_scale[i], rows)[None] for of_scale in features]
+                summed = torch.stack([resize(values, finest)[0] for values in maps]).sum(dim=0)
+                yield record, fetched({"cams": summed})
 
-    with write_shard(output, "cams", {"model": str(model)}) as writer, rate("images", len(records)):
+    with (
+        write_shard(output, "cams", {"model": str(model)} | looks.model_dump()) as writer,
+        rate("images", len(records)),
+    ):
         for record, cams in tqdm(one_behind(maps()), total=len(records), unit="image", disable=None):
             scaled = np.array([scale_cam(cam) for cam in cams()["cams"]]).reshape(cams()["cams"].shape)
             own_labels = np.array(labels[record.id], dtype=np.uint8)

@@ -7,12 +7,13 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from tagseg.config import BackboneSettings, InferenceMachine
+from tagseg.config import BackboneSettings, InferenceMachine, ViewSettings
 from tagseg.datasets.index import ImageRecord, in_shard, read_index
 from tagseg.loading import batches_of, fetched, one_behind
 from tagseg.machine import prepare
 from tagseg.networks.backbone import normalise
 from tagseg.networks.backbones import load_backbone
+from tagseg.networks.views import mean_over_mirror, views
 from tagseg.priors.foreground import mean_activation
 from tagseg.progress import rate
 from tagseg.store import write_shard
@@ -23,25 +24,35 @@ def run(
     tags: Path,
     output: Path,
     network: BackboneSettings,
+    looks: ViewSettings,
     machine: InferenceMachine,
     *,
     shard: int,
     shards: int,
     threads: int,
 ) -> None:
-    """Write one shard of activations: `conv4` (h4, w4) and `conv5` (h5, w5) float16 of each image at its own size."""
+    """Write one shard of activations, float16: `conv4-S` and `conv5-S` (h, w) of each image at scale number S.
+
+    Those of mirror images are turned back and averaged with the image's own.
+    """
     here = prepare(machine, threads)
-    backbone = load_backbone(network.backbone, network.weights, network.preprocessing, stride=32)
+    backbone = load_backbone(network.backbone, network.weights, network.preprocessing, stride=looks.stride or 32)
     trunk = backbone.trunk.to(here.place)
     records = in_shard(read_index(tags), shard, shards)
 
     def activations() -> Iterator[tuple[list[ImageRecord], Callable[[], dict[str, np.ndarray]]]]:
         for group, images in batches_of(records, machine.images_at_once, here.loaders):
-            taps = trunk(normalise(images.to(here.place, non_blocking=True), backbone.statistics))
-            yield group, fetched({name: mean_activation(getattr(taps, name)).half() for name in ("conv4", "conv5")})
+            sent = normalise(images.to(here.place, non_blocking=True), backbone.statistics)
+            maps = {}
+            for number, same_size in enumerate(views(sent, looks.scales, looks.mirror)):
+                taps = [trunk(view) for view in same_size]
+                for name in ("conv4", "conv5"):
+                    means = [mean_activation(getattr(t, name))[:, None] for t in taps]
+                    maps[f"{name}-{number}"] = mean_over_mirror(means)[:, 0].half()
+            yield group, fetched(maps)
 
     with (
-        write_shard(output, "activations", network.model_dump()) as writer,
+        write_shard(output, "activations", network.model_dump() | looks.model_dump()) as writer,
         rate("images", len(records)),
         tqdm(total=len(records), unit="image", disable=None) as bar,
     ):

@@ -51,7 +51,8 @@ def run(
             if activation_shard is None:
                 fused = _localization(tag_maps, size, settings, class_count)
             else:
-                foreground = _foreground(activation_shard, record, size, settings)
+                centre = settings.fgbg_centre if cam_shard is None else 0.0
+                foreground = _foreground(activation_shard, record, size, settings, centre)
                 if cam_shard is None:
                     fused = fgbg_maps(foreground)
                 else:
@@ -68,9 +69,11 @@ def _needed(path: Path | None, kind: str, prior: Prior) -> Shard:
     return Shard(path, kind)
 
 
-def _foreground(shard: Shard, record: ImageRecord, size: tuple[int, int], settings: PriorSettings) -> np.ndarray:
-    conv4, conv5 = (shard.get(record.id, name) for name in ("conv4", "conv5"))
-    return foreground_prior(conv4, conv5, size, layers=settings.layers, scaling=settings.scaling)
+def _foreground(
+    shard: Shard, record: ImageRecord, size: tuple[int, int], settings: PriorSettings, centre: float
+) -> np.ndarray:
+    activations = [shard.get(record.id, name) for name in shard.names(record.id)]
+    return foreground_prior(activations, size, layers=settings.layers, scaling=settings.scaling, centre=centre)
 
 
 def _localization(cams: np.ndarray, size: tuple[int, int], settings: PriorSettings, class_count: int) -> np.ndarray:
@@ -93,4 +96,9 @@ def _multiclass(cams: np.ndarray, foreground: np.ndarray, settings: PriorSetting
 
 def _background(cams: np.ndarray, settings: PriorSettings, class_count: int) -> dict[str, Any]:
     count = len(cams) if settings.background_classes == "tags" else class_count
-    return {"background": settings.background, "classes": count, "normalise": settings.normalise}
+    return {
+        "background": settings.background,
+        "power": settings.background_power,
+        "classes": count,
+        "normalise": settings.normalise,
+    }

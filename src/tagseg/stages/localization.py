@@ -15,11 +15,14 @@ from tagseg.datasets.index import ImageRecord, read_classes, read_index
 from tagseg.errors import TagsegError
 from tagseg.loading import ahead, batches_of, load_square, pinned, shuffled
 from tagseg.machine import Machine, prepare
+from tagseg.networks.backbone import Backbone
 from tagseg.networks.backbones import load_backbone
+from tagseg.networks.classes import shared_rows
 from tagseg.networks.localization import (
     LocalizationNetwork,
     fit_linear_head,
     pooled_features,
+    summed_rows,
     tag_cross_entropy,
 )
 from tagseg.networks.training import Schedule, train
@@ -57,7 +60,7 @@ def run(
     facts = {"tags": digest_of([tags, classes]), "seed": seed} | network.model_dump() | settings.model_dump()
     keeper = Checkpoints(checkpoints, machine.checkpoint_every, facts)
     if settings.mode == "head":
-        history = _train_head(model, records, targets, settings, here)
+        history = _train_head(model, records, targets, _shared(backbone, names), settings, here)
     else:
         history = _finetune(model, records, targets, settings, seed, here, keeper)
     write_text(training_log, history)
@@ -79,6 +82,7 @@ def _train_head(
     model: LocalizationNetwork,
     records: list[ImageRecord],
     targets: Tensor,
+    shared: tuple[Tensor, list[str]] | None,
     settings: LocalizationSettings,
     here: Machine,
 ) -> str:
@@ -96,8 +100,42 @@ def _train_head(
     with torch.no_grad():
         model.linear.weight.copy_(weight)
         model.linear.bias.copy_(bias)
+    _choose_rows(model, weight, shared, settings)
     log.info("linear head on %d images and their mirror images: loss %.4f", len(records), loss)
     return f"step,learning_rate,loss\n{settings.iterations},,{loss:.5f}\n"
+
+
+def _shared(backbone: Backbone, names: list[str]) -> tuple[Tensor, list[str]] | None:
+    """Rows (C, K) of the pre-trained classifier, 0 for classes that it does not know, and the names of those it does.
+
+    None where there is no classifier that reads the average of the trunk's last map.
+    """
+    if backbone.classifier is None or backbone.fully_connected is not None:
+        return None
+    weight, _, found = shared_rows(backbone.classifier, names)
+    return weight, [name for name, has_row in zip(names, found, strict=True) if has_row]
+
+
+def _choose_rows(
+    model: LocalizationNetwork,
+    trained: Tensor,
+    shared: tuple[Tensor, list[str]] | None,
+    settings: LocalizationSettings,
+) -> None:
+    """Weights of Eq. 1 as `rows` asks for them, said in the log."""
+    if settings.rows == "trained":
+        return
+    if shared is None:
+        log.info(
+            "rows %s: the backbone has no classifier that reads its last map; the head's rows alone", settings.rows
+        )
+        return
+    weight, known = shared
+    log.info("rows %s: the backbone's classifier knows %s", settings.rows, ", ".join(known) or "no class")
+    if settings.rows == "summed":
+        model.choose_rows(summed_rows(trained, weight))
+    else:
+        model.choose_rows(torch.where(weight.any(dim=1, keepdim=True), weight, trained))
 
 
 def _finetune(

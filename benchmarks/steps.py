@@ -1,0 +1,97 @@
+"""The masks' quality, step by step from the paper's recipe to the default one.
+
+    python benchmarks/steps.py CONFIG DATASET [--results FOLDER] [--cores 2]
+    python benchmarks/steps.py tests/configs/voc_mini.yaml voc_mini
+
+Each step keeps those before it and changes a few keys of the data set; Snakemake redoes what depends on them and keeps
+the rest. After each, the masks made with known tags are compared with the truth of both splits: `multiclass` over the
+classes, `fgbg` against any foreground. Prints a table and writes it, with the classes' own IoU, to steps-DATASET.csv.
+"""
+
+import argparse
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tagseg.config import PAPER
+from tagseg.evaluation.result import Result
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+# What each step changes, and the CRF after it: none is that of no masks without one.
+STEPS: list[tuple[str, dict[str, dict[str, Any]], str]] = [
+    ("paper, no CRF", PAPER, "none"),
+    ("paper", {}, "pairwise"),
+    ("Pf: each layer scaled, Otsu", {"priors": {"layers": "scale_each", "scaling": "otsu"}}, "pairwise"),
+    ("M_0 by max, maps not normalised", {"priors": {"background": "max", "normalise": False}}, "pairwise"),
+    ("unary gain 4", {"crf": {"mask_gain": 4}}, "pairwise"),
+    ("rows of the classifier added", {"localization": {"rows": "summed"}}, "pairwise"),
+    ("stride 16", {"views": {"stride": 16}}, "pairwise"),
+    ("mirror images", {"views": {"mirror": True}}, "pairwise"),
+    ("scales .5, 1, 1.5", {"views": {"scales": [0.5, 1.0, 1.5]}}, "pairwise"),
+    ("M_0 squared; fgbg: centre", {"priors": {"background_power": 2, "fgbg_centre": 0.7}}, "pairwise"),
+    ("second round", {"refit": {"priors": ["fgbg", "multiclass"]}}, "pairwise"),
+    ("regions (the default recipe)", {"crf": {"higher_order": "robust_pn"}}, "higher_order"),
+    ("the default recipe, no CRF", {}, "none"),
+]
+SPLITS, PRIORS = ("train", "val"), ("multiclass", "fgbg")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("config", type=Path)
+    parser.add_argument("dataset")
+    parser.add_argument("--results", type=Path, default=Path("steps"), help="folder to work in")
+    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--splits", nargs="+", default=SPLITS)
+    arguments = parser.parse_args()
+    folder = arguments.results
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(REPOSITORY / "config.yaml", folder / "config.yaml")
+    keys: dict[str, dict[str, Any]] = {}
+    rows: list[dict[str, Any]] = []
+    for name, changes, crf in STEPS:
+        for group, values in changes.items():
+            keys.setdefault(group, {}).update(values)
+        overlay = folder / "step.yaml"
+        overlay.write_text(yaml.safe_dump({"datasets": {arguments.dataset: keys}}), encoding="utf-8")
+        files = {
+            (prior, split): f"results/{arguments.dataset}/evaluation/masks/{prior}-{crf}/{split}.json"
+            for prior in PRIORS
+            for split in arguments.splits
+        }
+        run(folder, [arguments.config.resolve(), overlay.resolve()], arguments.cores, list(files.values()))
+        row: dict[str, Any] = {"step": name, "crf": crf}
+        for (prior, split), file in files.items():
+            result = Result.from_json((folder / file).read_text(encoding="utf-8"))
+            row[f"{prior} {split}"] = round(100 * result.matrix.mean_iou(), 2)
+            if prior == "multiclass":
+                ious = [None if iou != iou else round(100 * float(iou), 1) for iou in result.matrix.iou()]
+                row[f"classes {split}"] = json.dumps(ious)
+        rows.append(row)
+        figures = "  ".join(f"{key} {value:5.1f}" for key, value in row.items() if isinstance(value, float))
+        print(f"{name:34s} {figures}", flush=True)
+        with Path(f"steps-{arguments.dataset}.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def run(folder: Path, configs: list[Path], cores: int, targets: list[str]) -> None:
+    words = [
+        sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--directory", str(folder),
+        "--cores", str(cores), *targets, "--configfile", *map(str, configs),
+    ]  # fmt: skip
+    done = subprocess.run(words, env={**os.environ, "OMP_WAIT_POLICY": "passive"}, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stdout[-3000:] + done.stderr[-3000:])
+
+
+if __name__ == "__main__":
+    main()
