@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import torch
 from scenes import HEIGHT, WIDTH, clock_of, photographs
 
-from tagseg.config import BackboneSettings, InferenceMachine
+from tagseg.config import BackboneSettings, InferenceMachine, ViewSettings
 from tagseg.datasets.index import read_index
 from tagseg.loading import batches_of
 from tagseg.machine import prepare
@@ -24,6 +24,7 @@ from tagseg.networks.backbone import normalise
 from tagseg.networks.backbones import load_backbone
 from tagseg.stages import extract
 
+LOOKS = ViewSettings(scales=[1.0], mirror=False, stride=0)  # as the paper looks at a photograph, once
 VOC_IMAGES = 12_031  # train_aug and val
 
 
@@ -46,7 +47,7 @@ def main() -> None:
         for repeat in range(-1, arguments.repeats):  # the first one warms up
             taken = seconds_bare(tags, network, machine, threads, arguments.images)
             start = clock()
-            extract.run(tags, output, network, machine, shard=0, shards=1, threads=threads)
+            extract.run(tags, output, network, LOOKS, machine, shard=0, shards=1, threads=threads)
             whole = clock() - start
             # the stage builds its network too, which a bare pass has at hand
             start = clock()
@@ -69,7 +70,7 @@ def seconds_bare(tags: Path, network: BackboneSettings, machine: InferenceMachin
     """Forward passes of `count` images in all, on one batch in the device's memory."""
     here = prepare(machine, threads)
     backbone = load_backbone(network.backbone, network.weights, stride=32)
-    trunk = backbone.trunk.to(here.place)
+    trunk = here.put(backbone.trunk)
     _, images = next(batches_of(read_index(tags), machine.images_at_once, here.loaders))
     batch = normalise(images.to(here.place), backbone.statistics)
     trunk(batch)

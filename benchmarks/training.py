@@ -36,16 +36,13 @@ def main() -> None:
     parser.add_argument("--backbone", default="timm/tf_efficientnet_lite0")
     parser.add_argument("--fov", choices=["small", "large"], default="small")
     parser.add_argument("--precision", choices=["float32", "bfloat16", "float16"], default="float32")
-    parser.add_argument("--channels-last", action="store_true")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     gpu = arguments.device == "cuda"
     machine = TrainingMachine(device=arguments.device, loaders=4 if gpu else 0, checkpoint_every=0)
     network = BackboneSettings(backbone=arguments.backbone, weights="random")
-    settings = SegmentationSettings(
-        iterations=arguments.steps, precision=arguments.precision, channels_last=arguments.channels_last
-    )
+    settings = SegmentationSettings(iterations=arguments.steps, precision=arguments.precision)
     with TemporaryDirectory() as name:
         folder = Path(name)
         tags = photographs(folder, 16)

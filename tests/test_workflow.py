@@ -246,7 +246,7 @@ NEW_VALUES = {
     "regions.threshold": 0.2, "regions.mode": "accurate_high_res", "crf.truncation": 0.3,
     "crf.bilateral_weight": 7, "crf.mask_gain": 3, "crf.score_gain": 0.7,
     "segmentation.iterations": 3, "segmentation.lse_r": 3, "experiments.fgbg.fov": "large", "panels": 1,
-    "published": "voc", "segmentation.precision": "bfloat16", "segmentation.channels_last": True,
+    "published": "voc", "segmentation.precision": "bfloat16", "segmentation.channels_last": False,
     "localization.precision": "bfloat16",
 }  # fmt: skip
 

@@ -39,7 +39,7 @@ def run(
     """
     here = prepare(machine, threads)
     network, names = load_localization(model, looks.stride)
-    network.to(here.place)
+    here.put(network)
     classes = [BACKGROUND, *names]
     records = in_shard(read_index(tags), shard, shards)
     labels = {record.id: labels_of(record.tags, classes)[1:] for record in records}

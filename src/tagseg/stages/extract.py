@@ -37,7 +37,7 @@ def run(
     """
     here = prepare(machine, threads)
     backbone = load_backbone(network.backbone, network.weights, network.preprocessing, stride=looks.stride or 32)
-    trunk = backbone.trunk.to(here.place)
+    trunk = here.put(backbone.trunk)
     records = in_shard(read_index(tags), shard, shards)
 
     def activations() -> Iterator[tuple[list[ImageRecord], Callable[[], dict[str, np.ndarray]]]]:

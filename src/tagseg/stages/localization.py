@@ -56,6 +56,8 @@ def run(
         raise TagsegError(f"{tags}: no training image with a tag; give at least one image of split train a tag")
     backbone = load_backbone(network.backbone, network.weights, network.preprocessing, stride=settings.stride)
     model = LocalizationNetwork(backbone, len(names), hidden=settings.hidden).to(here.place)
+    if settings.channels_last or settings.mode == "head":
+        here.put(model)
     targets = torch.tensor([[name in record.tags for name in names] for record in records]).float()
     facts = {"tags": digest_of([tags, classes]), "seed": seed} | network.model_dump() | settings.model_dump()
     keeper = Checkpoints(checkpoints, machine.checkpoint_every, facts)
@@ -162,8 +164,6 @@ def _finetune(
             model(images.to(here.place, non_blocking=True)), wanted.to(here.place, non_blocking=True)
         )
 
-    if settings.channels_last:
-        model.to(memory_format=torch.channels_last)
     return train(
         model,
         model.parameter_groups(settings.learning_rate, settings.head_factor),

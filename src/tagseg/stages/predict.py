@@ -36,7 +36,7 @@ def run(
     """
     here = prepare(machine, threads)
     network, classes, side = load_segmentation(model)
-    network.to(here.place)
+    here.put(network)
     records = [record for record in in_shard(read_index(tags), shard, shards) if record.split == split]
     labels = np.arange(len(classes), dtype=np.uint8)
 

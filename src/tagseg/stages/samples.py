@@ -45,7 +45,7 @@ def run(
     """
     here = prepare(machine, threads)
     backbone = load_backbone(network.backbone, network.weights, network.preprocessing, stride=looks.stride or 32)
-    trunk = backbone.trunk.to(here.place)
+    trunk = here.put(backbone.trunk)
     index = read_index(tags)
     learned = [record for record in index if record.split == "train" and record.tags]
     records = [record for record in in_shard(index, shard, shards) if record.split == "train" and record.tags]

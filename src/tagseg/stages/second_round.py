@@ -39,7 +39,7 @@ def run(
     """Write one shard of maps, of the same images, labels and sizes as `maps`, the first round's."""
     here = prepare(machine, threads)
     backbone = load_backbone(network.backbone, network.weights, network.preprocessing, stride=looks.stride or 32)
-    trunk = backbone.trunk.to(here.place)
+    trunk = here.put(backbone.trunk)
     bundle = load_bundle(model, "pixel regression")
     rows, bias = bundle["weight"].to(here.place), bundle["bias"].to(here.place)
     records = in_shard(read_index(tags), shard, shards)

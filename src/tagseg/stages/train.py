@@ -77,7 +77,7 @@ def run(
     )
     model = ScoreNetwork(backbone, names, fov).to(here.place)
     if settings.channels_last:
-        model.to(memory_format=torch.channels_last)
+        here.put(model)
     facts = describe(model)
     size = f"{facts.parameters / 1e6:.1f} M parameters"
     log.info("score network: stride %d, field of view %d pixels, %s", facts.stride, facts.field_of_view, size)
