@@ -81,6 +81,25 @@ def losses(
 
 
 @command(app)
+def recipe_panels(
+    tags: Tags,
+    classes: Classes,
+    ground_truth: GroundTruth,
+    run: Annotated[list[str], typer.Option(help="NAME=SHARD of label maps; repeat for each run and shard")],
+    output: Output,
+    count: Annotated[int, typer.Option(min=1, help="Images: a third worst, a third middling, a third best")] = 12,
+) -> None:
+    """The picture of recipes: image, truth, and the masks of several runs."""
+    from tagseg.stages import recipe_panels as stage
+
+    runs: dict[str, list[Path]] = {}
+    for item in run:
+        name, path = pair(item, "--run")
+        runs.setdefault(name, []).append(Path(path))
+    stage.run(tags, classes, ground_truth, runs, output, count=count)
+
+
+@command(app)
 def region_panels(
     tags: Tags,
     output: Output,

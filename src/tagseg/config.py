@@ -353,6 +353,9 @@ class DatasetConfig(Settings):
     masks_table: list[Prior] = Field(
         ["fgbg", "localization", "multiclass"], min_length=1, description="Priors whose masks masks.csv evaluates"
     )
+    compare: list[str] = Field(
+        [], description="Blocks of the same photographs whose class masks recipes.png sets beside this one's"
+    )
     panels: int = Field(12, ge=1, description="Images on the panel picture")
     published: Literal["none", "voc"] = Field(
         "none", description="Published rows to set beside the run's own, where the data set is the paper's"
@@ -390,7 +393,10 @@ class Config(TrainingMachine, InferenceMachine):
     def _consistent(self) -> Self:
         if self.default not in self.datasets:
             raise ValueError(f"default names {self.default!r}, which is not among datasets: {', '.join(self.datasets)}")
-        for name in self.datasets:
+        for name, run in self.datasets.items():
+            for other in run.compare:
+                if other not in self.datasets:
+                    raise ValueError(f"datasets.{name}.compare names {other!r}, which is not among datasets")
             if not name.replace("_", "").isalnum():
                 raise ValueError(f"data set name {name!r}: use letters, digits and _ only (it becomes a folder)")
         return self

@@ -242,6 +242,21 @@ def table_results(wildcards):
     ]
 
 
+def best_crf(run):
+    """The CRF with higher-order terms where an experiment has it, else without."""
+    return "higher_order" if any(e.crf == "higher_order" for e in run.experiments.values()) else "pairwise"
+
+
+def compared_masks(wildcards):
+    """Input function: class masks of the data sets to compare, then of this one, with its CRF."""
+    names = [*run_of(wildcards).compare, wildcards.dataset]
+    return [
+        f"results/{name}/masks/multiclass-{best_crf(CONFIG.datasets[name])}/{shard}.h5"
+        for name in names
+        for shard in shards_of(CONFIG.datasets[name])
+    ]
+
+
 def headline_trainings(wildcards):
     """Input function: the logs of the trainings by gradient descent behind the headline."""
     run = run_of(wildcards)

@@ -181,6 +181,38 @@ rule panels:
         "--output {output} > {log} 2>&1"
 
 
+rule recipe_panels:
+    input:
+        masks=compared_masks,
+        tags="results/{dataset}/tags.csv",
+        classes="results/{dataset}/classes.txt",
+        truth="results/{dataset}/ground_truth.csv",
+    output:
+        report(
+            "results/{dataset}/recipes.png",
+            caption="../report/recipes.rst",
+            category="{dataset}",
+            labels={"table": "recipes"},
+        ),
+    log:
+        "logs/{dataset}/recipe_panels.log",
+    benchmark:
+        "logs/{dataset}/recipe_panels.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        runs=lambda wildcards, input: repeated("--run", [f"{Path(file).parts[1]}={file}" for file in input.masks]),
+        images=lambda wildcards: run_of(wildcards).panels,
+    message:
+        "{wildcards.dataset}: draw recipes.png"
+    shell:
+        "tagseg recipe-panels --tags {input.tags} --classes {input.classes} --ground-truth {input.truth} {params.runs} "
+        "--count {params.images} --output {output} > {log} 2>&1"
+
+
 rule crf_panels:
     input:
         regions=shard_files("results/{dataset}/regions/{shard}.h5"),
