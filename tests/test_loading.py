@@ -22,6 +22,7 @@ from tagseg.config import (
 from tagseg.datasets.index import ImageRecord, read_index, write_classes, write_index
 from tagseg.errors import TagsegError
 from tagseg.loading import ahead, batches_of, fetched, like_sizes, one_behind, shuffled
+from tagseg.models import load_localization
 from tagseg.stages import cams, extract, localization, predict, train
 from tagseg.store import Shard
 
@@ -180,6 +181,20 @@ def test_loaders_change_no_byte_of_a_result(folder: Path, tmp_path: Path) -> Non
     alone = run_all(folder, tmp_path / "alone", InferenceMachine(images_at_once=2))
     helped = run_all(folder, tmp_path / "helped", InferenceMachine(images_at_once=2, loaders=2))
     assert [path.read_bytes() for path in alone.values()] == [path.read_bytes() for path in helped.values()]
+
+
+@pytest.mark.parametrize("loaders", [0, 2])
+def test_the_head_learns_each_image_s_own_tags(folder: Path, loaders: int) -> None:
+    """Photographs of one size are no neighbours in the index: features and tags must not be shifted by that."""
+    settings = LocalizationSettings(mode="head", iterations=200, weight_decay=1e-4, rows="trained", stride=16)
+    files = folder / "tags.csv", folder / "classes.txt", folder / f"head-{loaders}.pt", folder / "head.csv"
+    machine = TrainingMachine(loaders=loaders)
+    localization.run(*files, NETWORK, settings, machine, checkpoints=None, seed=0, threads=1 + loaders)
+    network, names = load_localization(files[2])
+    with torch.no_grad():
+        for record in records(folder):
+            (_, image), *_ = batches_of([record], 1, 0)
+            assert names[int(network(image)[0].argmax())] == record.tags[0]
 
 
 def test_loaders_change_no_byte_of_a_training(folder: Path) -> None:

@@ -13,7 +13,7 @@ from tagseg.checkpoints import Checkpoints, digest_of
 from tagseg.config import BackboneSettings, LocalizationSettings, TrainingMachine
 from tagseg.datasets.index import ImageRecord, read_classes, read_index
 from tagseg.errors import TagsegError
-from tagseg.loading import ahead, batches_of, load_square, pinned, shuffled
+from tagseg.loading import ahead, load_image, load_square, pinned, shuffled
 from tagseg.machine import Machine, prepare
 from tagseg.networks.backbone import Backbone
 from tagseg.networks.backbones import load_backbone
@@ -89,8 +89,8 @@ def _train_head(
     here: Machine,
 ) -> str:
     """The trunk runs once over each image and its mirror image; the head is then fitted on what it gave."""
-    straight = batches_of(records, 1, here.loaders)
-    images = (image for _, image in tqdm(straight, total=len(records), unit="image", disable=None))
+    straight = ahead(records, lambda record: pinned(load_image(record)[None]), here.loaders)  # in the targets' order
+    images = tqdm(straight, total=len(records), unit="image", disable=None)
     both = (view.to(here.place) for image in images for view in (image, image.flip(3)))
     features = pooled_features(model, both).cpu()
     weight, bias, loss = fit_linear_head(
