@@ -97,7 +97,9 @@ def test_truth_of_training_images_may_be_unreadable(finished: Path, tmp_path: Pa
     assert "not a readable mask" in failed.stdout + failed.stderr
 
 
-@pytest.mark.parametrize("config", ["config.yaml", "config/voc.yaml", "tests/configs/voc_mini.yaml"])
+@pytest.mark.parametrize(
+    "config", ["config.yaml", "config/voc.yaml", "config/coco.yaml", "tests/configs/voc_mini.yaml"]
+)
 def test_no_rule_above_a_mask_or_a_model_reads_the_truth(tmp_path: Path, config: str) -> None:
     name = yaml.safe_load((REPOSITORY / config).read_text(encoding="utf-8"))["default"]
     folder = prepare(tmp_path)

@@ -138,6 +138,18 @@ def source_options(wildcards):
     return flags(data)
 
 
+def layout_of(wildcards):
+    """How the data set is read: the demo's layout is that of an own folder."""
+    return LAYOUTS[source_kind(wildcards)]
+
+
+def rendered_truth(wildcards):
+    """Input function: the folder of truth masks that a rule draws, where the data set has them in another form."""
+    if layout_of(wildcards).rendered(run_of(wildcards).data):
+        return f"results/{wildcards.dataset}/truth"
+    return []
+
+
 def localization_options(wildcards):
     """The localization settings that count in the chosen mode."""
     settings = run_of(wildcards).localization
@@ -219,10 +231,10 @@ def table_results(wildcards):
     folder = f"results/{wildcards.dataset}/evaluation"
     if wildcards.table == "masks":
         crfs = dict.fromkeys(["none", *(e.crf for e in run.experiments.values())])
-        # an own folder has truth for some images at best, and those are of split val
+        # an own folder has truth for some images at best, and those are of split val; the demo's has it for all
         return [
             f"{folder}/masks/{prior}-{crf}/{split}.json"
-            for split in (("val",) if run.data.kind == "folder" else ("train", "val"))
+            for split in (("train", "val") if run.data.kind == "shapes" or LAYOUTS[run.data.kind].train_truth else ("val",))
             for prior in run.masks_table
             for crf in crfs
         ]

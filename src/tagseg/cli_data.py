@@ -1,0 +1,69 @@
+"""The command line on data sets: for each kind of data its index, its truth, and masks made from annotations."""
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from tagseg.config_data import DISK_KINDS, DiskData
+from tagseg.options import Output, command
+
+app = typer.Typer()
+index_app = typer.Typer(help="Index a data set: write tags.csv and classes.txt.", no_args_is_help=True)
+truth_app = typer.Typer(
+    help="Name the truth masks: write ground_truth.csv (for evaluation only).", no_args_is_help=True
+)
+render_app = typer.Typer(
+    help="Draw truth masks that a data set has in another form than PNG (for evaluation only).", no_args_is_help=True
+)
+app.add_typer(index_app, name="index")
+app.add_typer(truth_app, name="ground-truth")
+app.add_typer(render_app, name="render-truth")
+
+Index = Annotated[Path, typer.Option(help="tags.csv that tagseg index wrote")]
+RENDERED = ("coco",)
+
+
+def _register(kind: str, settings: type[DiskData]) -> None:
+    """The subcommands of one kind of data; their options are the keys of `settings`."""
+
+    def index(
+        data: settings,  # type: ignore[valid-type]
+        output: Output,
+        classes_file: Annotated[Path, typer.Option(help="classes.txt to write")],
+    ) -> None:
+        from tagseg.stages import index as stage
+
+        stage.run(data, output, classes_file)
+
+    def ground_truth(
+        data: settings,  # type: ignore[valid-type]
+        index: Index,
+        output: Output,
+        rendered: Annotated[Optional[Path], typer.Option(help="Folder that tagseg render-truth wrote")] = None,  # noqa: UP045
+    ) -> None:
+        from tagseg.stages import ground_truth as stage
+
+        stage.run(data, index, output, rendered=rendered)
+
+    def render_truth(
+        data: settings,  # type: ignore[valid-type]
+        index: Index,
+        output: Annotated[Path, typer.Option("--output", "-o", help="Folder of masks to write")],
+    ) -> None:
+        from tagseg.stages import render_truth as stage
+
+        stage.run(data, index, output)
+
+    what = settings.__doc__
+    index.__doc__ = f"Index: {what}"
+    ground_truth.__doc__ = f"Truth masks: {what}"
+    render_truth.__doc__ = f"Draw truth masks: {what}"
+    command(index_app, kind)(index)
+    command(truth_app, kind)(ground_truth)
+    if kind in RENDERED:
+        command(render_app, kind)(render_truth)
+
+
+for _kind, _settings in DISK_KINDS.items():
+    _register(_kind, _settings)
