@@ -234,7 +234,9 @@ def table_results(wildcards):
         # an own folder has truth for some images at best, and those are of split val; the demo's has it for all
         return [
             f"{folder}/masks/{prior}-{crf}/{split}.json"
-            for split in (("train", "val") if run.data.kind == "shapes" or LAYOUTS[run.data.kind].train_truth else ("val",))
+            for split in (
+                ("train", "val") if run.data.kind == "shapes" or LAYOUTS[run.data.kind].train_truth else ("val",)
+            )
             for prior in run.masks_table
             for crf in crfs
         ]
