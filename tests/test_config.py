@@ -226,6 +226,8 @@ def another(settings: type[Settings]) -> Settings:
         assert name == "kind" or default is PydanticUndefined or values[name] != default
     if settings is LocalizationSettings:
         values["hidden"] = 0  # mode head, which the loop chose, has no other value
+    if settings is VocData:
+        values["tags"] = "table"  # goes with a table, which the loop gave
     if settings is CocoData:
         values["val"] = ""  # a share of the training images, which the loop chose, leaves no other value
     return settings(**values)
@@ -241,6 +243,7 @@ COMMANDS: dict[str, tuple[list[str], str, list[type[Settings]]]] = {
     "ground-truth voc": (["--output", "out", "--index", "tags.csv"], "ground_truth", [VocData]),
     "index coco": (["--output", "out", "--classes-file", "c"], "index", [CocoData]),
     "ground-truth coco": (["--output", "out", "--index", "tags.csv", "--rendered", "r"], "ground_truth", [CocoData]),
+    "render-truth voc": (["--output", "out", "--index", "tags.csv"], "render_truth", [VocData]),
     "render-truth coco": (["--output", "out", "--index", "tags.csv"], "render_truth", [CocoData]),
     "extract": (COMMON, "extract", [BackboneSettings, InferenceMachine]),
     "localization": (TRAINING, "localization", [BackboneSettings, LocalizationSettings, TrainingMachine]),

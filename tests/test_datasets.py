@@ -380,12 +380,19 @@ def test_faults_of_a_voc_tree_are_named(tmp_path: Path) -> None:
         voc.index(data)
 
 
-@pytest.mark.parametrize("lists", [{"val": "2007_3\n2007_1\n"}, {"train_aug": "2007_1\n2007_2\n2007_1\n"}])
-def test_an_image_listed_twice_is_refused(tmp_path: Path, lists: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("lists", "where"),
+    [
+        ({"val": "2007_3\n2007_1\n"}, "train_aug and val"),
+        ({"train_aug": "2007_1\n2007_2\n2007_1\n"}, "train_aug twice"),
+        ({"test": "2007_3"}, "val and test"),
+    ],
+)
+def test_an_image_listed_twice_is_refused(tmp_path: Path, lists: dict[str, str], where: str) -> None:
     data = devkit(tmp_path)
     for name, text in lists.items():
         put_text(tmp_path / "ImageSets" / "Segmentation" / f"{name}.txt", text)
-    with refused(tmp_path, "2007_1 is in train_aug and val", "list it once"):
+    with refused(tmp_path, f"is in {where}; list it once"):
         voc.index(data)
 
 

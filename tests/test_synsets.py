@@ -23,11 +23,11 @@ FIRST = {
     "hot dog": "hotdog", "keyboard": "computer keyboard", "knife": "cleaver", "laptop": "laptop",
     "microwave": "microwave", "motorcycle": "moped", "mouse": "computer mouse", "orange": "orange",
     "oven": "rotisserie", "parking meter": "parking meter", "pizza": "pizza", "potted plant": "flowerpot",
-    "refrigerator": "refrigerator", "remote": "remote control", "sandwich": "cheeseburger", "sink": "washbasin", "skis": "ski",
-    "spoon": "ladle", "sports ball": "baseball", "stop sign": "street sign", "teddy bear": "teddy bear", "tennis racket": "racket",
-    "tie": "bolo tie", "toaster": "toaster", "toilet": "toilet seat", "traffic light": "traffic light",
-    "truck": "fire engine", "tv": "monitor", "umbrella": "umbrella", "vase": "vase", "wine glass": "goblet",
-    "zebra": "zebra",
+    "refrigerator": "refrigerator", "remote": "remote control", "sandwich": "cheeseburger", "sink": "washbasin",
+    "skis": "ski", "spoon": "ladle", "sports ball": "baseball", "stop sign": "street sign", "teddy bear": "teddy bear",
+    "tennis racket": "racket", "tie": "bolo tie", "toaster": "toaster", "toilet": "toilet seat",
+    "traffic light": "traffic light", "truck": "fire engine", "tv": "monitor", "umbrella": "umbrella", "vase": "vase",
+    "wine glass": "goblet", "zebra": "zebra",
 }  # fmt: skip
 # COCO's names of VOC's classes: the same things, so the same ids
 SAME = {

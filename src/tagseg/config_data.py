@@ -38,16 +38,28 @@ class FolderData(Settings):
 
 
 class VocData(Settings):
-    """A Pascal VOC devkit tree."""
+    """A Pascal VOC devkit tree, alone or with the masks of SBD."""
 
     kind: Literal["voc"] = "voc"
     root: Path = Field(description="The devkit's VOC2012 folder")
-    train: str = Field("train_aug", description="List of training images under ImageSets/Segmentation")
-    val: str = Field("val", description="List of evaluation images under ImageSets/Segmentation")
-    masks: str = Field("SegmentationClassAug", description="Folder of indexed PNG masks under the root")
-    tags: Literal["masks", "annotations"] = Field(
-        "masks", description="Where tags come from: the classes in the mask (the paper), or Annotations/*.xml"
+    train: str = Field(
+        "train_aug",
+        description="List of training images under ImageSets/Segmentation; train_aug is derived where it is not there",
     )
+    val: str = Field("val", description="List of evaluation images under ImageSets/Segmentation")
+    test: str = Field("test", description="List of images without truth to predict, where it is there; '': none")
+    masks: str = Field("SegmentationClassAug", description="Folder of indexed PNG masks under the root")
+    sbd: str = Field("", description="SBD's benchmark_RELEASE/dataset, for images without a PNG mask; '': none")
+    tags: Literal["masks", "annotations", "table"] = Field(
+        "masks", description="Where tags come from: classes in the mask (the paper), Annotations/*.xml, or tags_table"
+    )
+    tags_table: str = Field("", description="With tags table: CSV file of columns image,tags")
+
+    @model_validator(mode="after")
+    def _a_table_where_one_is_read(self) -> Self:
+        if (self.tags == "table") != bool(self.tags_table):
+            raise ValueError("tags: table and tags_table go together; give both or neither")
+        return self
 
 
 class CocoData(Settings):

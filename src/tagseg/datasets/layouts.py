@@ -34,7 +34,7 @@ class Layout:
 
 LAYOUTS: dict[str, Layout] = {
     "folder": Layout(folder.index, folder.truth, folder.sources, folder.has_truth, train_truth=False),
-    "voc": Layout(voc.index, voc.truth, voc.sources, voc.has_truth),
+    "voc": Layout(voc.index, voc.truth, voc.sources, voc.has_truth, voc.render, rendered=voc.rendered),
     "coco": Layout(
         coco.index, coco.truth, coco.sources, coco.has_truth, coco.render, rendered=lambda data: True, memory=8000
     ),
