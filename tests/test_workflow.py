@@ -132,6 +132,11 @@ def test_the_plan_for_voc_needs_no_data(tmp_path: Path) -> None:
     assert sum("train the score network" in message for message in messages) == 8
     assert sum("voc: crisp regions" in message for message in messages) == 64
     assert "voc: write ablation.csv" in messages
+    assert "fetch VOC 2012 and SBD" not in messages
+
+
+def test_a_download_is_planned_only_on_request(tmp_path: Path) -> None:
+    assert [job.message for job in plan(prepare(tmp_path), "download_voc")] == ["fetch VOC 2012 and SBD"]
 
 
 def test_photographs_from_a_devkit_to_every_table(voc_mini: Path, tmp_path: Path) -> None:

@@ -67,3 +67,14 @@ def _register(kind: str, settings: type[DiskData]) -> None:
 
 for _kind, _settings in DISK_KINDS.items():
     _register(_kind, _settings)
+
+
+@command(app)
+def download_voc(
+    folder: Annotated[Path, typer.Option(help="Folder for the archives, VOCdevkit/ and benchmark_RELEASE/")],
+    output: Annotated[Optional[Path], typer.Option("--output", "-o", help="File to write when all is there")] = None,  # noqa: UP045
+) -> None:
+    """Fetch VOC 2012 and SBD (3.4 GB), check their sums, and unpack them; goes on after a break."""
+    from tagseg.stages import download_voc as stage
+
+    stage.run(folder, output)

@@ -26,6 +26,27 @@ rule make_shapes:
         "{params.options} > {log} 2>&1"
 
 
+# Made only on request: no rule reads what it writes. An index names the files that it finds.
+rule download_voc:
+    output:
+        "data/voc2012.md5",
+    log:
+        "logs/download_voc.log",
+    benchmark:
+        "logs/download_voc.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=500,
+        runtime=600,
+    params:
+        folder="data",
+    message:
+        "fetch VOC 2012 and SBD"
+    shell:
+        "tagseg download-voc --folder {params.folder} --output {output} > {log} 2>&1"
+
+
 rule index:
     input:
         source_files("tags.csv", "images"),
