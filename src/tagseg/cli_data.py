@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 import typer
 
 from tagseg.config_data import DISK_KINDS, DiskData
-from tagseg.options import Output, command
+from tagseg.options import Classes, Files, Output, Tags, command
 
 app = typer.Typer()
 index_app = typer.Typer(help="Index a data set: write tags.csv and classes.txt.", no_args_is_help=True)
@@ -78,3 +78,29 @@ def download_voc(
     from tagseg.stages import download_voc as stage
 
     stage.run(folder, output)
+
+
+@command(app)
+def submission(
+    labels: Files,
+    tags: Tags,
+    classes: Classes,
+    output: Output,
+    split: Annotated[str, typer.Option(help="Split whose predictions are packed")] = "test",
+) -> None:
+    """Pack predictions as the archive that VOC's evaluation server takes, and check it."""
+    from tagseg.stages import submission as stage
+
+    stage.run(labels, tags, classes, output, split=split)
+
+
+@command(app)
+def check_submission(
+    file: Annotated[Path, typer.Argument(help="The .tar.gz")],
+    tags: Tags,
+    split: Annotated[str, typer.Option(help="Split that it is of")] = "test",
+) -> None:
+    """Prove that an archive is as VOC's evaluation server wants it: names, mode, palette, sizes, values."""
+    from tagseg.stages import submission as stage
+
+    typer.echo(stage.check(file, tags, split=split))

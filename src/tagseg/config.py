@@ -234,6 +234,10 @@ class DatasetConfig(Settings):
         "none", description="Published rows to set beside the run's own, where the data set is the paper's"
     )
 
+    submission: Literal["test", "val"] = Field(
+        "test", description="Split of submission.tar.gz: the test server's images, or, to try it out, val"
+    )
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         for name in self.headline:

@@ -266,6 +266,18 @@ def headline_predictions(wildcards):
     ]
 
 
+def submitted_predictions(wildcards):
+    """Input function: the smoothed predictions that are packed for the test server: the last headline experiment's."""
+    run = run_of(wildcards)
+    if run.submission == "test" and not layout_of(wildcards).has_test(run.data):
+        raise WorkflowError(
+            f"{wildcards.dataset}: no list of test images to submit; unpack VOC's test archive, or set submission: val"
+        )
+    name = run.headline[-1]
+    folder = f"results/{wildcards.dataset}/predictions/{name}/{run.submission}-{run.experiments[name].crf}"
+    return [f"{folder}/{shard}.h5" for shard in shards_of(run)]
+
+
 def prediction_options(files):
     """`--prediction NAME=FILE` for each of `headline_predictions`: the name is the experiment's folder."""
     return repeated("--prediction", [f"{Path(file).parts[-3]}={file}" for file in files])

@@ -110,3 +110,29 @@ rule export_predictions:
     shell:
         "tagseg export-png {params.labels} --tags {input.tags} --split {wildcards.split} --output {output} "
         "> {log} 2>&1"
+
+
+rule submission:
+    input:
+        labels=submitted_predictions,
+        tags="results/{dataset}/tags.csv",
+        classes="results/{dataset}/classes.txt",
+    output:
+        "results/{dataset}/submission.tar.gz",
+    log:
+        "logs/{dataset}/submission.log",
+    benchmark:
+        "logs/{dataset}/submission.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        labels=lambda wildcards, input: repeated("--labels", input.labels),
+        split=lambda wildcards: run_of(wildcards).submission,
+    message:
+        "{wildcards.dataset}: pack the predictions of {params.split} for the test server"
+    shell:
+        "tagseg submission {params.labels} --tags {input.tags} --classes {input.classes} --split {params.split} "
+        "--output {output} > {log} 2>&1"

@@ -17,9 +17,9 @@ class Layout:
 
     `index` gives classes without background and records, `truth` the mask file of each record that has one, `sources`
     the files whose change makes a new index, `has_truth` whether anything can be evaluated. `render` draws the masks
-    (H, W) uint8 of the records whose truth is in another form than PNG, and None where that never happens; `rendered`
-    says whether it happens under these settings. `train_truth`: training images have truth, too. `memory`: MB that
-    reading the annotations takes.
+    (H, W) uint8 of the records whose truth is in another form than PNG, and is None where that never happens;
+    `rendered` says whether it happens under these settings. `has_test`: there are images without truth, of split test.
+    `train_truth`: training images have truth, too. `memory`: MB that reading the annotations takes.
     """
 
     index: Callable[[Any], tuple[list[str], list[ImageRecord]]]
@@ -28,13 +28,14 @@ class Layout:
     has_truth: Callable[[Any], bool]
     render: Callable[[Any, list[ImageRecord]], Iterator[tuple[str, np.ndarray]]] | None = None
     rendered: Callable[[Any], bool] = lambda data: False
+    has_test: Callable[[Any], bool] = lambda data: False
     train_truth: bool = True
     memory: int = 1000
 
 
 LAYOUTS: dict[str, Layout] = {
     "folder": Layout(folder.index, folder.truth, folder.sources, folder.has_truth, train_truth=False),
-    "voc": Layout(voc.index, voc.truth, voc.sources, voc.has_truth, voc.render, rendered=voc.rendered),
+    "voc": Layout(voc.index, voc.truth, voc.sources, voc.has_truth, voc.render, voc.rendered, voc.has_test),
     "coco": Layout(
         coco.index, coco.truth, coco.sources, coco.has_truth, coco.render, rendered=lambda data: True, memory=8000
     ),

@@ -87,6 +87,11 @@ def has_truth(data: VocData) -> bool:
     return True
 
 
+def has_test(data: VocData) -> bool:
+    """Whether there is a list of the test server's images: an archive of its own, which few have unpacked."""
+    return bool(data.test) and _list_path(data, data.test).is_file()
+
+
 def _list_path(data: VocData, name: str) -> Path:
     return data.root / "ImageSets" / "Segmentation" / f"{name}.txt"
 
@@ -98,9 +103,7 @@ def _list(path: Path) -> list[str]:
 
 
 def _test_ids(data: VocData) -> list[str]:
-    # the test server's images are an archive of their own, which few have unpacked
-    path = _list_path(data, data.test)
-    return _list(path) if data.test and path.is_file() else []
+    return _list(_list_path(data, data.test)) if has_test(data) else []
 
 
 def _training_ids(data: VocData) -> list[str]:
