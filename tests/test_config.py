@@ -34,6 +34,7 @@ from tagseg.config import (
     ShapesData,
     TrainingMachine,
     VocData,
+    YoutubeObjectsData,
 )
 from tagseg.errors import TagsegError
 from tagseg.parsing import flags, parse_config
@@ -245,6 +246,9 @@ COMMANDS: dict[str, tuple[list[str], str, list[type[Settings]]]] = {
     "ground-truth coco": (["--output", "out", "--index", "tags.csv", "--rendered", "r"], "ground_truth", [CocoData]),
     "render-truth voc": (["--output", "out", "--index", "tags.csv"], "render_truth", [VocData]),
     "render-truth coco": (["--output", "out", "--index", "tags.csv"], "render_truth", [CocoData]),
+    "index youtube_objects": (["--output", "out", "--classes-file", "c"], "index", [YoutubeObjectsData]),
+    "ground-truth youtube_objects": (["--output", "out", "--index", "tags.csv"], "ground_truth", [YoutubeObjectsData]),
+    "render-truth youtube_objects": (["--output", "out", "--index", "tags.csv"], "render_truth", [YoutubeObjectsData]),
     "extract": (COMMON, "extract", [BackboneSettings, InferenceMachine]),
     "localization": (TRAINING, "localization", [BackboneSettings, LocalizationSettings, TrainingMachine]),
     "cams": ([*COMMON, "--model", "model.pt"], "cams", [InferenceMachine]),

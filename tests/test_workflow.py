@@ -98,7 +98,7 @@ def test_truth_of_training_images_may_be_unreadable(finished: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "config", ["config.yaml", "config/voc.yaml", "config/coco.yaml", "tests/configs/voc_mini.yaml"]
+    "config", ["config.yaml", "config/voc.yaml", "config/coco.yaml", "config/yto.yaml", "tests/configs/voc_mini.yaml"]
 )
 def test_no_rule_above_a_mask_or_a_model_reads_the_truth(tmp_path: Path, config: str) -> None:
     name = yaml.safe_load((REPOSITORY / config).read_text(encoding="utf-8"))["default"]

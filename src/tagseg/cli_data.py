@@ -21,7 +21,7 @@ app.add_typer(truth_app, name="ground-truth")
 app.add_typer(render_app, name="render-truth")
 
 Index = Annotated[Path, typer.Option(help="tags.csv that tagseg index wrote")]
-RENDERED = ("voc", "coco")  # kinds whose truth may be in another form
+RENDERED = ("voc", "coco", "youtube_objects")  # kinds whose truth may be in another form
 
 
 def _register(kind: str, settings: type[DiskData]) -> None:

@@ -14,6 +14,7 @@ from tagseg.config_data import Data, Settings
 from tagseg.config_data import FolderData as FolderData
 from tagseg.config_data import ShapesData as ShapesData
 from tagseg.config_data import VocData as VocData
+from tagseg.config_data import YoutubeObjectsData as YoutubeObjectsData
 from tagseg.crf.parameters import CrfParameters, HigherOrder
 from tagseg.regions.parameters import CrispParameters, Mode
 

@@ -82,7 +82,21 @@ class CocoData(Settings):
         return self
 
 
-Data = Annotated[ShapesData | FolderData | VocData | CocoData, Field(discriminator="kind")]
+class YoutubeObjectsData(Settings):
+    """YouTube-Objects: frames of videos in ten class folders, and masks of some shots."""
+
+    kind: Literal["youtube_objects"] = "youtube_objects"
+    root: Path = Field(description="Folder of the ten class folders: CLASS/VIDEO/SHOT/*.jpg")
+    masks: str = Field("", description="Folder of the labelled shots, to evaluate on; '': none")
+    per_class: int = Field(2200, ge=1, description="Training frames a class, spread evenly over its videos")
+
+
+Data = Annotated[ShapesData | FolderData | VocData | CocoData | YoutubeObjectsData, Field(discriminator="kind")]
 # Those whose files lie somewhere; the demo's are made, and then read as an own folder.
-DiskData = FolderData | VocData | CocoData
-DISK_KINDS: dict[str, type[DiskData]] = {"folder": FolderData, "voc": VocData, "coco": CocoData}
+DiskData = FolderData | VocData | CocoData | YoutubeObjectsData
+DISK_KINDS: dict[str, type[DiskData]] = {
+    "folder": FolderData,
+    "voc": VocData,
+    "coco": CocoData,
+    "youtube_objects": YoutubeObjectsData,
+}

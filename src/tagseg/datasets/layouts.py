@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tagseg.datasets import coco, folder, voc
+from tagseg.datasets import coco, folder, voc, youtube_objects
 from tagseg.datasets.index import ImageRecord
 
 
@@ -38,5 +38,14 @@ LAYOUTS: dict[str, Layout] = {
     "voc": Layout(voc.index, voc.truth, voc.sources, voc.has_truth, voc.render, voc.rendered, voc.has_test),
     "coco": Layout(
         coco.index, coco.truth, coco.sources, coco.has_truth, coco.render, rendered=lambda data: True, memory=8000
+    ),
+    "youtube_objects": Layout(
+        youtube_objects.index,
+        youtube_objects.truth,
+        youtube_objects.sources,
+        youtube_objects.has_truth,
+        youtube_objects.render,
+        rendered=youtube_objects.has_truth,
+        train_truth=False,
     ),
 }
