@@ -7,7 +7,9 @@ import pytest
 from PIL import Image
 from trees import put_image, put_text, refused
 
+from tagseg import cli_data
 from tagseg.config import FolderData, VocData
+from tagseg.config_data import DISK_KINDS
 from tagseg.datasets import folder, voc
 from tagseg.datasets.images import image_size, read_image, read_labels, write_labels
 from tagseg.datasets.index import (
@@ -21,6 +23,7 @@ from tagseg.datasets.index import (
     write_ground_truth,
     write_index,
 )
+from tagseg.datasets.layouts import LAYOUTS
 from tagseg.errors import TagsegError
 from tagseg.labels import voc_palette
 
@@ -31,6 +34,12 @@ def cut_short(path: Path, part: float = 0.6) -> Path:
     content = path.read_bytes()
     path.write_bytes(content[: int(part * len(content))])
     return path
+
+
+def test_each_kind_is_read_and_has_its_commands() -> None:
+    assert LAYOUTS.keys() == DISK_KINDS.keys()
+    assert {kind for kind, layout in LAYOUTS.items() if layout.render} == set(cli_data.RENDERED)
+    assert all(settings(root="r").kind == kind for kind, settings in DISK_KINDS.items())
 
 
 # images

@@ -40,7 +40,7 @@ rule download_voc:
         mem_mb=500,
         runtime=600,
     params:
-        folder="data",
+        folder=lambda wildcards, output: Path(output[0]).parent,
     message:
         "fetch VOC 2012 and SBD"
     shell:
