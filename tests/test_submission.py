@@ -16,7 +16,7 @@ from tagseg.datasets.images import encode_labels
 from tagseg.datasets.index import ImageRecord, write_classes, write_index
 from tagseg.datasets.submission import FOLDER
 from tagseg.datasets.voc import CLASSES
-from tagseg.stages import submission
+from tagseg.stages import check_submission, submission
 from tagseg.store import write_shard
 
 IDS = [f"2008_{i:06d}" for i in range(20)]
@@ -133,7 +133,7 @@ def test_a_broken_archive_fails_with_its_line(predicted: Path, name: str) -> Non
     files = change(members(pack(predicted)))
     path = tar_of(predicted / "broken.tar.gz", files)
     with refused(path, *parts):
-        submission.check(path, predicted / "tags.csv", split="test")
+        check_submission.run(path, predicted / "tags.csv", split="test")
 
 
 def test_what_is_no_whole_archive_is_named(predicted: Path) -> None:
@@ -142,26 +142,26 @@ def test_what_is_no_whole_archive_is_named(predicted: Path) -> None:
     for content in (b"no archive", good.read_bytes()[:9000], b""):
         path.write_bytes(content)
         with refused(path, "not a whole tar archive", "make it again"):
-            submission.check(path, predicted / "tags.csv", split="test")
+            check_submission.run(path, predicted / "tags.csv", split="test")
     path.unlink()
     with refused(path, "no such file", "submission.tar.gz"):
-        submission.check(path, predicted / "tags.csv", split="test")
+        check_submission.run(path, predicted / "tags.csv", split="test")
 
 
 def test_an_archive_made_by_hand_may_list_its_folders(predicted: Path) -> None:
     files = {f"./{name}": content for name, content in members(pack(predicted)).items()}
     path = tar_of(predicted / "hand.tar.gz", files, (".", "./results", f"./{FOLDER}"))
-    submission.check(path, predicted / "tags.csv", split="test")
+    check_submission.run(path, predicted / "tags.csv", split="test")
     tar_of(path, files, ("other",))
     with refused(path, "other is not in"):
-        submission.check(path, predicted / "tags.csv", split="test")
+        check_submission.run(path, predicted / "tags.csv", split="test")
 
 
 def test_a_mask_that_is_there_twice_is_refused(predicted: Path) -> None:
     files = members(pack(predicted))
     path = tar_of(predicted / "twice.tar.gz", {**files, f"./{SEVENTH}": files[SEVENTH]})
     with refused(path, f"{SEVENTH} is there twice", "keep one"):
-        submission.check(path, predicted / "tags.csv", split="test")
+        check_submission.run(path, predicted / "tags.csv", split="test")
 
 
 def test_only_vocs_classes_and_labels_are_packed(predicted: Path) -> None:

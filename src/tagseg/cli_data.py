@@ -101,6 +101,6 @@ def check_submission(
     split: Annotated[str, typer.Option(help="Split that it is of")] = "test",
 ) -> None:
     """Prove that an archive is as VOC's evaluation server wants it: names, mode, palette, sizes, values."""
-    from tagseg.stages import submission as stage
+    from tagseg.stages import check_submission as stage
 
-    typer.echo(stage.check(file, tags, split=split))
+    typer.echo(stage.run(file, tags, split=split))

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from tagseg.datasets.images import UNREADABLE, encode_labels
-from tagseg.datasets.index import ImageRecord
+from tagseg.datasets.index import ImageRecord, read_index
 from tagseg.datasets.voc import CLASSES
 from tagseg.errors import TagsegError
 from tagseg.labels import IGNORE, voc_palette
@@ -20,6 +20,14 @@ from tagseg.store import atomic
 
 # comp6: segmentation by a method that was trained on more than VOC's own train and val (here ImageNet, SBD)
 FOLDER = "results/VOC2012/Segmentation/comp6_test_cls"
+
+
+def records_of(tags: Path, split: str) -> list[ImageRecord]:
+    """The images of `tags.csv` that an archive of one split is of. Raises TagsegError if there is none."""
+    records = read_index(tags, split)
+    if not records:
+        raise TagsegError(f"{tags}: no image of split {split}; name another split, or index images of that one")
+    return records
 
 
 def write(path: Path, masks: Iterable[tuple[str, np.ndarray]]) -> int:
