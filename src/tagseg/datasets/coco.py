@@ -59,7 +59,7 @@ def index(data: CocoData) -> tuple[list[str], list[ImageRecord]]:
             image_id = photograph.stem
             if image_id in records:
                 raise TagsegError(f"{path}: two photographs are called {image_id}; give each a name of its own")
-            part = "val" if split == "train" and _held_out(image_id, data.val_share) else split
+            part = "val" if _held_out(image_id, data.val_share) else split
             records[image_id] = ImageRecord(image_id, part, photograph, width, height, tags)
     if not records:
         raise TagsegError(f"{data.root / data.train}: no images in it; set data.train to a file that lists some")

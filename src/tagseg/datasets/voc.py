@@ -55,9 +55,8 @@ def index(data: VocData) -> tuple[list[str], list[ImageRecord]]:
 
 
 def truth(data: VocData, records: list[ImageRecord]) -> dict[str, Path]:
-    """PNG masks by id. With SBD, of those images alone that have one; `render` draws the others."""
-    masks = {record.id: _png(data, record.id) for record in records if record.split != "test"}
-    return {image_id: path for image_id, path in masks.items() if not data.sbd or path.is_file()}
+    """PNG masks by id, of all but test images; with SBD, `render` draws those that are not there."""
+    return {record.id: _png(data, record.id) for record in records if record.split != "test"}
 
 
 def render(data: VocData, records: list[ImageRecord]) -> Iterator[tuple[str, np.ndarray]]:
