@@ -27,6 +27,12 @@ def voc_mini() -> Path:
 
 
 @pytest.fixture
+def coco_mini() -> Path:
+    """A hundred photographs of COCO in train2014/, their annotations in annotations/."""
+    return _beside("data/coco_mini")
+
+
+@pytest.fixture
 def bsds_mini() -> Path:
     """Twenty photographs of BSDS500 in images/, their annotations in groundTruth/."""
     return _beside("data/bsds_mini")

@@ -21,6 +21,7 @@ from tagseg.config import (
     PRIOR_KEYS,
     TRAINING_KEYS,
     BackboneSettings,
+    CocoData,
     Config,
     CrfSettings,
     CrispSettings,
@@ -37,6 +38,7 @@ from tagseg.config import (
     TrainingMachine,
     ViewSettings,
     VocData,
+    YoutubeObjectsData,
 )
 from tagseg.errors import TagsegError
 from tagseg.parsing import flags, parse_config
@@ -255,6 +257,10 @@ def another(settings: type[Settings]) -> Settings:
         assert name == "kind" or default is PydanticUndefined or values[name] != default
     if settings is LocalizationSettings:
         values["hidden"] = 0  # mode head, which the loop chose, has no other value
+    if settings is VocData:
+        values["tags"] = "table"  # goes with a table, which the loop gave
+    if settings is CocoData:
+        values["val"] = ""  # a share of the training images, which the loop chose, leaves no other value
     return settings(**values)
 
 
@@ -266,6 +272,13 @@ COMMANDS: dict[str, tuple[list[str], str, list[type[Settings]]]] = {
     "index voc": (["--output", "out", "--classes-file", "c"], "index", [VocData]),
     "ground-truth folder": (["--output", "out", "--index", "tags.csv"], "ground_truth", [FolderData]),
     "ground-truth voc": (["--output", "out", "--index", "tags.csv"], "ground_truth", [VocData]),
+    "index coco": (["--output", "out", "--classes-file", "c"], "index", [CocoData]),
+    "ground-truth coco": (["--output", "out", "--index", "tags.csv", "--rendered", "r"], "ground_truth", [CocoData]),
+    "render-truth voc": (["--output", "out", "--index", "tags.csv"], "render_truth", [VocData]),
+    "render-truth coco": (["--output", "out", "--index", "tags.csv"], "render_truth", [CocoData]),
+    "index youtube_objects": (["--output", "out", "--classes-file", "c"], "index", [YoutubeObjectsData]),
+    "ground-truth youtube_objects": (["--output", "out", "--index", "tags.csv"], "ground_truth", [YoutubeObjectsData]),
+    "render-truth youtube_objects": (["--output", "out", "--index", "tags.csv"], "render_truth", [YoutubeObjectsData]),
     "extract": (COMMON, "extract", [BackboneSettings, ViewSettings, InferenceMachine]),
     "localization": (TRAINING, "localization", [BackboneSettings, LocalizationSettings, TrainingMachine]),
     "cams": ([*COMMON, "--model", "model.pt"], "cams", [ViewSettings, InferenceMachine]),

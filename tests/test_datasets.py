@@ -1,13 +1,15 @@
 """Own folders and VOC trees: what an index holds, and errors that name file, line and remedy."""
 
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from trees import put_image, put_text, refused
 
+from tagseg import cli_data
 from tagseg.config import FolderData, VocData
+from tagseg.config_data import DISK_KINDS
 from tagseg.datasets import folder, voc
 from tagseg.datasets.images import image_size, read_image, read_labels, write_labels
 from tagseg.datasets.index import (
@@ -21,36 +23,23 @@ from tagseg.datasets.index import (
     write_ground_truth,
     write_index,
 )
+from tagseg.datasets.layouts import LAYOUTS
 from tagseg.errors import TagsegError
 from tagseg.labels import voc_palette
 
 EXIF_ORIENTATION = 0x0112
 
 
-def refused(at: Path | str, *parts: str) -> "pytest.RaisesExc[TagsegError]":
-    """One line: the file (and line) first, then all of `parts`."""
-    pattern = "^" + re.escape(str(at)) + "".join(f"(?=.*{re.escape(part)})" for part in parts) + r"[^\n]*$"
-    return pytest.raises(TagsegError, match=pattern)
-
-
-def put_image(path: Path, width: int = 20, height: int = 12, mode: str = "RGB", **options: object) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(0)
-    pixels = Image.fromarray(rng.integers(0, 255, (height, width, 3), dtype=np.uint8))
-    pixels.convert(mode).save(path, **options)
-    return path
-
-
-def put_text(path: Path, text: str | bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return path
-
-
 def cut_short(path: Path, part: float = 0.6) -> Path:
     content = path.read_bytes()
     path.write_bytes(content[: int(part * len(content))])
     return path
+
+
+def test_each_kind_is_read_and_has_its_commands() -> None:
+    assert LAYOUTS.keys() == DISK_KINDS.keys()
+    assert {kind for kind, layout in LAYOUTS.items() if layout.render} == set(cli_data.RENDERED)
+    assert all(settings(root="r").kind == kind for kind, settings in DISK_KINDS.items())
 
 
 # images
@@ -400,12 +389,19 @@ def test_faults_of_a_voc_tree_are_named(tmp_path: Path) -> None:
         voc.index(data)
 
 
-@pytest.mark.parametrize("lists", [{"val": "2007_3\n2007_1\n"}, {"train_aug": "2007_1\n2007_2\n2007_1\n"}])
-def test_an_image_listed_twice_is_refused(tmp_path: Path, lists: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("lists", "where"),
+    [
+        ({"val": "2007_3\n2007_1\n"}, "train_aug and val"),
+        ({"train_aug": "2007_1\n2007_2\n2007_1\n"}, "train_aug twice"),
+        ({"test": "2007_3"}, "val and test"),
+    ],
+)
+def test_an_image_listed_twice_is_refused(tmp_path: Path, lists: dict[str, str], where: str) -> None:
     data = devkit(tmp_path)
     for name, text in lists.items():
         put_text(tmp_path / "ImageSets" / "Segmentation" / f"{name}.txt", text)
-    with refused(tmp_path, "2007_1 is in train_aug and val", "list it once"):
+    with refused(tmp_path, f"is in {where}; list it once"):
         voc.index(data)
 
 

@@ -97,7 +97,9 @@ def test_truth_of_training_images_may_be_unreadable(finished: Path, tmp_path: Pa
     assert "not a readable mask" in failed.stdout + failed.stderr
 
 
-@pytest.mark.parametrize("config", ["config.yaml", "config/voc.yaml", "tests/configs/voc_mini.yaml"])
+@pytest.mark.parametrize(
+    "config", ["config.yaml", "config/voc.yaml", "config/coco.yaml", "config/yto.yaml", "tests/configs/voc_mini.yaml"]
+)
 def test_no_rule_above_a_mask_or_a_model_reads_the_truth(tmp_path: Path, config: str) -> None:
     name = yaml.safe_load((REPOSITORY / config).read_text(encoding="utf-8"))["default"]
     folder = prepare(tmp_path)
@@ -130,6 +132,28 @@ def test_the_plan_for_voc_needs_no_data(tmp_path: Path) -> None:
     assert sum("train the score network" in message for message in messages) == 8
     assert sum("voc: crisp regions" in message for message in messages) == 64
     assert "voc: write ablation.csv" in messages
+    assert "fetch VOC 2012 and SBD" not in messages
+
+
+def test_a_download_is_planned_only_on_request(tmp_path: Path) -> None:
+    assert [job.message for job in plan(prepare(tmp_path), "download_voc")] == ["fetch VOC 2012 and SBD"]
+
+
+def test_a_submission_is_of_test_images_or_of_val_on_request(tmp_path: Path) -> None:
+    folder, voc, target = prepare(tmp_path / "run"), REPOSITORY / "config" / "voc.yaml", "results/voc/submission.tar.gz"
+    failed = snakemake(folder, "--dry-run", target, configs=[voc])
+    assert failed.returncode != 0
+    assert "voc: no list of test images to submit; unpack VOC's test archive" in failed.stdout + failed.stderr
+    change = overlay(tmp_path / "change.yaml", "voc", submission="val")
+    assert "voc: pack the predictions of val for the test server" in {
+        job.message for job in plan(folder, target, configs=[voc, change])
+    }
+    lists = folder / "data/VOCdevkit/VOC2012/ImageSets/Segmentation"
+    lists.mkdir(parents=True)
+    (lists / "test.txt").write_text("2008_000006\n", encoding="utf-8")
+    messages = {job.message for job in plan(folder, target, configs=[voc])}
+    assert "voc: pack the predictions of test for the test server" in messages
+    assert "voc: multiclass_large_regions predicts test, shard 000" in messages
 
 
 def test_photographs_from_a_devkit_to_every_table(voc_mini: Path, tmp_path: Path) -> None:

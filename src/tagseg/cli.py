@@ -7,8 +7,8 @@ from typing import Annotated, Literal, Optional
 
 import typer
 
-from tagseg import cli_results, config
-from tagseg.config import Crf, FolderData, Mask, Prior, ShapesData, VocData
+from tagseg import cli_data, cli_results, config
+from tagseg.config import Crf, Mask, Prior, ShapesData
 from tagseg.errors import TagsegError
 from tagseg.options import (
     CheckpointFolder,
@@ -31,13 +31,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-index_app = typer.Typer(help="Index a data set: write tags.csv and classes.txt.", no_args_is_help=True)
-truth_app = typer.Typer(
-    help="Name the truth masks: write ground_truth.csv (for evaluation only).", no_args_is_help=True
-)
-app.add_typer(index_app, name="index")
-app.add_typer(truth_app, name="ground-truth")
 
 
 @command(app)
@@ -64,50 +57,6 @@ def pretrain_shapes(
     from tagseg.stages import pretrain_shapes as stage
 
     stage.run(output, seed=seed, steps=steps, threads=threads)
-
-
-@command(index_app, "folder")
-def index_folder(
-    data: FolderData, output: Output, classes_file: Annotated[Path, typer.Option(help="classes.txt to write")]
-) -> None:
-    """Index an own folder: images/ and tags.csv."""
-    from tagseg.stages import index as stage
-
-    stage.run(data, output, classes_file)
-
-
-@command(index_app, "voc")
-def index_voc(
-    data: VocData, output: Output, classes_file: Annotated[Path, typer.Option(help="classes.txt to write")]
-) -> None:
-    """Index a Pascal VOC devkit tree."""
-    from tagseg.stages import index as stage
-
-    stage.run(data, output, classes_file)
-
-
-@command(truth_app, "folder")
-def ground_truth_folder(
-    data: FolderData,
-    index: Annotated[Path, typer.Option(help="tags.csv that tagseg index wrote")],
-    output: Output,
-) -> None:
-    """Truth masks of an own folder: masks/ID.png."""
-    from tagseg.stages import ground_truth as stage
-
-    stage.run(data, index, output)
-
-
-@command(truth_app, "voc")
-def ground_truth_voc(
-    data: VocData,
-    index: Annotated[Path, typer.Option(help="tags.csv that tagseg index wrote")],
-    output: Output,
-) -> None:
-    """Truth masks of a Pascal VOC devkit tree."""
-    from tagseg.stages import ground_truth as stage
-
-    stage.run(data, index, output)
 
 
 @command(app)
@@ -321,7 +270,8 @@ def predict(
     stage.run(model, tags, output, machine, split=split, shard=shard, shards=shards, threads=threads)
 
 
-# the commands that make tables and pictures stand beside the stages, without a group of their own
+# the commands that read data sets, and those that make tables and pictures, stand beside the stages
+app.add_typer(cli_data.app)
 app.add_typer(cli_results.app)
 
 

@@ -5,60 +5,21 @@ changes blocks and never touches a neighbour. The command line takes its options
 the file and a flag of a stage cannot drift apart.
 """
 
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from tagseg.config_data import CocoData as CocoData
+from tagseg.config_data import Data, Settings
+from tagseg.config_data import FolderData as FolderData
+from tagseg.config_data import ShapesData as ShapesData
+from tagseg.config_data import VocData as VocData
+from tagseg.config_data import YoutubeObjectsData as YoutubeObjectsData
 from tagseg.crf.parameters import CrfParameters, HigherOrder
 from tagseg.regions.parameters import CrispParameters, Mode
 
 _CRF = CrfParameters()
 _CRISP = CrispParameters()
-
-
-class Settings(BaseModel):
-    """A group of keys. Unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ShapesData(Settings):
-    """The embedded demo: scenes of textured shapes, made from a seed, with exact masks for evaluation."""
-
-    kind: Literal["shapes"] = "shapes"
-    seed: int = Field(0, description="Seed of the world")
-    train: int = Field(600, ge=1, description="Training scenes")
-    val: int = Field(150, ge=1, description="Scenes kept for evaluation")
-    size: int = Field(80, ge=48, description="Side of a scene in pixels")
-
-
-class FolderData(Settings):
-    """An own folder: `images/`, `tags.csv` (image,tags[,split]) and, for evaluation only, perhaps `masks/`."""
-
-    kind: Literal["folder"] = "folder"
-    root: Path = Field(description="Folder that holds images/, tags.csv and perhaps masks/")
-    classes: list[str] = Field([], description="Class names in order, without background; empty: found in the tags")
-
-    @model_validator(mode="after")
-    def _no_class_twice(self) -> Self:
-        doubled = [name for i, name in enumerate(self.classes) if name in self.classes[:i]]
-        if doubled:
-            raise ValueError(f"class {doubled[0]!r} is listed twice; name each class once")
-        return self
-
-
-class VocData(Settings):
-    """A Pascal VOC devkit tree."""
-
-    kind: Literal["voc"] = "voc"
-    root: Path = Field(description="The devkit's VOC2012 folder")
-    train: str = Field("train_aug", description="List of training images under ImageSets/Segmentation")
-    val: str = Field("val", description="List of evaluation images under ImageSets/Segmentation")
-    masks: str = Field("SegmentationClassAug", description="Folder of indexed PNG masks under the root")
-    tags: Literal["masks", "annotations"] = Field(
-        "masks", description="Where tags come from: the classes in the mask (the paper), or Annotations/*.xml"
-    )
 
 
 class BackboneSettings(Settings):
@@ -335,7 +296,7 @@ class DatasetConfig(Settings):
         "best",
         description="Values of the mask-making keys that are not given: what measured best, or the paper's choices",
     )
-    data: Annotated[ShapesData | FolderData | VocData, Field(discriminator="kind")]
+    data: Data
     shards: int = Field(8, ge=1, le=999, description="Pieces that the data set is cut into; one job each")
     seed: int = Field(0, ge=0, description="Seed of training and initialisation")
     network: BackboneSettings = BackboneSettings()
@@ -359,6 +320,10 @@ class DatasetConfig(Settings):
     panels: int = Field(12, ge=1, description="Images on the panel picture")
     published: Literal["none", "voc"] = Field(
         "none", description="Published rows to set beside the run's own, where the data set is the paper's"
+    )
+
+    submission: Literal["test", "val"] = Field(
+        "test", description="Split of submission.tar.gz: the test server's images, or, to try it out, val"
     )
 
     @model_validator(mode="before")

@@ -31,7 +31,7 @@ except TagsegError as error:
     raise WorkflowError(str(error)) from None
 
 
-# Of rules that run a network. They stand in a rule's command and not in its params: where a network runs, and how often
+# Of rules that run a network. They are among a rule's resources and not its params: where a network runs, and how often
 # its training is saved, is no reason to run it again.
 GPUS = 1 if CONFIG.device == "cuda" else 0
 THREADS = 1 + CONFIG.loaders
@@ -140,6 +140,18 @@ def source_options(wildcards):
     return flags(data)
 
 
+def layout_of(wildcards):
+    """How the data set is read: the demo's layout is that of an own folder."""
+    return LAYOUTS[source_kind(wildcards)]
+
+
+def rendered_truth(wildcards):
+    """Input function: the folder of truth masks that a rule draws, where the data set has them in another form."""
+    if layout_of(wildcards).rendered(run_of(wildcards).data):
+        return f"results/{wildcards.dataset}/truth"
+    return []
+
+
 def localization_options(wildcards):
     """The localization settings that count in the chosen mode."""
     settings = run_of(wildcards).localization
@@ -227,10 +239,12 @@ def table_results(wildcards):
     folder = f"results/{wildcards.dataset}/evaluation"
     if wildcards.table == "masks":
         crfs = dict.fromkeys(["none", *(e.crf for e in run.experiments.values())])
-        # an own folder has truth for some images at best, and those are of split val
+        # an own folder has truth for some images at best, and those are of split val; the demo's has it for all
         return [
             f"{folder}/masks/{prior}-{crf}/{split}.json"
-            for split in (("val",) if run.data.kind == "folder" else ("train", "val"))
+            for split in (
+                ("train", "val") if run.data.kind == "shapes" or LAYOUTS[run.data.kind].train_truth else ("val",)
+            )
             for prior in run.masks_table
             for crf in crfs
         ]
@@ -273,6 +287,18 @@ def headline_predictions(wildcards):
         for name in run.headline
         for shard in shards_of(run)
     ]
+
+
+def submitted_predictions(wildcards):
+    """Input function: the smoothed predictions that are packed for the test server: the last headline experiment's."""
+    run = run_of(wildcards)
+    if run.submission == "test" and not layout_of(wildcards).has_test(run.data):
+        raise WorkflowError(
+            f"{wildcards.dataset}: no list of test images to submit; unpack VOC's test archive, or set submission: val"
+        )
+    name = run.headline[-1]
+    folder = f"results/{wildcards.dataset}/predictions/{name}/{run.submission}-{run.experiments[name].crf}"
+    return [f"{folder}/{shard}.h5" for shard in shards_of(run)]
 
 
 def prediction_options(files):

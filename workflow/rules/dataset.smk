@@ -26,6 +26,27 @@ rule make_shapes:
         "{params.options} > {log} 2>&1"
 
 
+# Made only on request: no rule reads what it writes. An index names the files that it finds.
+rule download_voc:
+    output:
+        "data/voc2012.md5",
+    log:
+        "logs/download_voc.log",
+    benchmark:
+        "logs/download_voc.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=500,
+        runtime=600,
+    params:
+        folder=lambda wildcards, output: Path(output[0]).parent,
+    message:
+        "fetch VOC 2012 and SBD"
+    shell:
+        "tagseg download-voc --folder {params.folder} --output {output} > {log} 2>&1"
+
+
 rule index:
     input:
         source_files("tags.csv", "images"),
@@ -39,7 +60,7 @@ rule index:
     conda:
         ENVIRONMENT
     resources:
-        mem_mb=1000,
+        mem_mb=lambda wildcards: layout_of(wildcards).memory,
         runtime=60,
     params:
         kind=source_kind,
@@ -51,11 +72,37 @@ rule index:
         "> {log} 2>&1"
 
 
+# Truth that a data set has as outlines or in files of its own, as PNG masks. Only the rule below reads them.
+rule render_truth:
+    input:
+        source_files("tags.csv", "masks"),
+        index="results/{dataset}/tags.csv",
+    output:
+        directory("results/{dataset}/truth"),
+    log:
+        "logs/{dataset}/render_truth.log",
+    benchmark:
+        "logs/{dataset}/render_truth.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=lambda wildcards: layout_of(wildcards).memory,
+        runtime=120,
+    params:
+        kind=source_kind,
+        options=source_options,
+    message:
+        "{wildcards.dataset}: draw the truth masks, for evaluation only"
+    shell:
+        "tagseg render-truth {params.kind} {params.options} --index {input.index} --output {output} > {log} 2>&1"
+
+
 # The one rule that names truth masks. Nothing on the way to a mask or a model reads what it writes.
 rule ground_truth:
     input:
         source_files("tags.csv", "masks"),
         index="results/{dataset}/tags.csv",
+        rendered=rendered_truth,
     output:
         "results/{dataset}/ground_truth.csv",
     log:
@@ -70,7 +117,9 @@ rule ground_truth:
     params:
         kind=source_kind,
         options=source_options,
+        rendered=lambda wildcards, input: (f"--rendered {input.rendered}" if input.rendered else ""),
     message:
         "{wildcards.dataset}: name the truth masks, for evaluation only"
     shell:
-        "tagseg ground-truth {params.kind} {params.options} --index {input.index} --output {output} > {log} 2>&1"
+        "tagseg ground-truth {params.kind} {params.options} --index {input.index} {params.rendered} --output {output} "
+        "> {log} 2>&1"

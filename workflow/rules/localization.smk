@@ -19,6 +19,7 @@ rule localization:
         mem_mb=8000,
         runtime=720,
         gpu=GPUS,
+        machine=TRAINING,
     params:
         checkpoints="results/{dataset}/checkpoints/localization",
         seed=seed_option,
@@ -29,7 +30,7 @@ rule localization:
     shell:
         "tagseg localization --tags {input.tags} --classes {input.classes} --output {output.model} "
         "--log {output.training} --checkpoints {params.checkpoints} {params.seed} {params.network} "
-        "{params.options} {TRAINING} --threads {threads} > {log} 2>&1"
+        "{params.options} {resources.machine} --threads {threads} > {log} 2>&1"
 
 
 rule cams:
@@ -49,6 +50,7 @@ rule cams:
         mem_mb=4000,
         runtime=120,
         gpu=GPUS,
+        machine=INFERENCE,
     params:
         shard=shard_options,
         looks=section("views"),
@@ -56,4 +58,4 @@ rule cams:
         "{wildcards.dataset}: class activation maps, shard {wildcards.shard}"
     shell:
         "tagseg cams --tags {input.tags} --model {input.model} --output {output} {params.shard} "
-        "{params.looks} {INFERENCE} --threads {threads} > {log} 2>&1"
+        "{params.looks} {resources.machine} --threads {threads} > {log} 2>&1"

@@ -17,6 +17,7 @@ rule extract:
         mem_mb=4000,
         runtime=120,
         gpu=GPUS,
+        machine=INFERENCE,
     params:
         shard=shard_options,
         network=section("network"),
@@ -25,7 +26,7 @@ rule extract:
         "{wildcards.dataset}: extract activations, shard {wildcards.shard}"
     shell:
         "tagseg extract --tags {input.tags} --output {output} {params.shard} {params.network} "
-        "{params.looks} {INFERENCE} --threads {threads} > {log} 2>&1"
+        "{params.looks} {resources.machine} --threads {threads} > {log} 2>&1"
 
 
 rule fuse:
@@ -73,6 +74,7 @@ rule samples:
         mem_mb=4000,
         runtime=240,
         gpu=GPUS,
+        machine=INFERENCE,
     params:
         shard=shard_options,
         seed=seed_option,
@@ -84,7 +86,7 @@ rule samples:
         "{wildcards.dataset}: confident pixels of the {wildcards.prior} maps, shard {wildcards.shard}"
     shell:
         "tagseg samples --tags {input.tags} --maps {input.maps} --output {output} {params.shard} {params.seed} "
-        "{params.network} {params.looks} {params.refit} {params.crf} {INFERENCE} --threads {threads} > {log} 2>&1"
+        "{params.network} {params.looks} {params.refit} {params.crf} {resources.machine} --threads {threads} > {log} 2>&1"
 
 
 rule refit:
@@ -132,6 +134,7 @@ rule second_round:
         mem_mb=4000,
         runtime=120,
         gpu=GPUS,
+        machine=INFERENCE,
     params:
         shard=shard_options,
         network=section("network"),
@@ -141,4 +144,4 @@ rule second_round:
         "{wildcards.dataset}: second round of the {wildcards.prior} maps, shard {wildcards.shard}"
     shell:
         "tagseg second-round --tags {input.tags} --maps {input.maps} --model {input.model} --output {output} "
-        "{params.shard} {params.network} {params.looks} {params.weight} {INFERENCE} --threads {threads} > {log} 2>&1"
+        "{params.shard} {params.network} {params.looks} {params.weight} {resources.machine} --threads {threads} > {log} 2>&1"

@@ -20,6 +20,7 @@ rule train:
         mem_mb=8000,
         runtime=1440,
         gpu=GPUS,
+        machine=TRAINING,
     params:
         masks=lambda wildcards, input: repeated("--masks", input.masks),
         experiment=experiment_options,
@@ -32,7 +33,7 @@ rule train:
     shell:
         "tagseg train --tags {input.tags} --classes {input.classes} {params.masks} --output {output.model} "
         "--log {output.training} --checkpoints {params.checkpoints} {params.experiment} {params.seed} {params.network} {params.options} "
-        "{TRAINING} --threads {threads} > {log} 2>&1"
+        "{resources.machine} --threads {threads} > {log} 2>&1"
 
 
 rule predict:
@@ -52,13 +53,14 @@ rule predict:
         mem_mb=4000,
         runtime=120,
         gpu=GPUS,
+        machine=INFERENCE,
     params:
         shard=shard_options,
     message:
         "{wildcards.dataset}: {wildcards.experiment} predicts {wildcards.split}, shard {wildcards.shard}"
     shell:
         "tagseg predict --model {input.model} --tags {input.tags} --split {wildcards.split} --output {output} "
-        "{params.shard} {INFERENCE} --threads {threads} > {log} 2>&1"
+        "{params.shard} {resources.machine} --threads {threads} > {log} 2>&1"
 
 
 rule smooth_predictions:
@@ -110,3 +112,29 @@ rule export_predictions:
     shell:
         "tagseg export-png {params.labels} --tags {input.tags} --split {wildcards.split} --output {output} "
         "> {log} 2>&1"
+
+
+rule submission:
+    input:
+        labels=submitted_predictions,
+        tags="results/{dataset}/tags.csv",
+        classes="results/{dataset}/classes.txt",
+    output:
+        "results/{dataset}/submission.tar.gz",
+    log:
+        "logs/{dataset}/submission.log",
+    benchmark:
+        "logs/{dataset}/submission.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        labels=lambda wildcards, input: repeated("--labels", input.labels),
+        split=lambda wildcards: run_of(wildcards).submission,
+    message:
+        "{wildcards.dataset}: pack the predictions of {params.split} for the test server"
+    shell:
+        "tagseg submission {params.labels} --tags {input.tags} --classes {input.classes} --split {params.split} "
+        "--output {output} > {log} 2>&1"

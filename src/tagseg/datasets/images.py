@@ -1,5 +1,6 @@
 """Photographs and label maps as files."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from tagseg.store import atomic
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 SMALLEST_SIDE = 32  # pixels: a trunk halves an image five times
 # What Pillow raises for a file that is no image, is cut short, or is too large to be one.
-_UNREADABLE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+UNREADABLE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 def photographs(folder: Path) -> list[Path]:
@@ -38,7 +39,7 @@ def read_image(path: Path) -> np.ndarray:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except FileNotFoundError:
         raise TagsegError(f"{path}: no such image; put it there or take it out of the index") from None
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise TagsegError(f"{path}: not a readable image ({error}); replace it or take it out of the index") from None
 
 
@@ -51,7 +52,7 @@ def read_labels(path: Path) -> np.ndarray:
             return np.asarray(image)
     except FileNotFoundError:
         raise TagsegError(f"{path}: no such mask; put it there or take it out of ground_truth.csv") from None
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise TagsegError(f"{path}: not a readable mask ({error}); replace it") from None
 
 
@@ -64,16 +65,23 @@ def read_grey(path: Path) -> np.ndarray:
             return np.asarray(image, dtype=np.float64) / (255 if image.mode == "L" else 65535)
     except FileNotFoundError:
         raise TagsegError(f"{path}: no such map; put it there, one ID.png for each image") from None
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise TagsegError(f"{path}: not a readable map ({error}); replace it") from None
+
+
+def encode_labels(labels: np.ndarray) -> bytes:
+    """A label map (H, W) uint8 as the content of an indexed PNG with the VOC palette."""
+    image = Image.fromarray(labels.astype(np.uint8))
+    image.putpalette(voc_palette().tobytes())
+    content = io.BytesIO()
+    image.save(content, format="PNG")
+    return content.getvalue()
 
 
 def write_labels(path: Path, labels: np.ndarray) -> None:
     """Write a label map (H, W) uint8 as an indexed PNG with the VOC palette."""
-    image = Image.fromarray(labels.astype(np.uint8))
-    image.putpalette(voc_palette().tobytes())
     with atomic(path) as temporary:
-        image.save(temporary, format="PNG")
+        temporary.write_bytes(encode_labels(labels))
 
 
 def image_size(path: Path) -> tuple[int, int]:

@@ -1,11 +1,13 @@
 """Every layout on disk by the name that a configuration gives it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tagseg.datasets import folder, voc
+import numpy as np
+
+from tagseg.datasets import coco, folder, voc, youtube_objects
 from tagseg.datasets.index import ImageRecord
 
 
@@ -13,17 +15,37 @@ from tagseg.datasets.index import ImageRecord
 class Layout:
     """How one layout is read; each function takes the settings of its kind.
 
-    `index` gives classes without background and records, `truth` the mask of each record that has one, `sources` the
-    files whose change makes a new index, `has_truth` whether anything can be evaluated.
+    `index` gives classes without background and records, `truth` the mask file of each record that has one, `sources`
+    the files whose change makes a new index, `has_truth` whether anything can be evaluated. `render` draws the masks
+    (H, W) uint8 of the records whose truth is in another form than PNG, and is None where that never happens;
+    `rendered` says whether it happens under these settings. `has_test`: there are images without truth, of split test.
+    `train_truth`: training images have truth, too. `memory`: MB that reading the annotations takes.
     """
 
     index: Callable[[Any], tuple[list[str], list[ImageRecord]]]
     truth: Callable[[Any, list[ImageRecord]], dict[str, Path]]
     sources: Callable[[Any], list[Path]]
     has_truth: Callable[[Any], bool]
+    render: Callable[[Any, list[ImageRecord]], Iterator[tuple[str, np.ndarray]]] | None = None
+    rendered: Callable[[Any], bool] = lambda data: False
+    has_test: Callable[[Any], bool] = lambda data: False
+    train_truth: bool = True
+    memory: int = 1000
 
 
 LAYOUTS: dict[str, Layout] = {
-    "folder": Layout(folder.index, folder.truth, folder.sources, folder.has_truth),
-    "voc": Layout(voc.index, voc.truth, voc.sources, voc.has_truth),
+    "folder": Layout(folder.index, folder.truth, folder.sources, folder.has_truth, train_truth=False),
+    "voc": Layout(voc.index, voc.truth, voc.sources, voc.has_truth, voc.render, voc.rendered, voc.has_test),
+    "coco": Layout(
+        coco.index, coco.truth, coco.sources, coco.has_truth, coco.render, rendered=lambda data: True, memory=8000
+    ),
+    "youtube_objects": Layout(
+        youtube_objects.index,
+        youtube_objects.truth,
+        youtube_objects.sources,
+        youtube_objects.has_truth,
+        youtube_objects.render,
+        rendered=youtube_objects.has_truth,
+        train_truth=False,
+    ),
 }

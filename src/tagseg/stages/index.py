@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from tagseg.config import FolderData, VocData
+from tagseg.config_data import DiskData
 from tagseg.datasets.images import require_size
 from tagseg.datasets.index import write_classes, write_index
 from tagseg.datasets.layouts import LAYOUTS
@@ -11,7 +11,7 @@ from tagseg.datasets.layouts import LAYOUTS
 log = logging.getLogger(__name__)
 
 
-def run(data: FolderData | VocData, output: Path, classes: Path) -> None:
+def run(data: DiskData, output: Path, classes: Path) -> None:
     """Write `tags.csv` and `classes.txt`. Every image is decoded once, so a broken one is named here."""
     names, records = LAYOUTS[data.kind].index(data)
     for record in records:

@@ -1,0 +1,102 @@
+"""The keys of a block's `data`: a class for each kind of data set, told apart by `kind`. Joined in `config.py`."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Settings(BaseModel):
+    """A group of keys. Unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ShapesData(Settings):
+    """The embedded demo: scenes of textured shapes, made from a seed, with exact masks for evaluation."""
+
+    kind: Literal["shapes"] = "shapes"
+    seed: int = Field(0, description="Seed of the world")
+    train: int = Field(600, ge=1, description="Training scenes")
+    val: int = Field(150, ge=1, description="Scenes kept for evaluation")
+    size: int = Field(80, ge=48, description="Side of a scene in pixels")
+
+
+class FolderData(Settings):
+    """An own folder: `images/`, `tags.csv` (image,tags[,split]) and, for evaluation only, perhaps `masks/`."""
+
+    kind: Literal["folder"] = "folder"
+    root: Path = Field(description="Folder that holds images/, tags.csv and perhaps masks/")
+    classes: list[str] = Field([], description="Class names in order, without background; empty: found in the tags")
+
+    @model_validator(mode="after")
+    def _no_class_twice(self) -> Self:
+        doubled = [name for i, name in enumerate(self.classes) if name in self.classes[:i]]
+        if doubled:
+            raise ValueError(f"class {doubled[0]!r} is listed twice; name each class once")
+        return self
+
+
+class VocData(Settings):
+    """A Pascal VOC devkit tree, alone or with the masks of SBD."""
+
+    kind: Literal["voc"] = "voc"
+    root: Path = Field(description="The devkit's VOC2012 folder")
+    train: str = Field(
+        "train_aug",
+        description="List of training images under ImageSets/Segmentation; train_aug is derived where it is not there",
+    )
+    val: str = Field("val", description="List of evaluation images under ImageSets/Segmentation")
+    test: str = Field("test", description="List of images without truth to predict, where it is there; '': none")
+    masks: str = Field("SegmentationClassAug", description="Folder of indexed PNG masks under the root")
+    sbd: str = Field("", description="SBD's benchmark_RELEASE/dataset, for images without a PNG mask; '': none")
+    tags: Literal["masks", "annotations", "table"] = Field(
+        "masks", description="Where tags come from: classes in the mask (the paper), Annotations/*.xml, or tags_table"
+    )
+    tags_table: str = Field("", description="With tags table: CSV file of columns image,tags")
+
+    @model_validator(mode="after")
+    def _a_table_where_one_is_read(self) -> Self:
+        if (self.tags == "table") != bool(self.tags_table):
+            raise ValueError("tags: table and tags_table go together; give both or neither")
+        return self
+
+
+class CocoData(Settings):
+    """Microsoft COCO, or anything else that is annotated by `instances_*.json` files of its form."""
+
+    kind: Literal["coco"] = "coco"
+    root: Path = Field(description="Folder that the paths below are under")
+    train: str = Field("annotations/instances_train2014.json", description="Annotations of the training images")
+    train_images: str = Field("train2014", description="Folder of the training images")
+    val: str = Field("annotations/instances_val2014.json", description="Annotations to evaluate on; '': none")
+    val_images: str = Field("val2014", description="Folder of the images to evaluate on")
+    val_share: float = Field(
+        0.0, ge=0, lt=1, description="With val '': this part of the training images, by a hash of their ids, is val"
+    )
+
+    @model_validator(mode="after")
+    def _one_source_of_val(self) -> Self:
+        if self.val and self.val_share:
+            raise ValueError("val and val_share both say what to evaluate on; set val to '' or val_share to 0")
+        return self
+
+
+class YoutubeObjectsData(Settings):
+    """YouTube-Objects: frames of videos in ten class folders, and masks of some shots."""
+
+    kind: Literal["youtube_objects"] = "youtube_objects"
+    root: Path = Field(description="Folder of the ten class folders: CLASS/VIDEO/SHOT/*.jpg")
+    masks: str = Field("", description="Folder of the labelled shots, to evaluate on; '': none")
+    per_class: int = Field(2200, ge=1, description="Training frames a class, spread evenly over its videos")
+
+
+Data = Annotated[ShapesData | FolderData | VocData | CocoData | YoutubeObjectsData, Field(discriminator="kind")]
+# Those whose files lie somewhere; the demo's are made, and then read as an own folder.
+DiskData = FolderData | VocData | CocoData | YoutubeObjectsData
+DISK_KINDS: dict[str, type[DiskData]] = {
+    "folder": FolderData,
+    "voc": VocData,
+    "coco": CocoData,
+    "youtube_objects": YoutubeObjectsData,
+}

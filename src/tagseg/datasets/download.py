@@ -1,0 +1,109 @@
+"""Archives from the network: resumed after a break, checked, and unpacked without a file outside the folder."""
+
+import hashlib
+import http.client
+import tarfile
+import urllib.error
+import urllib.request
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tagseg.errors import TagsegError
+
+_BLOCK = 1 << 20
+_SECONDS = 60  # without a byte
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A tar file of the network, and the MD5 sum that its makers' users know it by."""
+
+    url: str
+    md5: str
+
+    @property
+    def name(self) -> str:
+        """Its file name."""
+        return self.url.rsplit("/", 1)[-1]
+
+
+VOC = Archive(
+    "https://thor.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar", "6cd6e144f989b92b3379bac3b3de84fd"
+)
+SBD = Archive(
+    "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/benchmark.tgz",
+    "82b4d87ceb2ed10f6038a1cba92111cb",
+)
+
+
+def fetch(archive: Archive, folder: Path, progress: Callable[..., Any]) -> Path:
+    """The archive as a file in `folder`: the one that is there, or downloaded.
+
+    What came before a break is kept as `NAME.part`, and the next call goes on from there. `progress(total=, initial=)`
+    gives a bar with `update` and `close`. Raises TagsegError naming the URL for a break, and the file for a wrong sum.
+    """
+    path, part = folder / archive.name, folder / f"{archive.name}.part"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        _download(archive.url, part, progress)
+        found = _md5(part)
+        if found != archive.md5:
+            part.unlink()
+            raise TagsegError(
+                f"{archive.url}: its MD5 sum is {found}, not {archive.md5}; removed; run again, or get it elsewhere"
+            )
+        part.replace(path)
+    elif (found := _md5(path)) != archive.md5:
+        raise TagsegError(f"{path}: its MD5 sum is {found}, not {archive.md5}; delete it and run again")
+    return path
+
+
+def unpack(path: Path, folder: Path) -> None:
+    """Unpack a tar file into `folder`. Raises TagsegError for a broken one, or one with a file outside the folder."""
+    if not hasattr(tarfile, "data_filter"):
+        raise TagsegError("this Python cannot unpack archives safely; use 3.11.4 or newer, or unpack it by hand")
+    try:
+        with tarfile.open(path) as archive:
+            archive.extractall(folder, filter="data")
+    except tarfile.FilterError as error:
+        raise TagsegError(f"{path}: not unpacked, it would write outside {folder} ({error}); do not use it") from None
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        reason = str(error).partition("\n")[0].rstrip(":")  # a line for each compression that was tried may follow
+        raise TagsegError(f"{path}: cannot be unpacked ({reason}); delete it and run again") from None
+
+
+def _download(url: str, part: Path, progress: Callable[..., Any]) -> None:
+    """Append to `part` what it lacks."""
+    have = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        with urllib.request.urlopen(request, timeout=_SECONDS) as answer:
+            resumed = answer.status == http.client.PARTIAL_CONTENT
+            have = have if resumed else 0  # a server that cannot go on sends all of it
+            length = answer.headers.get("Content-Length")
+            total = have + int(length) if length else None
+            bar = progress(total=total, initial=have)
+            with part.open("ab" if resumed else "wb") as file:
+                while block := answer.read(_BLOCK):
+                    file.write(block)
+                    bar.update(len(block))
+            bar.close()
+    except urllib.error.HTTPError as error:
+        if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
+            return  # nothing is lacking: the sum says whether it is the whole
+        raise TagsegError(
+            f"{url}: the server says {error.code} {error.reason}; try later, or get it elsewhere"
+        ) from None
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        raise TagsegError(f"{url}: not downloaded ({reason}); run again to go on from {part}") from None
+    if total is not None and part.stat().st_size < total:
+        raise TagsegError(f"{url}: the connection broke off; run again to go on from {part}")
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()

@@ -1,0 +1,21 @@
+"""Fetch and unpack VOC 2012 and SBD. Only on request: no other stage needs the network."""
+
+from functools import partial
+from pathlib import Path
+
+from tqdm import tqdm
+
+from tagseg.datasets.download import SBD, VOC, fetch, unpack
+from tagseg.store import write_text
+
+
+def run(folder: Path, output: Path | None = None) -> None:
+    """Make `folder/VOCdevkit/VOC2012` and `folder/benchmark_RELEASE`; the archives stay beside them.
+
+    `output` is written last: a line for each archive with its sum.
+    """
+    for archive in (VOC, SBD):
+        bar = partial(tqdm, unit="B", unit_scale=True, desc=archive.name, disable=None)
+        unpack(fetch(archive, folder, bar), folder)
+    if output is not None:
+        write_text(output, "".join(f"{archive.md5}  {archive.name}\n" for archive in (VOC, SBD)))
