@@ -7,246 +7,82 @@ the file and a flag of a stage cannot drift apart.
 
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from tagseg.config_data import CocoData as CocoData
-from tagseg.config_data import Data, Settings
-from tagseg.config_data import FolderData as FolderData
-from tagseg.config_data import ShapesData as ShapesData
-from tagseg.config_data import VocData as VocData
-from tagseg.config_data import YoutubeObjectsData as YoutubeObjectsData
-from tagseg.crf.parameters import CrfParameters, HigherOrder
-from tagseg.regions.parameters import CrispParameters, Mode
+from tagseg.config_data import (
+    CocoData,
+    Data,
+    FolderData,
+    Settings,
+    ShapesData,
+    VocData,
+    YoutubeObjectsData,
+)
+from tagseg.config_masks import (
+    CrfSettings,
+    CrispSettings,
+    ForegroundSettings,
+    FusionSettings,
+    PriorSettings,
+    RefitSettings,
+    RegionSettings,
+    RegressionSettings,
+    SampleSettings,
+)
+from tagseg.config_networks import (
+    BackboneSettings,
+    InferenceMachine,
+    LocalizationSettings,
+    MachineSettings,
+    SegmentationSettings,
+    SgdSettings,
+    TrainingMachine,
+    ViewSettings,
+)
 
-_CRF = CrfParameters()
-_CRISP = CrispParameters()
-
-
-class BackboneSettings(Settings):
-    """The network pre-trained for recognition that everything starts from."""
-
-    backbone: str = Field("vgg16", description="shapes, vgg16, or timm/NAME")
-    weights: str = Field(
-        "default",
-        description="default (those that come with the backbone), random, a name of the library's, or a file",
-    )
-    preprocessing: Literal["default", "imagenet", "unit_symmetric", "caffe"] = Field(
-        "default", description="What the weights expect; must be named for a VGG-16 file without a classifier"
-    )
-
-
-class ViewSettings(Settings):
-    """How often, and at what sizes, a photograph is looked at for activations, CAMs and the second round."""
-
-    scales: list[float] = Field(
-        [0.5, 1.0, 1.5], min_length=1, description="Sizes of the photograph, 1: its own (the paper: 1 alone)"
-    )
-    mirror: bool = Field(True, description="Look at the mirror image too, and average (the paper: no)")
-    stride: Literal[0, 8, 16, 32] = Field(
-        16,
-        description="Stride of the maps; 0: the trunk's own, and for CAMs that of localization (the paper). "
-        "CAMs of a fine-tuned network always have the stride that it was trained at",
-    )
-
-    @field_validator("scales")
-    @classmethod
-    def _sizes(cls, scales: list[float]) -> list[float]:
-        for scale in scales:
-            if not 0 < scale <= 4:
-                raise ValueError(f"scale {scale}: give sizes above 0 and up to 4 times the photograph's own")
-        return scales
-
-
-class MachineSettings(Settings):
-    """Where networks run. What is the same for all stages that run one, and changes no more than the last digits."""
-
-    device: Literal["cpu", "cuda"] = Field("cpu", description="Where networks run; cuda without a GPU is an error")
-    loaders: int = Field(0, ge=0, description="Threads that decode photographs ahead of a network; 4 with a GPU")
-    deterministic: bool = Field(
-        True, description="GPU: only algorithms that give the same bytes each time, if a little slower"
-    )
-
-
-class TrainingMachine(MachineSettings):
-    """Where a network is trained."""
-
-    checkpoint_every: int = Field(500, ge=0, description="Steps between two checkpoints of a training; 0: none")
-
-
-class InferenceMachine(MachineSettings):
-    """Where a trained network runs."""
-
-    images_at_once: int = Field(1, ge=1, description="Images of one size that a network takes at once; 8 with a GPU")
-
-
-class SgdSettings(Settings):
-    """Stochastic gradient descent; the numbers are those of the paper's 4.2.1."""
-
-    batch: int = Field(1, ge=1, description="Images a step")
-    iterations: int = Field(60_000, ge=1, description="Steps")
-    learning_rate: float = Field(1e-4, gt=0, description="At the first step")
-    head_factor: float = Field(1.0, gt=0, description="The new layers' learning rate over the others'")
-    schedule: Literal["step", "poly"] = Field("step", description="step: a tenth after two thirds; poly: power .9")
-    momentum: float = Field(0.9, ge=0, lt=1, description="Of the descent")
-    weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on the weights")
-    precision: Literal["float32", "bfloat16", "float16"] = Field(
-        "float32", description="bfloat16 or float16: mixed precision, faster on a GPU; losses stay float32"
-    )
-    channels_last: bool = Field(True, description="Keep the network's tensors channels last: faster almost everywhere")
-
-
-class LocalizationSettings(SgdSettings):
-    """The localization network, trained on tags (the paper's 3.1.2, 4.2.2)."""
-
-    mode: Literal["finetune", "head"] = Field(
-        "finetune", description="finetune: the whole network by SGD; head: a linear head on a frozen trunk"
-    )
-    hidden: int = Field(1024, ge=0, description="Filters of the two new convolutions; 0: linear on the trunk")
-    stride: Literal[8, 16, 32] = Field(16, description="Stride of the feature map that CAMs are read from")
-    size: int = Field(224, ge=32, description="Training images are resized to size x size")
-    batch: int = Field(15, ge=1, description="Images a step")
-    iterations: int = Field(60_000, ge=1, description="Steps of SGD (finetune) or at most of L-BFGS (head)")
-    rows: Literal["trained", "shared", "summed"] = Field(
-        "summed",
-        description="mode head: weights of Eq. 1. trained: the head's (the paper); shared: the pre-trained "
-        "classifier's for classes that it knows; summed: both, each scaled to norm 1",
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _head_is_linear(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("mode") == "head":
-            data = {"hidden": 0, **data}
-            if data["hidden"]:
-                raise ValueError("mode head fits one linear layer: set hidden to 0, or leave it out")
-        return data
-
-
-class ForegroundSettings(Settings):
-    """The foreground prior Pf of the mean activations (the paper's 3.1.1)."""
-
-    layers: Literal["scale_each", "raw_sum"] = Field(
-        "scale_each",
-        description="scale_each: conv4 and conv5 each to [0, 1], then add; raw_sum: add (the paper)",
-    )
-    scaling: Literal["min_max", "quantile", "otsu"] = Field(
-        "otsu",
-        description="How Pf comes to [0, 1]: min_max (the paper), 10-95 % quantiles, or Otsu's split at .5",
-    )
-    fgbg_centre: float = Field(
-        0.7,
-        ge=0,
-        description="Deviation, in half sides, of a Gaussian about the middle that Pf is multiplied by where no CAM "
-        "says where to look (prior fgbg); 0: none (the paper)",
-    )
-
-
-class FusionSettings(Settings):
-    """CAMs and their fusion with Pf (Eqs. 1-5)."""
-
-    cam_threshold: float = Field(0.2, ge=0, le=1, description="B_c = 1 where M_c exceeds this part of its maximum")
-    alpha: float = Field(0.5, ge=0, le=1, description="Weight of the foreground prior against the CAM (Eqs. 3, 5)")
-    background: Literal["mean", "max"] = Field(
-        "max", description="M_0 = 1 - mean over classes of M_c (Eq. 4, the paper), or 1 - max"
-    )
-    background_power: float = Field(
-        2.0, gt=0, description="M_0 to this power; above 1, doubt goes to the classes (the paper: 1)"
-    )
-    background_classes: Literal["tags", "all"] = Field(
-        "tags", description="C of Eq. 4: the image's own tags, or all classes of the data set"
-    )
-    normalise: bool = Field(False, description="Scale the maps of a pixel to sum to one (the paper)")
-
-
-class PriorSettings(ForegroundSettings, FusionSettings):
-    """Probability maps: fgbg, localization, multiclass."""
-
-    grid: int = Field(4, ge=1, le=8, description="Maps are stored at 1/grid of the image's size")
-
-
-class SampleSettings(Settings):
-    """Pixels that the second round learns from."""
-
-    pixels: int = Field(600, ge=2, description="Pixels of a photograph to learn from, shared among its labels")
-    most_pixels: int = Field(200_000, ge=2, description="Pixels of all photographs; of more, each gives fewer")
-    confidence: float = Field(0.7, ge=0, lt=1, description="Least probability, after a CRF, of a pixel to learn from")
-    crf_pixels: int = Field(50_000, ge=1000, description="That CRF smooths a photograph at this many pixels")
-
-
-class RegressionSettings(Settings):
-    """The second round's regression."""
-
-    decay: float = Field(0.1, ge=0, description="L2 penalty of the regression")
-    iterations: int = Field(60, ge=1, description="Steps of L-BFGS")
-
-
-class RefitSettings(SampleSettings, RegressionSettings):
-    """The second round: what a pixel is, learned over all photographs from the first round's masks."""
-
-    priors: list[Literal["fgbg", "localization", "multiclass"]] = Field(
-        ["fgbg", "multiclass"], description="Priors that have a second round; none: [] (the paper)"
-    )
-    weight: float = Field(0.5, gt=0, le=1, description="Its weight against the first round's maps")
-
-
-class CrfSettings(Settings):
-    """Dense CRF (Eqs. 6-8): what `CrfParameters` holds, and how maps become energies."""
-
-    mask_gain: float = Field(
-        4.0, gt=0, description="Factor on a prior's probabilities inside exp of Eq. 7; 1: the paper"
-    )
-    score_gain: float = Field(0.5, gt=0, description="Factor on a network's scores before the softmax; 1: the paper")
-    iterations: int = Field(_CRF.iterations, ge=1, description="Mean-field steps")
-    tolerance: float = Field(
-        _CRF.tolerance, ge=0, lt=1, description="Stop once a step moves less of the probability; 0: never"
-    )
-    gaussian_width: float = Field(_CRF.gaussian_width, gt=0, description="Smoothness kernel: deviation in pixels")
-    gaussian_weight: float = Field(_CRF.gaussian_weight, ge=0, description="Smoothness kernel: weight")
-    bilateral_width: float = Field(_CRF.bilateral_width, gt=0, description="Appearance kernel: deviation in pixels")
-    bilateral_colour: float = Field(
-        _CRF.bilateral_colour, gt=0, description="Appearance kernel: deviation in RGB steps"
-    )
-    bilateral_weight: float = Field(_CRF.bilateral_weight, ge=0, description="Appearance kernel: weight")
-    max_pixels: int = Field(_CRF.max_pixels, ge=1, description="Larger images are smoothed at this many pixels")
-    higher_order: HigherOrder = Field(
-        "robust_pn", description="Cost of a region with several labels: pn_potts (Eq. 8), or robust_pn"
-    )
-    higher_order_weight: float = Field(_CRF.higher_order_weight, ge=0, description="Factor on the regions' costs")
-    gamma_max: float = Field(_CRF.gamma_max, gt=0, description="Largest cost of a region, in nats")
-    truncation: float = Field(
-        _CRF.truncation, gt=0, le=0.5, description="robust_pn: part of a region that may disagree before the full cost"
-    )
-    size_exponent: float = Field(
-        _CRF.size_exponent, ge=0, le=1, description="robust_pn: costs grow with a region's pixels to this power"
-    )
-
-
-class CrispSettings(Settings):
-    """Crisp boundaries of an image ([32])."""
-
-    mode: Mode = Field(
-        "speedy",
-        description="speedy (speedy_public: as published); accurate_low_res: exact; accurate_high_res: full size",
-    )
-    longest_side: int = Field(
-        _CRISP.longest_side, ge=32, description="Larger images are reduced to this many pixels for it"
-    )
-    seed: int = Field(0, ge=0, description="Seed of the pairs of pixels that are sampled")
-
-
-class RegionSettings(CrispSettings):
-    """Regions for the CRF's higher-order terms (the paper's 3.1.3)."""
-
-    threshold: float = Field(0.1, ge=0, le=1, description="Lines of the contour map up to this strength vanish")
-
-
-class SegmentationSettings(SgdSettings):
-    """Training of the score network (the paper's 3.2 and 4.2.1)."""
-
-    stride: Literal[8, 16] = Field(8, description="Stride of the score map")
-    size: int = Field(0, ge=0, description="Longer side that training images are resized to; 0: their own size")
-    lse_r: float = Field(0.1, gt=0, description="r of the log-sum-exp pooling (Eq. 11); the paper: 5")
-    flip: bool = Field(True, description="Mirror half of the training images")
+__all__ = [
+    "CRISP_KEYS",
+    "HIGHER_ORDER_KEYS",
+    "INFERENCE_KEYS",
+    "LOCALIZATION_HEAD_KEYS",
+    "MASK_CRF_KEYS",
+    "PAPER",
+    "PREDICTION_CRF_KEYS",
+    "PRIOR_KEYS",
+    "REFIT_KEYS",
+    "SAMPLE_KEYS",
+    "TRAINING_KEYS",
+    "BackboneSettings",
+    "CocoData",
+    "Config",
+    "Crf",
+    "CrfSettings",
+    "CrispSettings",
+    "Data",
+    "DatasetConfig",
+    "Experiment",
+    "FolderData",
+    "ForegroundSettings",
+    "FusionSettings",
+    "InferenceMachine",
+    "LocalizationSettings",
+    "MachineSettings",
+    "Mask",
+    "Prior",
+    "PriorSettings",
+    "RefitSettings",
+    "RegionSettings",
+    "RegressionSettings",
+    "SampleSettings",
+    "SegmentationSettings",
+    "Settings",
+    "SgdSettings",
+    "ShapesData",
+    "TrainingMachine",
+    "ViewSettings",
+    "VocData",
+    "YoutubeObjectsData",
+]  # what other modules take from here, wherever it is defined
 
 
 Prior = Literal["fgbg", "localization", "multiclass"]
