@@ -5,7 +5,8 @@
 
 Each step keeps those before it and changes a few keys of the data set; Snakemake redoes what depends on them and keeps
 the rest. After each, the masks made with known tags are compared with the truth of both splits: `multiclass` over the
-classes, `fgbg` against any foreground. Prints a table and writes it, with the classes' own IoU, to steps-DATASET.csv.
+classes, `fgbg` against any foreground. Prints a row a step, the last first, and writes them, with the classes' own IoU,
+to steps-DATASET.csv.
 """
 
 import argparse
@@ -33,8 +34,7 @@ STEPS: list[tuple[str, dict[str, dict[str, Any]], str]] = [
     ("unary gain 4", {"crf": {"mask_gain": 4}}, "pairwise"),
     ("rows of the classifier added", {"localization": {"rows": "summed"}}, "pairwise"),
     ("stride 16", {"views": {"stride": 16}}, "pairwise"),
-    ("mirror images", {"views": {"mirror": True}}, "pairwise"),
-    ("scales .5, 1, 1.5", {"views": {"scales": [0.5, 1.0, 1.5]}}, "pairwise"),
+    ("scales .5, 1, 1.5 and mirror images", {"views": {"scales": [0.5, 1.0, 1.5], "mirror": True}}, "pairwise"),
     ("M_0 squared; fgbg: centre", {"priors": {"background_power": 2, "fgbg_centre": 0.7}}, "pairwise"),
     ("second round", {"refit": {"priors": ["fgbg", "multiclass"]}}, "pairwise"),
     ("regions (the default recipe)", {"crf": {"higher_order": "robust_pn"}}, "higher_order"),
@@ -54,11 +54,8 @@ def main() -> None:
     folder = arguments.results
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(REPOSITORY / "config.yaml", folder / "config.yaml")
-    keys: dict[str, dict[str, Any]] = {}
-    rows: list[dict[str, Any]] = []
-    for name, changes, crf in STEPS:
-        for group, values in changes.items():
-            keys.setdefault(group, {}).update(values)
+    done: list[dict[str, Any]] = []
+    for name, keys, crf in reversed(cumulated()):  # a folder that holds the default recipe's run has the longest part
         overlay = folder / "step.yaml"
         overlay.write_text(yaml.safe_dump({"datasets": {arguments.dataset: keys}}), encoding="utf-8")
         files = {
@@ -72,15 +69,24 @@ def main() -> None:
             result = Result.from_json((folder / file).read_text(encoding="utf-8"))
             row[f"{prior} {split}"] = round(100 * result.matrix.mean_iou(), 2)
             if prior == "multiclass":
-                ious = [None if iou != iou else round(100 * float(iou), 1) for iou in result.matrix.iou()]
-                row[f"classes {split}"] = json.dumps(ious)
-        rows.append(row)
+                row[f"classes {split}"] = json.dumps([round(100 * float(iou), 1) for iou in result.matrix.iou()])
+        done.insert(0, row)
         figures = "  ".join(f"{key} {value:5.1f}" for key, value in row.items() if isinstance(value, float))
-        print(f"{name:34s} {figures}", flush=True)
+        print(f"{name:38s} {figures}", flush=True)
         with Path(f"steps-{arguments.dataset}.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, rows[0])
+            writer = csv.DictWriter(file, done[0])
             writer.writeheader()
-            writer.writerows(rows)
+            writer.writerows(done)
+
+
+def cumulated() -> list[tuple[str, dict[str, dict[str, Any]], str]]:
+    """Each step with all keys that hold after it, and its CRF."""
+    keys: dict[str, dict[str, Any]] = {}
+    steps = []
+    for name, changes, crf in STEPS:
+        keys = {group: {**keys.get(group, {}), **changes.get(group, {})} for group in {**keys, **changes}}
+        steps.append((name, keys, crf))
+    return steps
 
 
 def run(folder: Path, configs: list[Path], cores: int, targets: list[str]) -> None:
