@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Optional
 
 import typer
 
-from tagseg import cli_results, config
+from tagseg import cli_figures, cli_results, config
 from tagseg.config import Crf, FolderData, Mask, Prior, ShapesData, VocData
 from tagseg.errors import TagsegError
 from tagseg.options import (
@@ -260,6 +260,7 @@ def predict(
 
 # the commands that make tables and pictures stand beside the stages, without a group of their own
 app.add_typer(cli_results.app)
+app.add_typer(cli_figures.app)
 
 
 def main() -> None:

@@ -270,7 +270,7 @@ class DatasetConfig(Settings):
         ["fgbg", "localization", "multiclass"], min_length=1, description="Priors whose masks masks.csv evaluates"
     )
     panels: int = Field(12, ge=1, description="Images on the panel picture")
-    published: Literal["none", "voc"] = Field(
+    published: Literal["none", "voc", "yto", "coco"] = Field(
         "none", description="Published rows to set beside the run's own, where the data set is the paper's"
     )
 

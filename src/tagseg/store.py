@@ -103,6 +103,12 @@ class Shard:
                 f"{self.path}: no readable {name} of image {image_id!r}; delete the file and run again"
             ) from None
 
+    def names(self, image_id: str) -> list[str]:
+        """Which arrays there are of one image. Raises TagsegError if it is not there."""
+        if image_id not in self:
+            raise TagsegError(f"{self.path}: no image {image_id!r}; run the stage that makes it again")
+        return sorted(self._file[image_id])
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()
@@ -124,8 +130,15 @@ class ShardSet:
 
     def get(self, image_id: str, name: str) -> np.ndarray:
         """Array `name` of one image. Raises TagsegError if no shard holds it."""
+        return self._holder(image_id).get(image_id, name)
+
+    def names(self, image_id: str) -> list[str]:
+        """Which arrays there are of one image. Raises TagsegError if no shard holds it."""
+        return self._holder(image_id).names(image_id)
+
+    def _holder(self, image_id: str) -> Shard:
         for shard in self._shards:
             if image_id in shard:
-                return shard.get(image_id, name)
+                return shard
         files = ", ".join(str(shard.path) for shard in self._shards)
         raise TagsegError(f"image {image_id!r} is in none of {files}; run the stage that makes them again")
