@@ -23,7 +23,8 @@ def average_figure(
     """
     columns = min(_COLUMNS, max(1, len(names)))
     blocks = -(-len(names) // columns)
-    figure = Figure(figsize=(1.05 * columns + 0.5, 2.5 * blocks + 0.6), dpi=110, layout="constrained")
+    height = 2.45 * blocks + (0.45 if missing else 0.2)
+    figure = Figure(figsize=(1.05 * columns + 0.5, height), dpi=110, layout="constrained")
     fields = figure.subplots(2 * blocks, columns, squeeze=False)
     for field in fields.ravel():
         field.set_axis_off()

@@ -24,6 +24,9 @@ _STYLE = """
 .tagseg td.text, .tagseg th.text { text-align: left; }
 .tagseg tr.published td { color: #64748b; font-style: italic; }
 .tagseg td.best { font-weight: 700; color: #0f766e; }
+.tagseg .top { display: flex; flex-wrap: wrap; gap: 0 2.5rem; align-items: flex-start; }
+.tagseg .top > * { max-width: 100%; }
+.tagseg .top figure { flex: 0 1 30rem; margin: .6em 0; }
 .tagseg figure { margin: 1.2em 0; }
 .tagseg figure img { max-width: 100%; height: auto; margin: 0; }
 .tagseg figcaption { font-size: .85rem; color: #475569; margin-top: .3em; }
@@ -32,8 +35,11 @@ _STYLE = """
 @media (max-width: 640px) {
   .tagseg { font-size: 15px; }
   .tagseg th, .tagseg td { padding: .25em .45em; font-size: .8rem; }
+  .tagseg figure.wide img { max-width: none; width: 44rem; }
 }
 """.strip()
+
+_WIDE = 1000  # pixels from which a picture has cells too small for a phone
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,9 @@ class Picture:
 def headline_page(
     title: str, lead: Sequence[str], headline: pd.DataFrame, tables: dict[str, pd.DataFrame], pictures: list[Picture]
 ) -> str:
-    """The page: title, sentences, the headline table, pictures with captions, further tables that fold out."""
+    """The page: title, sentences, the headline table with the first picture beside it, further pictures with captions,
+    further tables that fold out.
+    """
     parts = [
         "<!doctype html>",
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">',
@@ -57,8 +65,8 @@ def headline_page(
         '<div class="tagseg">',
         f"<h1>{escape(title)}</h1>",
         *(f"<p>{escape(sentence)}</p>" for sentence in lead),
-        html_table(headline),
-        *(html_picture(picture) for picture in pictures),
+        f'<div class="top">{html_table(headline)}{"".join(map(html_picture, pictures[:1]))}</div>',
+        *map(html_picture, pictures[1:]),
         "<h2>All figures</h2>",
         *(f"<details><summary>{escape(name)}</summary>{html_table(table)}</details>" for name, table in tables.items()),
         "</div>",
@@ -94,10 +102,12 @@ def html_table(frame: pd.DataFrame) -> str:
 
 
 def html_picture(picture: Picture) -> str:
-    """A figure with its picture in the page itself."""
+    """A figure with its picture in the page itself; a wide one keeps its size on a phone, and scrolls."""
     data = base64.b64encode(picture.png).decode("ascii")
+    width = int.from_bytes(picture.png[16:20], "big")  # where a PNG says it
+    kind = ' class="wide"' if width > _WIDE else ""
     return (
-        f'<figure><img alt="{escape(picture.name)}" src="data:image/png;base64,{data}">'
+        f'<figure{kind}><div class="scroll"><img alt="{escape(picture.name)}" src="data:image/png;base64,{data}"></div>'
         f"<figcaption><b>{escape(picture.name)}.</b> {escape(picture.caption)}</figcaption></figure>"
     )
 
