@@ -52,8 +52,7 @@ def confusion_figure(names: Sequence[str], shares: np.ndarray, title: str) -> Fi
     side = 1.9 + max(0.26 * count, 1.6)
     figure = Figure(figsize=(side + 0.5, side), dpi=110, layout="constrained")
     field = figure.subplots()
-    colours = colormaps["Blues"].copy()
-    colours.set_bad("#dddddd")
+    colours = colormaps["Blues"].with_extremes(bad="#dddddd")
     shown = field.imshow(np.ma.masked_invalid(shares), cmap=colours, vmin=0, vmax=1, interpolation="nearest")
     size = 7 if count <= _WRITTEN else 5
     field.set_xticks(range(count), names, rotation=90, fontsize=size)
