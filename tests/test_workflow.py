@@ -82,8 +82,9 @@ def test_the_plan_has_every_figure_and_table(tmp_path: Path, config: str) -> Non
     assert {f"{name}: {message}" for message in wanted} <= messages
 
 
-def test_the_commands_of_the_docs_run(finished: Path, tmp_path: Path) -> None:
-    """docs/stages.md, pasted line by line, on the tiny run in the demo's place."""
+@pytest.mark.parametrize(("page", "least"), [("stages", 4), ("evaluation", 4)])
+def test_the_commands_of_the_docs_run(finished: Path, tmp_path: Path, page: str, least: int) -> None:
+    """A page of the docs, pasted line by line, on the tiny run in the demo's place."""
     folder = tmp_path / "run"
     shutil.copytree(finished, folder, ignore=shutil.ignore_patterns(".snakemake"))
     (folder / "results/tiny").rename(folder / "results/shapes")
@@ -91,9 +92,9 @@ def test_the_commands_of_the_docs_run(finished: Path, tmp_path: Path) -> None:
     index.write_text(index.read_text(encoding="utf-8").replace("results/tiny", "results/shapes"), encoding="utf-8")
     truth = folder / "results/shapes/ground_truth.csv"
     truth.write_text(truth.read_text(encoding="utf-8").replace("results/tiny", "results/shapes"), encoding="utf-8")
-    text = (REPOSITORY / "docs" / "stages.md").read_text(encoding="utf-8")
+    text = (REPOSITORY / "docs" / f"{page}.md").read_text(encoding="utf-8")
     blocks = [block for block in re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL) if "activate" not in block]
-    assert len(blocks) >= 4
+    assert len(blocks) >= least
     script = f'set -e\ntagseg() {{ "{sys.executable}" -m tagseg "$@"; }}\n' + "".join(blocks)
     done = subprocess.run(
         ["bash", "-c", script], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False
