@@ -1,8 +1,10 @@
 """The stages of evaluation and of figures on six made-up images: what they write, and their one-line errors."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +16,9 @@ from tagseg import cli
 from tagseg.datasets.images import read_image, write_labels
 from tagseg.datasets.index import ImageRecord, write_classes, write_ground_truth, write_index
 from tagseg.evaluation.result import Result
-from tagseg.store import write_shard
+from tagseg.priors.foreground import resize_map
+from tagseg.stages import figure_average, figure_cams, figure_foreground, figure_ranked
+from tagseg.store import Shard, write_shard
 
 HEIGHT, WIDTH = 40, 48
 IDS = [f"i{k}" for k in range(6)]
@@ -147,6 +151,86 @@ def test_images_are_scored_one_by_one(run: Path) -> None:
         wanted = (((480 - missed) / 480) + (pixels - 480) / (pixels - 480 + missed)) / 2
         assert row["miou"] == pytest.approx(100 * wanted, abs=0.006)
         assert row["pixel_accuracy"] == pytest.approx(100 * (pixels - missed) / pixels, abs=0.006)
+
+
+def test_the_result_is_of_all_images_together(run: Path) -> None:
+    result = Result.from_json((run / "good.json").read_text())
+    missed = 24 * sum(range(6))
+    assert result.images == 6 and result.matrix.counts[1:, 0].sum() == missed
+    assert result.matrix.counts.sum() == 6 * (HEIGHT * WIDTH - 24)
+    content = json.loads((run / "good.json").read_text())
+    assert content["absent"] == ["cherry"] and content["merit"]["mean_iou"] == result.matrix.mean_iou()
+
+
+Drawn = list[tuple[Any, ...]]
+
+
+@pytest.fixture
+def drawn(run: Path, monkeypatch: pytest.MonkeyPatch) -> Drawn:
+    """What stages hand to the functions that draw."""
+    calls: Drawn = []
+    monkeypatch.chdir(run)
+    for stage, name in ((figure_foreground, "panel_figure"), (figure_cams, "panel_figure"),
+                        (figure_ranked, "panel_figure"), (figure_average, "average_figure")):  # fmt: skip
+        draw = getattr(stage, name)
+
+        def record(*given: Any, draw: Callable[..., Any] = draw) -> Any:
+            calls.append(given)
+            return draw(*given)
+
+        monkeypatch.setattr(stage, name, record)
+    return calls
+
+
+def drawing(start: str, tmp_path: Path) -> None:
+    line = next(line for line in LINES if line.startswith(start))
+    invoke(re.sub(r" -o \S+", "", line) + f" -o {tmp_path}/again.png")
+
+
+def test_foreground_figure_shows_what_it_says(drawn: Drawn, tmp_path: Path) -> None:
+    drawing("figure foreground", tmp_path)
+    columns, rows, names, _ = drawn[0]
+    assert columns == ["image", "conv4", "conv5", "fusion Pf", "mask", "truth"] and names == ["i0", "i5"]
+    assert set(np.unique(rows[1][-1])) == {0, 1, 255}  # i5 holds class 2
+    np.testing.assert_array_equal(rows[0][4], prediction_of(0, 0))
+    assert all(values.min() == 0 and values.max() == 1 for values in rows[0][1:3])
+
+
+def test_fused_figure_takes_the_map_of_its_tag(drawn: Drawn, tmp_path: Path) -> None:
+    drawing("figure cams --tags tags.csv --ground-truth truth.csv --classes classes.txt --cams cams.h5 --masks good.h5 "
+            "--foreground", tmp_path)  # fmt: skip
+    columns, rows, names, classes = drawn[0]
+    assert columns[3:5] == ["fused: class", "fused: background"] and classes[1] == "apple"
+    assert names == ["i0\napple", "i4\napple"]  # i5 has no tag
+    with Shard(Path("fused.h5"), "probabilities") as shard:
+        for row, image_id in zip(rows, ("i0", "i4"), strict=True):
+            background, own = shard.get(image_id, "maps")
+            np.testing.assert_allclose(row[3], resize_map(own, (HEIGHT, WIDTH)).clip(0, 1))
+            np.testing.assert_allclose(row[4], resize_map(background, (HEIGHT, WIDTH)).clip(0, 1))
+
+
+@pytest.mark.parametrize(
+    ("rank", "wanted"), [("best", ["i0", "i1"]), ("median", ["i2", "i3"]), ("worst", ["i5", "i4"])]
+)
+def test_the_better_experiment_ranks(drawn: Drawn, tmp_path: Path, rank: str, wanted: list[str]) -> None:
+    drawing(f"figure ranked --rank {rank}", tmp_path)
+    columns, rows, names, _ = drawn[0]
+    assert columns == ["image", "good\n(ranks)", "poor", "truth"]
+    assert [name.split("\n")[0] for name in names] == wanted
+    k = int(wanted[0][1])
+    np.testing.assert_array_equal(rows[0][1], prediction_of(k, k))
+    np.testing.assert_array_equal(rows[0][3], truth_of(k))
+    assert names[0].split("\n")[1].split(" / ")[1] == "62"  # of the poor one: (8/20 + 1416/1704) / 2
+
+
+def test_average_figure_is_of_the_tagged_images(drawn: Drawn, tmp_path: Path) -> None:
+    drawing("figure average", tmp_path)
+    names, images, found, truth, missing = drawn[0]
+    assert (names, images, missing) == (["apple", "berry"], [3, 2], ["cherry"])
+    assert found.shape == truth.shape == (2, 64, 64)
+    box = slice(20, 44), slice(20, 44)  # within rows 10..30 of 40 and columns 12..36 of 48
+    np.testing.assert_allclose(truth[0][box], 1, atol=1e-6)
+    assert truth[0][:10].max() == 0
 
 
 def test_half_of_the_images_are_drawn_once_and_for_all(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,7 +71,7 @@ def of_experiment(facts: Mapping[str, str], published: Published) -> Counterpart
     `facts` are mask, crf, fov and smoothing; one that lacks any of them has no counterpart.
     """
     setup = facts.get("mask", ""), facts.get("crf", ""), facts.get("fov", "")
-    if published == "none" or facts.get("smoothing") == "none" or facts.get("smoothing") != facts.get("crf"):
+    if published == "none" or facts.get("smoothing") != facts.get("crf"):
         return None
     if published == "voc":
         if setup not in TABLE6:
