@@ -284,6 +284,17 @@ def test_equal_inputs_give_the_same_page(run: Path, tmp_path: Path, monkeypatch:
     assert (tmp_path / "page.html").read_bytes() == (run / "page.html").read_bytes()
 
 
+def test_show_says_where_figures_and_page_are(run: Path, tmp_path: Path) -> None:
+    for name in ("miou.csv", "summary.html", "figures/best.png", "figures/best.svg", "figures/average.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((run / "miou.csv").read_bytes())
+    lines = invoke(f"show {tmp_path}").splitlines()
+    assert lines[-2:] == [
+        f"figures, PNG and SVG, in {tmp_path}/figures: average, best",
+        f"page: {tmp_path}/summary.html",
+    ]
+
+
 ERRORS = {
     "no part": (f"evaluate --labels good.h5 {BASE} {CLASSES} --sample 0 --output out.json", "--sample 0"),
     "a part above all": (f"evaluate --labels good.h5 {BASE} {CLASSES} --sample 1.5 --output out.json", "--sample 1.5"),

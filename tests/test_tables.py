@@ -80,6 +80,7 @@ def test_ablation_table_puts_both_smoothings_in_one_row() -> None:
 def test_ablation_table_sets_table_6_beside_the_run_s_own(mask: str, published: float, backwards: bool) -> None:
     results = ablation_results(mask)
     row = ablation_table(results[::-1] if backwards else results, "voc").iloc[0]
+    assert list(row.index)[5:] == ["miou_no_crf", "miou", "published_setup", "published_miou", "difference"]
     assert row["published_miou"] == published
     assert row["difference"] == pytest.approx(62.5 - published, abs=0.005)
     assert row["published_setup"] in {r["setup"] for r in published_rows("table6_ablation")}

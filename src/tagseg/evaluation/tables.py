@@ -15,6 +15,8 @@ from tagseg.evaluation.result import Result
 from tagseg.evaluation.trimap import Trimap
 
 _FIRST = ["method", "crf", "source", "miou", "classes", "pixel_accuracy"]
+_ABLATION = ["experiment", "source", "mask", "crf", "fov", "miou_no_crf", "miou"]
+_ABLATION += ["published_setup", "published_miou", "difference"]
 _LAST = ["mean_accuracy", "frequency_weighted_iou", "table", "counterpart", "published_miou", "difference"]
 
 
@@ -86,7 +88,7 @@ def ablation_table(results: list[Result], published: Published) -> pd.DataFrame:
             for (mask, crf, fov), setup in paper.TABLE6.items()
         ]
         frame = pd.concat([frame, pd.DataFrame(known_rows)], ignore_index=True)
-    return frame
+    return frame[[column for column in _ABLATION if column in frame]]
 
 
 def masks_table(results: list[Result], published: Published) -> pd.DataFrame:
