@@ -1,14 +1,15 @@
-"""The confusion matrix against loops, the result's text, and the tables with their published rows."""
+"""The confusion matrix and its figures of merit against loops and hand-made cases, and the result's text."""
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tagseg.datasets.voc import CLASSES
+from tagseg.datasets.images import read_labels
 from tagseg.evaluation.confusion import ConfusionMatrix
 from tagseg.evaluation.result import Result
-from tagseg.evaluation.tables import ablation_table, masks_table, miou_table, published_rows
 
 
 def filled(counts: list[list[int]]) -> ConfusionMatrix:
@@ -104,6 +105,80 @@ def test_matrices_do_not_share_counts() -> None:
     assert not other.counts.any()
 
 
+# figures of merit
+
+# rows: truth; the fourth class is in neither, the third in the prediction alone
+BY_HAND = [[6, 1, 1, 0], [2, 2, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+
+
+def test_figures_of_merit_by_hand() -> None:
+    matrix = filled(BY_HAND)
+    np.testing.assert_allclose(matrix.iou(), [6 / 10, 2 / 5, 0, np.nan])
+    assert matrix.mean_iou() == pytest.approx((6 / 10 + 2 / 5 + 0) / 3)
+    assert matrix.pixel_accuracy() == pytest.approx(8 / 12)
+    np.testing.assert_allclose(matrix.accuracy(), [6 / 8, 2 / 4, np.nan, np.nan])
+    assert matrix.mean_accuracy() == pytest.approx((6 / 8 + 2 / 4) / 2)
+    assert matrix.frequency_weighted_iou() == pytest.approx(8 / 12 * 6 / 10 + 4 / 12 * 2 / 5)
+    assert matrix.absent().tolist() == [False, False, False, True]
+
+
+def test_rows_of_the_normalised_matrix_sum_to_one_or_are_unknown() -> None:
+    shares = filled(BY_HAND).row_normalised()
+    np.testing.assert_allclose(shares[:2], [[6 / 8, 1 / 8, 1 / 8, 0], [1 / 2, 1 / 2, 0, 0]])
+    assert np.isnan(shares[2:]).all()
+
+
+def test_no_pixel_has_no_figure_of_merit() -> None:
+    matrix = ConfusionMatrix(3)
+    figures = [matrix.mean_iou(), matrix.pixel_accuracy(), matrix.mean_accuracy(), matrix.frequency_weighted_iou()]
+    assert np.isnan(figures).all() and matrix.absent().all()
+
+
+def test_pieces_of_a_split_add_up_to_the_whole() -> None:
+    rng = np.random.default_rng(5)
+    truth, predicted = (rng.integers(0, 4, (9, 6, 7)) for _ in range(2))
+    whole, merged = ConfusionMatrix(4), ConfusionMatrix(4)
+    for start in range(3):
+        part = ConfusionMatrix(4)
+        for one, other in zip(truth[start::3], predicted[start::3], strict=True):
+            part.update(one, other)
+            whole.update(one, other)
+        merged += part
+    np.testing.assert_array_equal(merged.counts, whole.counts)
+    assert merged.counts.dtype == np.int64
+
+
+def test_matrices_of_other_classes_do_not_add_up() -> None:
+    matrix = ConfusionMatrix(3)
+    with pytest.raises(ValueError, match="2 classes cannot be added to 3"):
+        matrix += ConfusionMatrix(2)
+
+
+def test_random_predictions_on_photographs_score_as_in_scikit_learn(voc_mini: Path) -> None:
+    from sklearn.metrics import accuracy_score, balanced_accuracy_score, jaccard_score
+
+    rng = np.random.default_rng(0)
+    matrix, truths, predictions = ConfusionMatrix(21), [], []
+    for path in sorted((voc_mini / "SegmentationClassAug").glob("*.png"))[:20]:
+        truth = read_labels(path)
+        predicted = np.where(rng.random(truth.shape) < 0.6, truth % 255, rng.integers(0, 19, truth.shape))
+        matrix.update(truth, predicted.astype(np.uint8))
+        kept = truth != 255
+        truths.append(truth[kept])
+        predictions.append(predicted[kept])
+    true, given = np.concatenate(truths), np.concatenate(predictions)
+    present = [k for k in range(21) if (true == k).any() or (given == k).any()]
+    assert 5 < len(present) < 21
+    each = jaccard_score(true, given, labels=present, average=None, zero_division=0)
+    np.testing.assert_allclose(matrix.iou()[present], each, atol=1e-12, rtol=0)
+    assert matrix.mean_iou() == pytest.approx(each.mean(), abs=1e-12)
+    weighted = jaccard_score(true, given, average="weighted", zero_division=0)
+    assert matrix.frequency_weighted_iou() == pytest.approx(weighted, abs=1e-12)
+    assert matrix.pixel_accuracy() == pytest.approx(accuracy_score(true, given), abs=1e-12)
+    with pytest.warns(UserWarning, match="y_pred contains classes not in y_true"):
+        assert matrix.mean_accuracy() == pytest.approx(balanced_accuracy_score(true, given), abs=1e-12)
+
+
 # result
 
 
@@ -120,99 +195,15 @@ def test_result_without_facts_survives_its_text() -> None:
     assert Result.from_json(Result({}, ["background"], 0, ConfusionMatrix(1)).to_json()).facts == {}
 
 
+def test_a_result_lists_the_classes_that_its_mean_leaves_out() -> None:
+    content = json.loads(result(BY_HAND).to_json())
+    assert content["absent"] == ["c3"]
+    assert content["iou"] == {"c0": 0.6, "c1": 0.4, "c2": 0.0, "c3": None}
+    assert content["merit"]["mean_iou"] == pytest.approx(1 / 3)
+    assert set(content["merit"]) == {"mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou"}
+    assert set(json.loads(Result({}, ["a"], 0, ConfusionMatrix(1)).to_json())["merit"].values()) == {None}
+
+
 def test_a_matrix_row_is_a_line() -> None:
     lines = result([[11, 12], [13, 14]], split="val").to_json().splitlines()
     assert "  [11, 12]," in lines and "  [13, 14]" in lines
-
-
-# tables
-
-
-def test_miou_table_holds_percent_by_class() -> None:
-    facts = {"experiment": "tags", "smoothing": "none"}
-    table = miou_table([result([[2, 1, 0], [1, 1, 0], [0, 0, 0]], **facts)], "none")
-    assert list(table.columns) == ["method", "crf", "source", "miou", "classes", "pixel_accuracy", "c0", "c1", "c2"]
-    assert table["classes"].tolist() == [2] and table["pixel_accuracy"].tolist() == [60.0]
-    row = table.iloc[0]
-    assert (row["method"], row["crf"], row["source"]) == ("tags", "none", "measured")
-    assert (row["c0"], row["c1"], row["miou"]) == (50, 33.33, 41.67)
-    assert math.isnan(row["c2"])
-
-
-def test_miou_table_keeps_the_order_of_results() -> None:
-    names = ["b", "a", "c"]
-    table = miou_table([result([[1]], experiment=name, smoothing="pairwise") for name in names], "none")
-    assert table["method"].tolist() == names
-
-
-def test_published_rows_stand_below_the_measured_in_the_same_columns() -> None:
-    classes = ["background", *CLASSES]
-    own = Result({"experiment": "tags", "smoothing": "pairwise"}, classes, 1, filled(np.eye(21, dtype=int).tolist()))
-    table = miou_table([own], "voc")
-    assert set(table.columns) == {"method", "crf", "source", "miou", "classes", "pixel_accuracy", *classes}
-    published = table[table["source"] == "published"].set_index("method")
-    assert len(published) == len(table) - 1 == len(published_rows("table1_voc_val"))
-    assert published.loc["CCNN(Tag)", "miou"] == 33.3
-    assert published.loc["CCNN(Tag)", "bird"] == 24.3
-    assert math.isnan(published.loc["EM-Adapt(Tag)+CRF", "bird"])
-    assert table.iloc[0]["miou"] == 100
-
-
-def ablation_results(mask: str, fov: str = "small", crf: str = "pairwise") -> list[Result]:
-    facts = {"experiment": f"{mask}_{fov}", "mask": mask, "crf": crf, "fov": fov}
-    return [
-        result([[2, 1], [1, 1]], smoothing="none", **facts),
-        result([[3, 0], [1, 1]], smoothing=crf, **facts),
-    ][: 1 if crf == "none" else 2]
-
-
-def test_ablation_table_puts_both_smoothings_in_one_row() -> None:
-    table = ablation_table([*ablation_results("none"), *ablation_results("fgbg", "large")], "none")
-    assert table["experiment"].tolist() == ["none_small", "fgbg_large"]
-    assert table["miou_no_crf"].tolist() == [41.67, 41.67]
-    assert table["miou"].tolist() == [62.5, 62.5]
-    assert not {"published_miou", "difference"} & set(table.columns)
-
-
-@pytest.mark.parametrize("backwards", [False, True])
-@pytest.mark.parametrize(
-    ("mask", "published"), [("none", 31.0), ("fgbg", 47.3), ("localization", 45.9), ("multiclass", 49.2)]
-)
-def test_ablation_table_sets_table_6_beside_the_run_s_own(mask: str, published: float, backwards: bool) -> None:
-    results = ablation_results(mask)
-    row = ablation_table(results[::-1] if backwards else results, "voc").iloc[0]
-    assert row["published_miou"] == published
-    assert row["difference"] == pytest.approx(62.5 - published, abs=0.005)
-    assert row["published_setup"] in {r["setup"] for r in published_rows("table6_ablation")}
-
-
-def test_a_row_that_table_6_lacks_has_no_published_figure() -> None:
-    table = ablation_table([*ablation_results("none"), *ablation_results("fgbg", "large")], "voc")
-    assert math.isnan(table.iloc[1]["published_miou"]) and math.isnan(table.iloc[1]["difference"])
-
-
-def test_an_experiment_without_a_crf_has_one_figure_for_both() -> None:
-    row = ablation_table(ablation_results("none", crf="none"), "none").iloc[0]
-    assert row["miou"] == row["miou_no_crf"] == 41.67
-
-
-def test_masks_table_of_each_prior() -> None:
-    common = {"crf": "pairwise", "split": "train"}
-    table = masks_table(
-        [
-            result([[3, 0], [1, 1]], images=5, prior="fgbg", **common),
-            result([[2, 1, 0], [1, 1, 0], [0, 0, 0]], prior="localization", **common),
-            result([[1, 0], [0, 1]], prior="multiclass", **common),
-        ],
-        "voc",
-    )
-    assert table["mean_iou"].tolist() == [62.5, 41.67, 100]
-    assert table["published_mean_iou"].tolist() == [60.08, 43.0, 46.6]
-    assert table["images"].tolist() == [5, 3, 3]
-    assert table.loc[0, ["background", "foreground"]].tolist() == [75, 50]
-    assert table.loc[1:, ["background", "foreground"]].isna().all(axis=None)
-
-
-def test_masks_table_without_published_figures() -> None:
-    table = masks_table([result([[3, 0], [1, 1]], prior="fgbg", crf="none", split="val")], "none")
-    assert "published_mean_iou" not in table.columns

@@ -1,5 +1,6 @@
 """The workflow as a whole: its plan, its artifacts, and what a change of one key redoes."""
 
+import json
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -17,6 +19,12 @@ from workflow import ENVIRONMENT, REPOSITORY, artifacts, command, overlay, plan,
 pytestmark = pytest.mark.slow
 TINY = [REPOSITORY / "tests" / "configs" / "tiny.yaml"]
 TARGETS = [f"results/tiny/{name}" for name in ("ablation.csv", "ablation.png", "regions.png", "crf_multiclass.png")]
+
+
+FIGURES = [
+    *("foreground", "cams", "fused", "best", "median", "worst", "average", "trimap", "per_class"),
+    *(f"confusion_{experiment}" for experiment in ("tags", "fgbg", "multiclass")),
+]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +38,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_one_run_makes_every_table_and_picture(finished: Path) -> None:
     made = {path.name for path in (finished / "results" / "tiny").iterdir()}
     assert {"miou.csv", "ablation.csv", "masks.csv", "panels.png", "miou.png", "losses.png", "ablation.png"} <= made
-    assert {"regions.png", "crf_multiclass.png"} <= made
+    assert {"regions.png", "crf_multiclass.png", "trimap.csv", "summary.html"} <= made
+    figures = {path.name for path in (finished / "results" / "tiny" / "figures").iterdir()}
+    assert figures == {f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg")}
     masks = list((finished / "results/tiny/predictions/multiclass/val-pairwise-png").glob("*.png"))
     assert len(masks) == 4
 
@@ -39,8 +49,42 @@ def test_a_finished_run_has_nothing_to_do(finished: Path) -> None:
     assert plan(finished, "all", *TARGETS, configs=TINY) == []
 
 
-def test_the_commands_of_the_docs_run(finished: Path, tmp_path: Path) -> None:
-    """docs/stages.md, pasted line by line, on the tiny run in the demo's place."""
+def test_the_report_opens_with_the_headline_and_holds_every_figure(finished: Path) -> None:
+    succeed(finished, "--report", "results/tiny/report.html", configs=TINY)
+    text = (finished / "results/tiny/report.html").read_text(encoding="utf-8")
+
+    def held(name: str) -> Any:
+        return json.loads(re.findall(rf'<script id="[\w-]+">\s+var {name} = (.*);\n', text)[0])
+
+    description = held("workflow_desc")
+    assert description.index("<h1>From image tags to pixel labels: tiny</h1>") < description.index("data:image/png")
+    assert "pixel accuracy" in description and "System Message" not in description
+    shown = {path.removeprefix("results/tiny/"): result for path, result in held("results").items()}
+    tables = {"miou.csv", "masks.csv", "trimap.csv", "summary.html"}
+    assert set(shown) == {*tables, "miou.png", "losses.png", "panels.png", *(f"figures/{f}.png" for f in FIGURES)}
+    assert all(result["caption"] and list(result["labels"]) == ["what"] for result in shown.values())
+    assert set(held("categories")["tiny"]) == {"Analysis", "Headline", "Images", "Method", "Tables", "Training"}
+    # of this house's own stylesheet, which the default profile names
+    assert "#rulegraph { max-height: none; overflow-x: auto; }" in text
+
+
+@pytest.mark.parametrize("config", ["config.yaml", "config/voc.yaml", "tests/configs/voc_mini.yaml"])
+def test_the_plan_has_every_figure_and_table(tmp_path: Path, config: str) -> None:
+    block = yaml.safe_load((REPOSITORY / config).read_text(encoding="utf-8"))
+    name = block["default"]
+    configs = [REPOSITORY / config] if config != "config.yaml" else []
+    messages = {job.message for job in plan(prepare(tmp_path), configs=configs)}
+    headline = block["datasets"][name]["headline"]
+    figures = [figure for figure in FIGURES if not figure.startswith("confusion")]
+    wanted = [f"draw figures/{figure}" for figure in [*figures, *(f"confusion_{e}" for e in headline)]]
+    wanted += ["write trimap.csv", "write summary.html", "write miou.csv", "write masks.csv"]
+    wanted += ["evaluate the fgbg masks of train_tenth, CRF none", "evaluate the multiclass masks of val, CRF none"]
+    assert {f"{name}: {message}" for message in wanted} <= messages
+
+
+@pytest.mark.parametrize(("page", "least"), [("stages", 4), ("evaluation", 4)])
+def test_the_commands_of_the_docs_run(finished: Path, tmp_path: Path, page: str, least: int) -> None:
+    """A page of the docs, pasted line by line, on the tiny run in the demo's place."""
     folder = tmp_path / "run"
     shutil.copytree(finished, folder, ignore=shutil.ignore_patterns(".snakemake"))
     (folder / "results/tiny").rename(folder / "results/shapes")
@@ -48,9 +92,9 @@ def test_the_commands_of_the_docs_run(finished: Path, tmp_path: Path) -> None:
     index.write_text(index.read_text(encoding="utf-8").replace("results/tiny", "results/shapes"), encoding="utf-8")
     truth = folder / "results/shapes/ground_truth.csv"
     truth.write_text(truth.read_text(encoding="utf-8").replace("results/tiny", "results/shapes"), encoding="utf-8")
-    text = (REPOSITORY / "docs" / "stages.md").read_text(encoding="utf-8")
+    text = (REPOSITORY / "docs" / f"{page}.md").read_text(encoding="utf-8")
     blocks = [block for block in re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL) if "activate" not in block]
-    assert len(blocks) >= 4
+    assert len(blocks) >= least
     script = f'set -e\ntagseg() {{ "{sys.executable}" -m tagseg "$@"; }}\n' + "".join(blocks)
     done = subprocess.run(
         ["bash", "-c", script], cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False

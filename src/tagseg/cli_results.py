@@ -6,7 +6,9 @@ from typing import Annotated, Literal, Optional
 import typer
 
 from tagseg import config, parsing
+from tagseg.errors import TagsegError
 from tagseg.evaluation.confusion import Protocol
+from tagseg.evaluation.published import Published
 from tagseg.options import Classes, Files, GroundTruth, OneSplit, Output, Tags, command, pair
 from tagseg.regions.parameters import Hierarchy, Mode
 
@@ -23,12 +25,45 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Split to evaluate")] = "val",
     protocol: Annotated[Protocol, typer.Option(help="foreground: any class counts as 1")] = "classes",
     fact: Annotated[list[str], typer.Option(help="KEY=VALUE to keep with the result; repeatable")] = [],  # noqa: B006
+    sample: Annotated[float, typer.Option(help="Part of the images, drawn at random; Table 4: 0.1")] = 1.0,
+    sample_seed: Annotated[int, typer.Option(min=0, help="Seed of that draw")] = 0,
+    per_image: Annotated[Optional[Path], typer.Option(help="Also write a row for each image to this CSV")] = None,  # noqa: UP045
 ) -> None:
     """Confusion matrix of label maps against the truth."""
     from tagseg.stages import evaluate as stage
 
+    if not 0 < sample <= 1:
+        raise TagsegError(f"--sample {sample:g}: give a part above 0 and up to 1")
     pairs = dict(pair(item, "--fact") for item in fact)
-    stage.run(labels, tags, ground_truth, classes, output, split=split, protocol=protocol, facts=pairs)
+    stage.run(
+        labels, tags, ground_truth, classes, output, split=split, protocol=protocol, facts=pairs, sample=sample,
+        seed=sample_seed, per_image=per_image,
+    )  # fmt: skip
+
+
+@command(app)
+def trimap(
+    prediction: Annotated[
+        list[str], typer.Option(help="METHOD/CRF=SHARD of label maps; repeat for each method, CRF and shard")
+    ],
+    tags: Tags,
+    ground_truth: GroundTruth,
+    classes: Classes,
+    output: Output,
+    split: Annotated[str, typer.Option(help="Split to evaluate")] = "val",
+    width: Annotated[int, typer.Option(min=1, max=1000, help="Widest band in pixels")] = 40,
+) -> None:
+    """Accuracy in bands around the truth's boundaries (Fig. 10)."""
+    from tagseg.stages import trimap as stage
+
+    predictions: dict[tuple[str, str], list[Path]] = {}
+    for item in prediction:
+        name, path = pair(item, "--prediction")
+        method, slash, crf = name.partition("/")
+        if not slash:
+            raise TagsegError(f"--prediction {item}: write it as METHOD/CRF=FILE")
+        predictions.setdefault((method, crf), []).append(Path(path))
+    stage.run(predictions, tags, ground_truth, classes, output, split=split, width=width)
 
 
 @command(app)
@@ -36,7 +71,7 @@ def tabulate(
     table: Annotated[Literal["miou", "ablation", "masks"], typer.Option(help="Which table")],
     results: Annotated[list[Path], typer.Argument(help="Files that tagseg evaluate wrote")],
     output: Output,
-    published: Annotated[Literal["none", "voc"], typer.Option(help="Published rows to add")] = "none",
+    published: Annotated[Published, typer.Option(help="Data set whose published rows are added")] = "none",
 ) -> None:
     """Gather evaluations into one table."""
     from tagseg.stages import tabulate as stage

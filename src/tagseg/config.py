@@ -154,7 +154,7 @@ class DatasetConfig(Settings):
         [], description="Blocks of the same photographs whose class masks recipes.png sets beside this one's"
     )
     panels: int = Field(12, ge=1, description="Images on the panel picture")
-    published: Literal["none", "voc"] = Field(
+    published: Literal["none", "voc", "yto", "coco"] = Field(
         "none", description="Published rows to set beside the run's own, where the data set is the paper's"
     )
 

@@ -233,6 +233,17 @@ def experiment_facts(wildcards):
     return repeated("--fact", [f"{key}={value}" for key, value in facts.items()])
 
 
+# The part of the training images that Table 4 is of; `train_tenth.json` is its evaluation.
+TABLE4_PART = "train_tenth"
+
+
+def mask_protocol(wildcards):
+    """How masks are evaluated: those of fgbg against any foreground; Table 4's are of a random tenth of train."""
+    protocol = "foreground" if wildcards.prior == "fgbg" else "classes"
+    part = "train --sample 0.1" if wildcards.split == TABLE4_PART else wildcards.split
+    return f"--split {part} --protocol {protocol}"
+
+
 def table_results(wildcards):
     """Input function: the evaluations that a table gathers."""
     run = run_of(wildcards)
@@ -240,11 +251,11 @@ def table_results(wildcards):
     if wildcards.table == "masks":
         crfs = dict.fromkeys(["none", *(e.crf for e in run.experiments.values())])
         # an own folder has truth for some images at best, and those are of split val; the demo's has it for all
-        return [
+        train_truth = run.data.kind == "shapes" or LAYOUTS[run.data.kind].train_truth
+        tenth = crfs if train_truth and "fgbg" in run.masks_table else []
+        return [f"{folder}/masks/fgbg-{crf}/{TABLE4_PART}.json" for crf in tenth] + [
             f"{folder}/masks/{prior}-{crf}/{split}.json"
-            for split in (
-                ("train", "val") if run.data.kind == "shapes" or LAYOUTS[run.data.kind].train_truth else ("val",)
-            )
+            for split in (("train", "val") if train_truth else ("val",))
             for prior in run.masks_table
             for crf in crfs
         ]
@@ -279,12 +290,30 @@ def headline_trainings(wildcards):
     return [f"results/{wildcards.dataset}/{folder}/training.csv" for folder in folders]
 
 
-def headline_predictions(wildcards):
-    """Input function: the smoothed predictions of the headline experiments."""
+def headline_files(pattern):
+    """Input function: `pattern` for each headline experiment with its own CRF; of one with {shard}, every shard."""
+
+    def files(wildcards):
+        run = run_of(wildcards)
+        return [
+            pattern.format(dataset=wildcards.dataset, experiment=name, crf=run.experiments[name].crf, shard=shard)
+            for name in run.headline
+            for shard in (shards_of(run) if "{shard}" in pattern else ["all"])
+        ]
+
+    return files
+
+
+headline_predictions = headline_files("results/{dataset}/predictions/{experiment}/val-{crf}/{shard}.h5")
+
+
+def headline_maps(wildcards):
+    """Input function: the predictions of the headline experiments, without a CRF and with each one's own."""
     run = run_of(wildcards)
     return [
-        f"results/{wildcards.dataset}/predictions/{name}/val-{run.experiments[name].crf}/{shard}.h5"
+        f"results/{wildcards.dataset}/predictions/{name}/val-{crf}/{shard}.h5"
         for name in run.headline
+        for crf in dict.fromkeys(["none", run.experiments[name].crf])
         for shard in shards_of(run)
     ]
 
@@ -301,16 +330,46 @@ def submitted_predictions(wildcards):
     return [f"{folder}/{shard}.h5" for shard in shards_of(run)]
 
 
+def own_result(wildcards):
+    """Input function: the evaluation of an experiment with its own CRF."""
+    crf = experiment_of(wildcards).crf
+    return f"results/{wildcards.dataset}/evaluation/predictions/{wildcards.experiment}/val-{crf}.json"
+
+
 def prediction_options(files):
     """`--prediction NAME=FILE` for each of `headline_predictions`: the name is the experiment's folder."""
     return repeated("--prediction", [f"{Path(file).parts[-3]}={file}" for file in files])
+
+
+def map_options(files):
+    """`--prediction NAME/CRF=FILE` for each of `headline_maps`."""
+    names = [(Path(file).parts[-3], Path(file).parts[-2].removeprefix("val-"), file) for file in files]
+    return repeated("--prediction", [f"{name}/{crf}={file}" for name, crf, file in names])
+
+
+def score_options(files):
+    """`--score NAME=FILE` for the tables of images: the name is the experiment's folder."""
+    return repeated("--score", [f"{Path(file).parts[-2]}={file}" for file in files])
+
+
+def figures_of(run):
+    """The names of the figures that the masks and headline of a run can fill."""
+    names = [name for prior, name in FIGURE_OF_PRIOR.items() if prior in run.masks_table]
+    names += ["average"] if {"localization", "multiclass"} & set(run.masks_table) else []
+    names += ["best", "median", "worst", "trimap", "per_class"]
+    return names + [f"confusion_{name}" for name in run.headline]
+
+
+# Figs. 3 to 5: each shows how masks of one prior come about.
+FIGURE_OF_PRIOR = {"fgbg": "foreground", "localization": "cams", "multiclass": "fused"}
 
 
 def targets(dataset):
     """What a run on one data set makes for people; without truth there is nothing to evaluate."""
     run = CONFIG.datasets[dataset]
     pictures = [f"predictions/{name}/val-{run.experiments[name].crf}-png" for name in run.headline]
-    names = ["miou.csv", "miou.png", "masks.csv", "panels.png", "losses.png", *pictures]
+    names = ["miou.csv", "miou.png", "masks.csv", "trimap.csv", "panels.png", "losses.png", *pictures]
+    names += ["summary.html", *(f"figures/{name}.png" for name in figures_of(run))]
     if run.data.kind != "shapes" and not LAYOUTS[run.data.kind].has_truth(run.data):
         names = [
             "masks/multiclass-pairwise-png",

@@ -1,4 +1,4 @@
-"""Comparison with the truth, tables and pictures: the only rules that read ground_truth.csv."""
+"""Comparison with the truth, tables and pictures; with figures.smk the only rules that read ground_truth.csv."""
 
 
 rule evaluate_predictions:
@@ -8,7 +8,8 @@ rule evaluate_predictions:
         classes="results/{dataset}/classes.txt",
         truth="results/{dataset}/ground_truth.csv",
     output:
-        "results/{dataset}/evaluation/predictions/{experiment}/{split}-{crf}.json",
+        result="results/{dataset}/evaluation/predictions/{experiment}/{split}-{crf}.json",
+        images="results/{dataset}/evaluation/predictions/{experiment}/{split}-{crf}.csv",
     log:
         "logs/{dataset}/evaluate_predictions/{experiment}/{split}-{crf}.log",
     benchmark:
@@ -25,7 +26,8 @@ rule evaluate_predictions:
         "{wildcards.dataset}: evaluate {wildcards.experiment} on {wildcards.split}, CRF {wildcards.crf}"
     shell:
         "tagseg evaluate {params.labels} --tags {input.tags} --ground-truth {input.truth} "
-        "--classes {input.classes} --split {wildcards.split} {params.facts} --output {output} > {log} 2>&1"
+        "--classes {input.classes} --split {wildcards.split} {params.facts} --output {output.result} "
+        "--per-image {output.images} > {log} 2>&1"
 
 
 rule evaluate_masks:
@@ -47,12 +49,12 @@ rule evaluate_masks:
         runtime=60,
     params:
         labels=lambda wildcards, input: repeated("--labels", input.labels),
-        protocol=lambda wildcards: ("foreground" if wildcards.prior == "fgbg" else "classes"),
+        protocol=mask_protocol,
     message:
         "{wildcards.dataset}: evaluate the {wildcards.prior} masks of {wildcards.split}, CRF {wildcards.crf}"
     shell:
         "tagseg evaluate {params.labels} --tags {input.tags} --ground-truth {input.truth} "
-        "--classes {input.classes} --split {wildcards.split} --protocol {params.protocol} "
+        "--classes {input.classes} {params.protocol} "
         "--fact prior={wildcards.prior} --fact crf={wildcards.crf} --output {output} > {log} 2>&1"
 
 
@@ -64,7 +66,8 @@ rule tabulate:
             "results/{dataset}/{table}.csv",
             caption="../report/table.rst",
             category="{dataset}",
-            labels={"table": "{table}"},
+            subcategory="Tables",
+            labels={"what": "{table}.csv"},
         ),
     log:
         "logs/{dataset}/tabulate/{table}.log",
@@ -86,6 +89,38 @@ rule tabulate:
         "> {log} 2>&1"
 
 
+rule trimap:
+    input:
+        predictions=headline_maps,
+        tags="results/{dataset}/tags.csv",
+        classes="results/{dataset}/classes.txt",
+        truth="results/{dataset}/ground_truth.csv",
+    output:
+        report(
+            "results/{dataset}/trimap.csv",
+            caption="../report/trimap_table.rst",
+            category="{dataset}",
+            subcategory="Tables",
+            labels={"what": "trimap.csv"},
+        ),
+    log:
+        "logs/{dataset}/trimap.log",
+    benchmark:
+        "logs/{dataset}/trimap.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        predictions=lambda wildcards, input: map_options(input.predictions),
+    message:
+        "{wildcards.dataset}: write trimap.csv"
+    shell:
+        "tagseg trimap {params.predictions} --tags {input.tags} --ground-truth {input.truth} "
+        "--classes {input.classes} --split val --output {output} > {log} 2>&1"
+
+
 rule chart:
     input:
         "results/{dataset}/{table}.csv",
@@ -94,7 +129,8 @@ rule chart:
             "results/{dataset}/{table}.png",
             caption="../report/chart.rst",
             category="{dataset}",
-            labels={"table": "{table}, chart"},
+            subcategory="Headline",
+            labels={"what": "mIoU of the experiments ({table}.csv)"},
         ),
     log:
         "logs/{dataset}/chart/{table}.log",
@@ -121,7 +157,8 @@ rule losses:
             "results/{dataset}/losses.png",
             caption="../report/losses.rst",
             category="{dataset}",
-            labels={"table": "losses"},
+            subcategory="Training",
+            labels={"what": "losses"},
         ),
     log:
         "logs/{dataset}/losses.log",
@@ -156,7 +193,8 @@ rule panels:
             "results/{dataset}/panels.png",
             caption="../report/panels.rst",
             category="{dataset}",
-            labels={"table": "panels"},
+            subcategory="Images",
+            labels={"what": "from photograph to prediction"},
         ),
     log:
         "logs/{dataset}/panels.log",
@@ -226,7 +264,8 @@ rule crf_panels:
             "results/{dataset}/crf_{prior}.png",
             caption="../report/crf.rst",
             category="{dataset}",
-            labels={"table": "crf {prior}"},
+            subcategory="Method",
+            labels={"what": "CRF with regions, {prior}"},
         ),
     log:
         "logs/{dataset}/crf_panels/{prior}.log",

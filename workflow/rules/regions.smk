@@ -32,7 +32,8 @@ rule region_panels:
             "results/{dataset}/regions.png",
             caption="../report/regions.rst",
             category="{dataset}",
-            labels={"table": "regions"},
+            subcategory="Method",
+            labels={"what": "crisp regions"},
         ),
     log:
         "logs/{dataset}/region_panels.log",

@@ -1,4 +1,4 @@
-"""The course of trainings."""
+"""Curves: the course of trainings, accuracy beside boundaries."""
 
 from collections.abc import Mapping
 
@@ -34,5 +34,30 @@ def loss_figure(trainings: Mapping[str, tuple[np.ndarray, np.ndarray]], title: s
         field.remove()
     figure.supxlabel("step", fontsize=9)
     figure.supylabel("loss", fontsize=9)
+    figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def trimap_figure(curves: Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray, np.ndarray]], title: str) -> Figure:
+    """Pixel accuracy and mIoU in percent against the width of the band around boundaries (Fig. 10).
+
+    `curves` gives widths (n,), accuracies (n,) and mIoU (n,) by method and CRF: a colour a method, dashed without CRF.
+    """
+    figure = Figure(figsize=(8.4, 3.6), dpi=110, layout="constrained")
+    colours: dict[str, str] = {}
+    for field, place, name in zip(figure.subplots(1, 2), (1, 2), ("pixel accuracy (%)", "mIoU (%)"), strict=True):
+        for (method, crf), values in curves.items():
+            colour = colours.setdefault(method, f"C{len(colours)}")
+            style = "--" if crf == "none" else "-"
+            label = f"{method.replace('_', ' ')}{'' if crf == 'none' else ' + CRF'}"
+            field.plot(values[0], values[place], style, color=colour, linewidth=1.4, label=label)
+        field.set_xlabel("width of the band (pixels)", fontsize=9)
+        field.set_ylabel(name, fontsize=9)
+        field.set_xlim(left=0)
+        field.grid(color="#eeeeee")
+        field.spines[["top", "right"]].set_visible(False)
+        field.tick_params(labelsize=8)
+    handles, labels = field.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), fontsize=8, frameon=False)
     figure.suptitle(title, fontsize=10)
     return figure

@@ -1,10 +1,9 @@
 """Pictures that show an image's way through the pipeline."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-import matplotlib
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -27,6 +26,13 @@ def colour_cams(cams: np.ndarray, labels: np.ndarray) -> np.ndarray:
         np.zeros((*shape, 3)),
     )
     return np.clip(mixed, 0, 255).astype(np.uint8)
+
+
+def over_image(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """A map (H, W) in [0, 1] in colours over its image (H, W, 3) uint8, which shows where the map is low; uint8."""
+    coloured = colormaps["magma"](heat)[..., :3] * 255
+    strength = 0.25 + 0.5 * heat[..., None]
+    return np.clip(strength * coloured + (1 - strength) * image, 0, 255).astype(np.uint8)
 
 
 def picture_grid(columns: Sequence[str], rows: Sequence[Sequence[np.ndarray]], names: Sequence[str]) -> Figure:
@@ -90,9 +96,3 @@ def experiment_chart(names: Sequence[str], without: Sequence[float], with_crf: S
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     return figure
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """PNG without a date or a version in it, so equal figures give equal bytes."""
-    matplotlib.use("Agg")
-    figure.savefig(path, format="png", metadata={"Software": None})

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from tagseg.errors import TagsegError
-from tagseg.figures.panels import experiment_chart, save_figure
-from tagseg.store import atomic
+from tagseg.figures.panels import experiment_chart
+from tagseg.pictures import write_figure
 
 
 def run(ablation: Path, output: Path, *, title: str) -> None:
@@ -21,8 +21,9 @@ def run(ablation: Path, output: Path, *, title: str) -> None:
         bare = own[own["crf"] == "none"].set_index("method")["miou"]
         smoothed = own[own["crf"] != "none"].set_index("method")["miou"]
         table = pd.DataFrame({"experiment": bare.index, "miou_no_crf": bare, "miou": smoothed.reindex(bare.index)})
+    elif "source" in table:
+        table = table[table["source"] == "measured"]
     figure = experiment_chart(
         table["experiment"].tolist(), table["miou_no_crf"].tolist(), table["miou"].tolist(), title
     )
-    with atomic(output) as temporary:
-        save_figure(figure, temporary)
+    write_figure(figure, output)

@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 
 from tagseg.config import Prior
-from tagseg.datasets.images import read_image, read_labels
-from tagseg.datasets.index import read_classes, read_ground_truth, read_index
-from tagseg.errors import TagsegError
+from tagseg.datasets.images import read_image
+from tagseg.datasets.index import read_classes
 from tagseg.evaluation.confusion import any_foreground
-from tagseg.figures.panels import panel_figure, save_figure
+from tagseg.figures.panels import panel_figure
 from tagseg.figures.regions import paint_regions
-from tagseg.store import ShardSet, atomic
+from tagseg.pictures import write_figure
+from tagseg.store import ShardSet
+from tagseg.truths import Truths
 
 
 def run(
@@ -32,20 +33,17 @@ def run(
     Label maps are masks of `prior`; those of `fgbg` are set beside the truth's foreground. Raises TagsegError if no
     image of the split has truth.
     """
-    truth_of = read_ground_truth(ground_truth)
-    records = [record for record in read_index(tags, split) if record.id in truth_of]
-    if not records:
-        raise TagsegError(f"{ground_truth}: no image of split {split} has a truth mask; add masks to draw panels")
+    truths = Truths(tags, ground_truth, split, "draw panels")
     areas, without, with_regions = (
         ShardSet(regions, "regions"),
         ShardSet(pairwise, "labels"),
         ShardSet(higher_order, "labels"),
     )
-    changed = [np.mean(without.get(r.id, "mask") != with_regions.get(r.id, "mask")) for r in records]
+    changed = [np.mean(without.get(r.id, "mask") != with_regions.get(r.id, "mask")) for r in truths.records]
     chosen = sorted(np.argsort(changed, kind="stable")[::-1][:count])
     rows = []
-    for record in (records[i] for i in chosen):
-        image, truth = read_image(record.path), read_labels(truth_of[record.id])
+    for record in (truths.records[i] for i in chosen):
+        image, truth = read_image(record.path), truths.labels(record)
         rows.append(
             [
                 image,
@@ -57,6 +55,5 @@ def run(
         )
     columns = ["image", "truth", "dense CRF", "regions", "dense CRF + higher order"]
     names = ["background", "foreground"] if prior == "fgbg" else read_classes(classes)
-    figure = panel_figure(columns, rows, [records[i].id for i in chosen], names)
-    with atomic(output) as temporary:
-        save_figure(figure, temporary)
+    figure = panel_figure(columns, rows, [truths.records[i].id for i in chosen], names)
+    write_figure(figure, output)

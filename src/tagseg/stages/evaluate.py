@@ -5,13 +5,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tagseg.datasets.images import read_labels
-from tagseg.datasets.index import read_classes, read_ground_truth, read_index
+from tagseg.datasets.index import read_classes
 from tagseg.errors import TagsegError
 from tagseg.evaluation.confusion import ConfusionMatrix, Protocol, any_foreground
 from tagseg.evaluation.result import Result
+from tagseg.evaluation.tables import image_table
 from tagseg.progress import rate
 from tagseg.store import ShardSet, write_text
+from tagseg.truths import Truths
 
 log = logging.getLogger(__name__)
 
@@ -26,27 +27,37 @@ def run(
     split: str,
     protocol: Protocol,
     facts: dict[str, str],
+    sample: float = 1.0,
+    seed: int = 0,
+    per_image: Path | None = None,
 ) -> None:
     """Write the confusion matrix over all images of the split that have truth, as JSON with `facts`.
 
-    `foreground` counts any class as foreground, in truth and prediction (Table 4). Raises TagsegError naming the mask
-    for truth of another size or with labels outside the classes.
+    `foreground` counts any class as foreground, in truth and prediction; with `sample` .1 of split train that is
+    Table 4's protocol, while `classes` on masks of split val is Table 5's. `sample` is the part of the images that is
+    evaluated, drawn with `seed`. `per_image` also gets a row for each image. One image is in memory at a time. Raises
+    TagsegError naming the mask for truth of another size or with labels outside the classes.
     """
     names = read_classes(classes) if protocol == "classes" else ["background", "foreground"]
-    truth_of = read_ground_truth(ground_truth)
-    records = [record for record in read_index(tags, split) if record.id in truth_of]
-    if not records:
-        raise TagsegError(f"{ground_truth}: no image of split {split} has a truth mask; add masks to evaluate")
+    truths = Truths(tags, ground_truth, split)
+    records = truths.records if sample == 1 else truths.sample(sample, seed)
     maps = ShardSet(labels, "labels")
-    matrix = ConfusionMatrix(len(names))
+    matrix, rows = ConfusionMatrix(len(names)), []
     with rate("images", len(records)):
         for record in tqdm(records, unit="image", disable=None):
-            truth, predicted = read_labels(truth_of[record.id]), maps.get(record.id, "mask")
+            truth, predicted = truths.labels(record), maps.get(record.id, "mask")
             if protocol == "foreground":
                 truth, predicted = any_foreground(truth), any_foreground(predicted)
+            own = ConfusionMatrix(len(names))
             try:
-                matrix.update(truth, predicted)
+                own.update(truth, predicted)
             except ValueError as error:
-                raise TagsegError(f"{truth_of[record.id]}: {error}; mend the mask, or take it out") from None
+                raise TagsegError(f"{truths.path(record)}: {error}; mend the mask, or take it out") from None
+            matrix += own
+            rows.append((record.id, own.mean_iou(), own.pixel_accuracy()))
+    if sample < 1:
+        facts = {**facts, "sample": f"{sample:g}", "sample_seed": str(seed)}
+    if per_image:
+        write_text(per_image, image_table(rows).to_csv(index=False, lineterminator="\n"))
     write_text(output, Result({**facts, "split": split}, names, len(records), matrix).to_json())
     log.info("mean IoU %.2f over %d images", 100 * matrix.mean_iou(), len(records))

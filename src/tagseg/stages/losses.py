@@ -7,8 +7,7 @@ import numpy as np
 from tagseg.datasets.index import read_table
 from tagseg.errors import TagsegError
 from tagseg.figures.curves import loss_figure
-from tagseg.figures.panels import save_figure
-from tagseg.store import atomic
+from tagseg.pictures import write_figure
 
 
 def run(trainings: dict[str, Path], output: Path, *, title: str) -> None:
@@ -16,8 +15,7 @@ def run(trainings: dict[str, Path], output: Path, *, title: str) -> None:
     if not trainings:
         raise TagsegError("no training to draw: give --training NAME=FILE for each")
     curves = {name: _curve(path) for name, path in trainings.items()}
-    with atomic(output) as temporary:
-        save_figure(loss_figure(curves, title), temporary)
+    write_figure(loss_figure(curves, title), output)
 
 
 def _curve(path: Path) -> tuple[np.ndarray, np.ndarray]:

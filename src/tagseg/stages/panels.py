@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tagseg.datasets.images import read_image, read_labels
-from tagseg.datasets.index import ImageRecord, read_classes, read_ground_truth, read_index
-from tagseg.errors import TagsegError
-from tagseg.figures.panels import colour_cams, panel_figure, save_figure
+from tagseg.datasets.images import read_image
+from tagseg.datasets.index import ImageRecord, read_classes
+from tagseg.figures.panels import colour_cams, panel_figure
+from tagseg.pictures import write_figure
 from tagseg.priors.foreground import resize_map
-from tagseg.store import ShardSet, atomic
+from tagseg.store import ShardSet
+from tagseg.truths import Truths
 
 
 def run(
@@ -29,11 +30,8 @@ def run(
 
     Columns: image, foreground prior, CAMs, multi-class mask (known tags), each experiment's prediction, truth.
     """
-    truth_of = read_ground_truth(ground_truth)
-    records = [record for record in read_index(tags, split) if record.id in truth_of]
-    if not records:
-        raise TagsegError(f"{ground_truth}: no image of split {split} has a truth mask; add masks to draw panels")
-    chosen = [records[i] for i in np.unique(np.linspace(0, len(records) - 1, count).round().astype(int))]
+    truths = Truths(tags, ground_truth, split, "draw panels")
+    chosen = truths.evenly(count)
     prior_maps, cam_maps = ShardSet(priors, "probabilities"), ShardSet(cams, "cams")
     mask_maps = ShardSet(masks, "labels")
     predicted = {name: ShardSet(paths, "labels") for name, paths in predictions.items()}
@@ -44,14 +42,13 @@ def run(
             _cam_picture(cam_maps, record),
             mask_maps.get(record.id, "mask"),
             *(maps.get(record.id, "mask") for maps in predicted.values()),
-            read_labels(truth_of[record.id]),
+            truths.labels(record),
         ]
         for record in chosen
     ]
     columns = ["image", "foreground prior", "CAMs of the tags", "mask (known tags)", *predicted, "truth"]
     figure = panel_figure(columns, rows, [f"{r.id}\n{', '.join(r.tags)}" for r in chosen], read_classes(classes))
-    with atomic(output) as temporary:
-        save_figure(figure, temporary)
+    write_figure(figure, output)
 
 
 def _cam_picture(cams: ShardSet, record: ImageRecord) -> np.ndarray:

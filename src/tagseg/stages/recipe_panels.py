@@ -8,8 +8,9 @@ from tagseg.datasets.images import read_image, read_labels
 from tagseg.datasets.index import read_classes, read_ground_truth, read_index
 from tagseg.errors import TagsegError
 from tagseg.evaluation.confusion import ConfusionMatrix
-from tagseg.figures.panels import panel_figure, save_figure
-from tagseg.store import ShardSet, atomic
+from tagseg.figures.panels import panel_figure
+from tagseg.pictures import write_figure
+from tagseg.store import ShardSet
 
 
 def run(
@@ -34,8 +35,7 @@ def run(
         masks = [shard.get(record.id, "mask") for shard in shards.values()]
         rows.append([read_image(record.path), read_labels(truth_of[record.id]), *masks])
         labels.append(f"{record.id} ({record.split})\n{100 * scores[i]:.0f}")
-    with atomic(output) as temporary:
-        save_figure(panel_figure(["image", "truth", *runs], rows, labels, names), temporary)
+    write_figure(panel_figure(["image", "truth", *runs], rows, labels, names), output)
 
 
 def _spread(order: np.ndarray, count: int) -> list[int]:

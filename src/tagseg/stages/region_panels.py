@@ -10,10 +10,10 @@ from tagseg.config import CrispSettings
 from tagseg.datasets.images import read_image
 from tagseg.datasets.index import read_index
 from tagseg.errors import TagsegError
-from tagseg.figures.panels import picture_grid, save_figure
+from tagseg.figures.panels import picture_grid
 from tagseg.figures.regions import paint_regions
+from tagseg.pictures import write_figure
 from tagseg.regions import MODES, crisp_boundaries
-from tagseg.store import atomic
 
 _THRESHOLDS = (0.05, 0.1, 0.2)
 
@@ -34,5 +34,4 @@ def run(tags: Path, output: Path, settings: CrispSettings, *, split: str | None,
         rows.append([image, np.minimum(crisp.boundaries, 1), lines, *painted])
     columns = ["image", "boundaries", "contour map", *(f"regions at {threshold}" for threshold in _THRESHOLDS)]
     figure = picture_grid(columns, rows, [record.id for record in chosen])
-    with atomic(output) as temporary:
-        save_figure(figure, temporary)
+    write_figure(figure, output)

@@ -8,7 +8,7 @@ from tagseg.errors import TagsegError
 
 
 def run(folder: Path) -> str:
-    """Headline, ablation and mask tables of a results folder, those that exist, and the paths of its pictures."""
+    """Headline, ablation and mask tables of a results folder, those that exist, and where its pictures are."""
     tables = [folder / f"{name}.csv" for name in ("miou", "ablation", "masks")]
     found = [path for path in tables if path.is_file()]
     if not found:
@@ -19,4 +19,9 @@ def run(folder: Path) -> str:
         parts.append(f"{path} (IoU in percent)\n{frame.to_string(index=False, na_rep='', float_format='%.1f')}\n")
     pictures = sorted(folder.glob("*.png"))
     parts += [f"picture: {path}" for path in pictures]
+    figures = sorted(path.stem for path in (folder / "figures").glob("*.png"))
+    if figures:
+        parts.append(f"figures, PNG and SVG, in {folder / 'figures'}: {', '.join(figures)}")
+    if (folder / "summary.html").is_file():
+        parts.append(f"page: {folder / 'summary.html'}")
     return "\n".join(parts)

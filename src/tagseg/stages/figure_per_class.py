@@ -1,0 +1,37 @@
+"""IoU of each class: this run's methods beside the published ones."""
+
+from pathlib import Path
+
+import numpy as np
+
+from tagseg.datasets.index import read_classes, read_table
+from tagseg.errors import TagsegError
+from tagseg.evaluation.tables import class_column
+from tagseg.figures.classes import class_bars
+from tagseg.pictures import checked_outputs, write_figure
+
+
+def run(table: Path, classes: Path, outputs: list[Path], *, title: str) -> None:
+    """Draw `miou.csv`: a bar for each measured method with its CRF, a mark for each of the paper's own methods.
+
+    A method that was measured without a CRF only is drawn so. Of the published rows those of the paper's authors are
+    drawn (`Ours`); the table holds the others. Raises TagsegError if a class has no column.
+    """
+    checked_outputs(outputs)
+    names = read_classes(classes)
+    columns = [class_column(name) for name in names]
+    rows = [row for _, row in read_table(table, ["method", "crf", "source", *columns])]
+    try:
+        values = [np.array([float(row[column] or "nan") for column in columns]) for row in rows]
+    except ValueError:
+        raise TagsegError(f"{table}: IoU must be numbers; make it again (tagseg tabulate --table miou)") from None
+    measured: dict[str, np.ndarray] = {}
+    for row, iou in zip(rows, values, strict=True):
+        if row["source"] == "measured" and (row["crf"] != "none" or row["method"] not in measured):
+            measured[row["method"]] = iou
+    published = {
+        f"{row['method']} (published)": iou
+        for row, iou in zip(rows, values, strict=True)
+        if row["source"] == "published" and row["method"].startswith("Ours") and np.isfinite(iou).any()
+    }
+    write_figure(class_bars(names, measured, published, title), *outputs)

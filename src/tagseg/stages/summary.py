@@ -1,0 +1,68 @@
+"""The headline of a run on one page: its table, its pictures, and all other tables, folded."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from tagseg.errors import TagsegError
+from tagseg.figures.page import Picture, headline_page
+from tagseg.store import write_text
+
+_HEADLINE = {
+    "method": "method",
+    "crf": "CRF",
+    "miou": "mIoU",
+    "published_miou": "published",
+    "difference": "difference",
+    "pixel_accuracy": "pixel accuracy",
+    "source": "source",
+}
+_CAPTIONS = {
+    "miou": ("mIoU", "Each headline experiment on the evaluation images: the network alone, and with its CRF."),
+    "panels": (
+        "From photograph to prediction",
+        "Image, foreground prior, class activation maps of its tags, mask from both with known tags, predictions of "
+        "networks that saw no tags, truth.",
+    ),
+    "per_class": ("IoU by class", "Bars: measured here, with CRF. Marks, if any: published."),
+    "trimap": ("Beside boundaries", "Accuracy within bands around the truth's boundaries, against their width."),
+    "best": ("Best images", "Those with the highest IoU; beside each the IoU of the experiments, in percent."),
+    "worst": ("Worst images", "Those with the lowest IoU: where it fails."),
+}
+
+
+def run(miou: Path, tables: list[Path], pictures: list[Path], output: Path, *, title: str) -> None:
+    """Write an HTML page of `miou.csv`, further tables and PNG pictures; all is in the one file.
+
+    Raises TagsegError for a file that is missing, or no such table.
+    """
+    frame = _table(miou)
+    if not {"method", "crf", "source", "miou", "pixel_accuracy"} <= set(frame):
+        raise TagsegError(f"{miou}: not a miou.csv; make it first (tagseg tabulate --table miou)")
+    ours = (frame["source"] == "measured") | frame["method"].astype(str).str.startswith("Ours")
+    headline = frame[ours][[column for column in _HEADLINE if column in frame]].rename(columns=_HEADLINE)
+    lead = ["mIoU in percent on images that no network was trained on. Networks were trained on image tags alone."]
+    if (frame["source"] == "published").any():
+        lead.append("Published rows, in italics, are the paper's, on the full data set.")
+    all_tables = {path.name: _table(path) for path in [miou, *tables]}
+    text = headline_page(title, lead, headline, all_tables, [_picture(path) for path in pictures])
+    write_text(output, text)
+
+
+def _table(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise TagsegError(f"{path}: no such file; make it first (snakemake {path})")
+    try:
+        return pd.read_csv(path)
+    except ValueError as error:
+        raise TagsegError(f"{path}: not a table ({error}); make it again (snakemake {path})") from None
+
+
+def _picture(path: Path) -> Picture:
+    if not path.is_file():
+        raise TagsegError(f"{path}: no such file; make it first (snakemake {path})")
+    data = path.read_bytes()
+    if not data.startswith(b"\x89PNG"):
+        raise TagsegError(f"{path}: not a PNG; give the PNG of the picture")
+    name, caption = _CAPTIONS.get(path.stem, (path.stem.replace("_", " "), ""))
+    return Picture(data, name, caption)

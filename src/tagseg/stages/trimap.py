@@ -1,0 +1,46 @@
+"""Accuracy of predictions beside object boundaries, in bands of growing width (Fig. 10)."""
+
+from pathlib import Path
+
+from tqdm import tqdm
+
+from tagseg.datasets.index import read_classes
+from tagseg.errors import TagsegError
+from tagseg.evaluation.tables import trimap_table
+from tagseg.evaluation.trimap import Trimap, boundary_distance
+from tagseg.progress import rate
+from tagseg.store import ShardSet, write_text
+from tagseg.truths import Truths
+
+
+def run(
+    predictions: dict[tuple[str, str], list[Path]],
+    tags: Path,
+    ground_truth: Path,
+    classes: Path,
+    output: Path,
+    *,
+    split: str,
+    width: int,
+) -> None:
+    """Write `trimap.csv`: a row for each prediction and band of 1 to `width` pixels around the truth's boundaries.
+
+    `predictions` holds shards of label maps by method and CRF. The distance to the boundary is found once an image, for
+    all of them. Raises TagsegError naming the mask for truth of another size or with labels outside the classes.
+    """
+    if not predictions:
+        raise TagsegError("no prediction to compare: give --prediction METHOD/CRF=FILE for each shard")
+    count = len(read_classes(classes))
+    truths = Truths(tags, ground_truth, split)
+    maps = {key: ShardSet(paths, "labels") for key, paths in predictions.items()}
+    trimaps = {key: Trimap(count, width) for key in maps}
+    with rate("images", len(truths.records)):
+        for record in tqdm(truths.records, unit="image", disable=None):
+            truth = truths.labels(record)
+            distance = boundary_distance(truth)
+            for key, shards in maps.items():
+                try:
+                    trimaps[key].update(truth, distance, shards.get(record.id, "mask"))
+                except ValueError as error:
+                    raise TagsegError(f"{truths.path(record)}: {error}; mend the mask, or take it out") from None
+    write_text(output, trimap_table(trimaps).to_csv(index=False, lineterminator="\n"))

@@ -1,0 +1,165 @@
+"""Figures: equal bytes, what is drawn, ranks, averages, and the page that a report opens with."""
+
+import base64
+import io
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from tagseg.errors import TagsegError
+from tagseg.evaluation.averages import AverageMaps
+from tagseg.figures.classes import average_figure, class_bars, confusion_figure
+from tagseg.figures.curves import loss_figure, trimap_figure
+from tagseg.figures.encoding import figure_bytes
+from tagseg.figures.page import Picture, headline_page, html_table
+from tagseg.figures.panels import experiment_chart, over_image, panel_figure
+from tagseg.pictures import write_figure
+from tagseg.stages.figure_ranked import ranked
+
+MAPS = np.linspace(0, 1, 2 * 6 * 6).reshape(2, 6, 6)
+STEPS = np.arange(1.0, 9)
+
+
+def panels() -> Figure:
+    labels = np.tile(np.array([0, 1, 255], dtype=np.uint8), (9, 4))
+    return panel_figure(
+        ["image", "map", "mask"], [[np.full((9, 12, 3), 90, np.uint8), MAPS[0], labels]], ["a"], ["b", "c"]
+    )
+
+
+FIGURES: dict[str, Callable[[], Figure]] = {
+    "panels": panels,
+    "chart": lambda: experiment_chart(["a", "b_c"], [10, 20], [30, 40], "t"),
+    "losses": lambda: loss_figure({"a": (STEPS, STEPS[::-1])}, "t"),
+    "trimap": lambda: trimap_figure({("a", "none"): (STEPS,) * 3, ("a", "pairwise"): (STEPS,) * 3}, "t"),
+    "average": lambda: average_figure(["cat", "dog"], [3, 4], MAPS, MAPS, ["cow"]),
+    "confusion": lambda: confusion_figure(["a", "b"], np.array([[0.75, 0.25], [np.nan, np.nan]]), "t"),
+    "bars": lambda: class_bars(["a", "b"], {"x": np.array([10.0, np.nan])}, {"y": np.array([20.0, 30])}, "t"),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_equal_figures_are_equal_bytes_without_a_date_or_a_version(name: str) -> None:
+    for kind in ("png", "svg"):
+        first, second = (figure_bytes(FIGURES[name](), kind) for _ in range(2))
+        assert first == second
+        assert not re.search(rb"<dc:date>|matplotlib\.org|Matplotlib v|Software", first)
+
+
+def test_a_suffix_names_the_format(tmp_path: Path) -> None:
+    write_figure(FIGURES["bars"](), tmp_path / "a.png", tmp_path / "a.SVG")
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.format == "PNG"
+    assert ElementTree.parse(tmp_path / "a.SVG").getroot().tag.endswith("svg")
+    with pytest.raises(TagsegError, match=r"a\.pdf: a picture is one of \.png, \.svg"):
+        write_figure(FIGURES["bars"](), tmp_path / "a.png", tmp_path / "a.pdf")
+
+
+def test_confusion_matrix_writes_the_shares_in_percent() -> None:
+    field = FIGURES["confusion"]().axes[0]
+    assert [text.get_text() for text in field.texts] == ["75", "25"]
+    assert [label.get_text() for label in field.get_xticklabels()] == ["a", "b"]
+
+
+def test_eighty_classes_have_no_written_figures_but_all_names() -> None:
+    names = [f"c{i}" for i in range(80)]
+    field = confusion_figure(names, np.eye(80), "t").axes[0]
+    assert not field.texts and [label.get_text() for label in field.get_yticklabels()] == names
+
+
+def test_bars_are_as_long_as_the_figures() -> None:
+    field = FIGURES["bars"]().axes[0]
+    assert [bar.get_width() for bar in field.patches] == [10, 0]
+    assert field.lines[0].get_xdata().tolist() == [20, 30]
+
+
+def test_average_figure_names_classes_and_those_without_an_image() -> None:
+    figure = FIGURES["average"]()
+    assert [a.get_title() for a in figure.axes[:2]] == ["cat\n3 images", "dog\n4 images"]
+    assert figure.get_supxlabel() == "in no image: cow"
+
+
+def test_trimap_figure_has_a_line_a_method_and_crf() -> None:
+    for field in FIGURES["trimap"]().axes:
+        assert [(line.get_label(), line.get_linestyle()) for line in field.lines] == [("a", "--"), ("a + CRF", "-")]
+
+
+def test_average_maps_are_means_by_class() -> None:
+    averages = AverageMaps(3, 2)
+    for label, value in ((1, 0.2), (1, 0.6), (2, 1.0)):
+        averages.update(label, np.full((2, 2), value))
+    assert averages.images.tolist() == [0, 2, 1]
+    np.testing.assert_allclose(averages.mean()[1:, 0, 0], [0.4, 1.0])
+    assert np.isnan(averages.mean()[0]).all()
+    with pytest.raises(ValueError, match=r"\(3, 2\)"):
+        averages.update(1, np.zeros((3, 2)))
+
+
+def test_a_heat_map_lets_the_image_through_where_it_is_low() -> None:
+    image = np.full((1, 2, 3), 200, dtype=np.uint8)
+    shown = over_image(image, np.array([[0.0, 1.0]])).astype(int)
+    assert shown.dtype == int and abs(shown[0, 0] - 150).max() <= 1  # a quarter of the darkest colour
+    assert abs(shown[0, 1] - (0.75 * np.array([252, 253, 191]) + 50)).max() <= 2
+
+
+# ranks
+
+
+VALUES = np.array([30, 90, np.nan, 10, 90, 50, 70])
+
+
+@pytest.mark.parametrize(
+    ("rank", "count", "wanted"),
+    [
+        ("best", 3, [1, 4, 6]),
+        ("worst", 3, [3, 0, 5]),
+        ("median", 2, [6, 5]),
+        ("median", 3, [4, 6, 5]),
+        ("best", 99, [1, 4, 6, 5, 0, 3]),
+        ("median", 99, [1, 4, 6, 5, 0, 3]),
+    ],
+)
+def test_ranks(rank: str, count: int, wanted: list[int]) -> None:
+    assert ranked(VALUES, rank, count) == wanted
+
+
+# page
+
+
+def png() -> bytes:
+    target = io.BytesIO()
+    Image.new("RGB", (1400, 20)).save(target, "PNG")
+    return target.getvalue()
+
+
+def test_the_page_holds_everything_itself_and_escapes_what_users_wrote() -> None:
+    evil = "<script>alert(1)</script>"
+    frame = pd.DataFrame({"method": [evil], "mIoU": [12.34], "source": ["measured"]})
+    text = headline_page(evil, [evil], frame, {evil: frame}, [Picture(png(), evil, evil)])
+    assert "<script" not in text and text.count("&lt;script&gt;") == 9
+    sources = re.findall(r'(?:src|href)="([^"]*)"', text)
+    assert len(sources) == 1 and sources[0].startswith("data:image/png;base64,")
+    assert base64.b64decode(sources[0].partition(",")[2]) == png()
+    assert 'name="viewport" content="width=device-width' in text and 'figure class="wide"' in text
+    assert "http" not in text
+
+
+def test_the_best_measured_figure_is_marked_and_published_rows_are_set_apart() -> None:
+    frame = pd.DataFrame(
+        {"method": ["a", "b", "c"], "mIoU": [10.0, 20.0, 50.9], "source": ["measured", "measured", "published"]}
+    )
+    text = html_table(frame)
+    assert text.count("class=best") == 1 and "<td class=best>20.0</td>" in text
+    assert text.count("<tr class=published>") == 1 and "source" not in text
+
+
+def test_blank_cells_stay_blank_and_whole_numbers_whole() -> None:
+    frame = pd.DataFrame({"a": [1.5, np.nan], "n": pd.array([600, None], dtype="Int64")})
+    assert "<tr><td>1.5</td><td>600</td></tr>\n<tr><td></td><td></td></tr>" in html_table(frame)
