@@ -42,7 +42,7 @@ def test_the_paper_s_configuration_runs_from_tags_to_miou(tmp_path: Path) -> Non
     change = tmp_path / "change.yaml"
     few = {"iterations": 2}
     keys = {
-        "data": {"root": str(devkit(tmp_path / "VOC2012"))},
+        "data": {"root": str(devkit(tmp_path / "VOC2012")), "masks": "SegmentationClassAug", "sbd": ""},
         "shards": 1,
         "network": {"weights": "random", "preprocessing": "imagenet"},
         "localization": {**few, "batch": 2, "size": 48},
