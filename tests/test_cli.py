@@ -94,6 +94,8 @@ def steps() -> list[str]:
         "chart --table miou.csv --output miou.png",
         f"panels {TAGS} {CLASSES} --ground-truth ground_truth.csv --priors fgbg.h5 --cams cams.h5 "
         f"--masks masks-multiclass.h5 {predictions} --count 2 --output panels.png",
+        f"recipe-panels {TAGS} {CLASSES} --ground-truth ground_truth.csv --run first=masks-multiclass.h5 "
+        "--run second=masks-second.h5 --count 2 --output recipes.png",
         f"export-png --labels labels-none-none.h5 {TAGS} --split val --output png",
         "show .",
     ]
@@ -539,7 +541,7 @@ def test_exported_png_are_indexed_with_the_voc_palette(chain: Path) -> None:
         assert image.mode == "P" and image.getpalette() == voc_palette().ravel().tolist()
 
 
-@pytest.mark.parametrize("name", ["ablation.png", "miou.png", "panels.png"])
+@pytest.mark.parametrize("name", ["ablation.png", "miou.png", "panels.png", "recipes.png"])
 def test_pictures_are_pictures(chain: Path, name: str) -> None:
     pixels = read_image(chain / name)
     assert min(pixels.shape[:2]) > 200 and pixels.std() > 10

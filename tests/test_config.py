@@ -74,6 +74,10 @@ def test_a_group_that_is_no_group_is_named_under_either_recipe() -> None:
     assert "datasets.mine.views" in explained(whole(recipe="paper", views=3))
 
 
+def test_a_block_to_compare_with_must_be_there() -> None:
+    assert "datasets.mine.compare names 'other', which is not among datasets" in explained(whole(compare=["other"]))
+
+
 def test_scales_are_sizes() -> None:
     for scales in ([0.0], [0.5, 9]):
         assert "datasets.mine.views.scales: scale" in explained(whole(views={"scales": scales}))

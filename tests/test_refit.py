@@ -10,6 +10,7 @@ from tagseg.networks.localization import LocalizationNetwork, summed_rows
 from tagseg.networks.taps import Taps
 from tagseg.networks.views import mean_over_mirror, pixel_features, views
 from tagseg.priors.refit import Samples, confident_pixels, fit_pixels, pixel_grid, pixel_maps, second_round
+from tagseg.stages.recipe_panels import _spread
 
 # views
 
@@ -179,6 +180,15 @@ def test_an_image_without_a_tag_stays_background() -> None:
 def test_the_second_round_is_a_weighted_mean() -> None:
     first, again = np.full((2, 1, 1), 0.2), np.array([0.9, 0.1]).reshape(2, 1, 1)
     np.testing.assert_allclose(second_round(first, again, 0.25).ravel(), [0.375, 0.175], rtol=1e-6)
+
+
+# the picture of recipes
+
+
+def test_a_third_worst_a_third_in_the_middle_a_third_best() -> None:
+    assert _spread(np.arange(20), 6) == [0, 1, 9, 10, 18, 19]
+    assert _spread(np.arange(20), 4) == [0, 9, 10, 19]
+    assert _spread(np.array([2, 0, 1]), 6) == [2, 0, 1]
 
 
 # rows of Eq. 1
