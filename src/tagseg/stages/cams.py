@@ -62,7 +62,8 @@ def run(
         write_shard(output, "cams", {"model": str(model)} | looks.model_dump()) as writer,
         rate("images", len(records)),
     ):
-        for record, cams in tqdm(one_behind(maps()), total=len(records), unit="image", disable=None):
-            scaled = np.array([scale_cam(cam) for cam in cams()["cams"]]).reshape(cams()["cams"].shape)
+        for record, wait in tqdm(one_behind(maps()), total=len(records), unit="image", disable=None):
+            raw = wait()["cams"]
+            scaled = np.array([scale_cam(cam) for cam in raw]).reshape(raw.shape)
             own_labels = np.array(labels[record.id], dtype=np.uint8)
             writer.put(record.id, {"cams": scaled.astype(np.float16), "labels": own_labels})

@@ -9,10 +9,9 @@ from tqdm import tqdm
 
 from tagseg.config import BackboneSettings, InferenceMachine, ViewSettings
 from tagseg.datasets.index import ImageRecord, in_shard, read_index
-from tagseg.loading import batches_of, fetched, one_behind
+from tagseg.features import FrozenTrunk
+from tagseg.loading import fetched, one_behind
 from tagseg.machine import prepare
-from tagseg.networks.backbone import normalise
-from tagseg.networks.backbones import load_backbone
 from tagseg.networks.views import mean_over_mirror, views
 from tagseg.priors.foreground import mean_activation
 from tagseg.progress import rate
@@ -36,16 +35,14 @@ def run(
     Those of mirror images are turned back and averaged with the image's own.
     """
     here = prepare(machine, threads)
-    backbone = load_backbone(network.backbone, network.weights, network.preprocessing, stride=looks.stride or 32)
-    trunk = here.put(backbone.trunk)
+    frozen = FrozenTrunk(network, looks, here)
     records = in_shard(read_index(tags), shard, shards)
 
     def activations() -> Iterator[tuple[list[ImageRecord], Callable[[], dict[str, np.ndarray]]]]:
-        for group, images in batches_of(records, machine.images_at_once, here.loaders):
-            sent = normalise(images.to(here.place, non_blocking=True), backbone.statistics)
+        for group, images in frozen.batches(records, machine.images_at_once):
             maps = {}
-            for number, same_size in enumerate(views(sent, looks.scales, looks.mirror)):
-                taps = [trunk(view) for view in same_size]
+            for number, same_size in enumerate(views(images, looks.scales, looks.mirror)):
+                taps = [frozen.trunk(view) for view in same_size]
                 for name in ("conv4", "conv5"):
                     means = [mean_activation(getattr(t, name))[:, None] for t in taps]
                     maps[f"{name}-{number}"] = mean_over_mirror(means)[:, 0].half()
@@ -56,7 +53,8 @@ def run(
         rate("images", len(records)),
         tqdm(total=len(records), unit="image", disable=None) as bar,
     ):
-        for group, maps in one_behind(activations()):
+        for group, wait in one_behind(activations()):
+            maps = wait()
             for i, record in enumerate(group):
-                writer.put(record.id, {name: values[i] for name, values in maps().items()})
+                writer.put(record.id, {name: values[i] for name, values in maps.items()})
             bar.update(len(group))

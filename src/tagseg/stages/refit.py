@@ -23,11 +23,12 @@ def run(
     torch.set_num_threads(threads)
     count = len(read_classes(classes))
     records = [record for record in read_index(tags, split="train") if record.tags]
-    gathered = _gathered(ShardSet(samples, "samples"), records, count)
-    if not len(gathered.features):
+    shards = ShardSet(samples, "samples")
+    if not any(len(shards.get(record.id, "marginals")) for record in records):
         raise TagsegError(
             f"{tags}: no confident pixel in any photograph; lower refit.confidence, or set refit.priors: []"
         )
+    gathered = _gathered(shards, records, count)
     weight, bias, loss = fit_pixels(gathered, decay=settings.decay, iterations=settings.iterations)
     log.info("regression on %d pixels of %d photographs: loss %.4f", len(gathered.features), len(records), loss)
     content = {"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)}
@@ -46,6 +47,4 @@ def _gathered(shards: ShardSet, records: list[ImageRecord], count: int) -> Sampl
         own = np.zeros((len(marginals), count), dtype=bool)
         own[:, labels] = True
         allowed.append(own)
-    if not records:
-        return Samples(np.zeros((0, 1), np.float32), np.zeros((0, count), np.float32), np.zeros((0, count), bool))
     return Samples(np.concatenate(features), np.concatenate(soft), np.concatenate(allowed))

@@ -10,13 +10,11 @@ from tqdm import tqdm
 
 from tagseg.config import BackboneSettings, CrfSettings, InferenceMachine, SampleSettings, ViewSettings
 from tagseg.datasets.index import ImageRecord, in_shard, read_index
-from tagseg.loading import batches_of, fetched, one_behind
+from tagseg.features import FrozenTrunk
+from tagseg.loading import fetched, one_behind
 from tagseg.machine import prepare
-from tagseg.networks.backbone import normalise
-from tagseg.networks.backbones import load_backbone
-from tagseg.networks.views import pixel_features
 from tagseg.priors.foreground import resize_map
-from tagseg.priors.refit import confident_pixels, pixel_grid
+from tagseg.priors.refit import confident_pixels
 from tagseg.progress import rate
 from tagseg.smoothing import smoothed
 from tagseg.store import Shard, write_shard
@@ -44,21 +42,16 @@ def run(
     the first round's; its marginals are those of a pairwise CRF at `crf_pixels`.
     """
     here = prepare(machine, threads)
-    backbone = load_backbone(network.backbone, network.weights, network.preprocessing, stride=looks.stride or 32)
-    trunk = here.put(backbone.trunk)
+    frozen = FrozenTrunk(network, looks, here)
     index = read_index(tags)
-    learned = [record for record in index if record.split == "train" and record.tags]
-    records = [record for record in in_shard(index, shard, shards) if record.split == "train" and record.tags]
+    learned = {record.id for record in index if record.split == "train" and record.tags}
+    records = [record for record in in_shard(index, shard, shards) if record.id in learned]
     count = max(2, min(settings.pixels, settings.most_pixels // max(1, len(learned))))
     smooth = crf.model_copy(update={"max_pixels": min(crf.max_pixels, settings.crf_pixels)})
 
     def features() -> Iterator[tuple[ImageRecord, Callable[[], dict[str, np.ndarray]]]]:
-        for group, images in batches_of(records, machine.images_at_once, here.loaders):
-            sent = normalise(images.to(here.place, non_blocking=True), backbone.statistics)
-            grid = pixel_grid(group[0].height, group[0].width)
-            found = pixel_features(trunk, sent, grid, scales=looks.scales, mirror=looks.mirror)
-            for record, own in zip(group, found, strict=True):
-                yield record, fetched({"features": own.half()})
+        for record, own in frozen.pixels(records, machine.images_at_once):
+            yield record, fetched({"features": own.half()})
 
     facts = settings.model_dump() | looks.model_dump() | network.model_dump()
     with (

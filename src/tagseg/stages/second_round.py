@@ -10,13 +10,11 @@ from tqdm import tqdm
 from tagseg.bundle import load_bundle
 from tagseg.config import BackboneSettings, InferenceMachine, ViewSettings
 from tagseg.datasets.index import ImageRecord, in_shard, read_index
-from tagseg.loading import batches_of, fetched, one_behind
+from tagseg.features import FrozenTrunk
+from tagseg.loading import fetched, one_behind
 from tagseg.machine import prepare
-from tagseg.networks.backbone import normalise
-from tagseg.networks.backbones import load_backbone
-from tagseg.networks.views import pixel_features
 from tagseg.priors.foreground import resize_map
-from tagseg.priors.refit import pixel_grid, pixel_maps, second_round
+from tagseg.priors.refit import pixel_maps, second_round
 from tagseg.progress import rate
 from tagseg.store import Shard, write_shard
 
@@ -38,21 +36,16 @@ def run(
 ) -> None:
     """Write one shard of maps, of the same images, labels and sizes as `maps`, the first round's."""
     here = prepare(machine, threads)
-    backbone = load_backbone(network.backbone, network.weights, network.preprocessing, stride=looks.stride or 32)
-    trunk = here.put(backbone.trunk)
+    frozen = FrozenTrunk(network, looks, here)
     bundle = load_bundle(model, "pixel regression")
     rows, bias = bundle["weight"].to(here.place), bundle["bias"].to(here.place)
     records = in_shard(read_index(tags), shard, shards)
     with Shard(maps, "probabilities") as first, write_shard(output, "probabilities", {"weight": weight}) as writer:
 
         def again() -> Iterator[tuple[ImageRecord, Callable[[], dict[str, np.ndarray]]]]:
-            for group, images in batches_of(records, machine.images_at_once, here.loaders):
-                sent = normalise(images.to(here.place, non_blocking=True), backbone.statistics)
-                grid = pixel_grid(group[0].height, group[0].width)
-                found = pixel_features(trunk, sent, grid, scales=looks.scales, mirror=looks.mirror)
-                for record, own in zip(group, found, strict=True):
-                    labels = first.get(record.id, "labels").tolist()
-                    yield record, fetched({"maps": pixel_maps(own, rows, bias, labels)})
+            for record, own in frozen.pixels(records, machine.images_at_once):
+                labels = first.get(record.id, "labels").tolist()
+                yield record, fetched({"maps": pixel_maps(own, rows, bias, labels)})
 
         with rate("images", len(records)):
             for record, wait in tqdm(one_behind(again()), total=len(records), unit="image", disable=None):

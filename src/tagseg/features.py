@@ -1,0 +1,40 @@
+"""The frozen trunk on photographs: what activations and the second round are made of."""
+
+from collections.abc import Iterator, Sequence
+
+from torch import Tensor, nn
+
+from tagseg.config import BackboneSettings, ViewSettings
+from tagseg.datasets.index import ImageRecord
+from tagseg.loading import batches_of
+from tagseg.machine import Machine
+from tagseg.networks.backbone import normalise
+from tagseg.networks.backbones import load_backbone
+from tagseg.networks.views import pixel_features
+from tagseg.priors.refit import pixel_grid
+
+
+class FrozenTrunk:
+    """A backbone's trunk at the stride of `looks`, and photographs as it takes them."""
+
+    def __init__(self, network: BackboneSettings, looks: ViewSettings, here: Machine):
+        stride = looks.stride or 32  # a trunk's own is 32, or what it has in its place
+        backbone = load_backbone(network.backbone, network.weights, network.preprocessing, stride=stride)
+        self.trunk: nn.Module = here.put(backbone.trunk)
+        self._statistics = backbone.statistics
+        self._looks = looks
+        self._here = here
+
+    def batches(
+        self, records: Sequence[ImageRecord], images_at_once: int
+    ) -> Iterator[tuple[list[ImageRecord], Tensor]]:
+        """Every photograph once, in batches of one size: the records and their (N, 3, H, W), normalised."""
+        for group, images in batches_of(records, images_at_once, self._here.loaders):
+            yield group, normalise(images.to(self._here.place, non_blocking=True), self._statistics)
+
+    def pixels(self, records: Sequence[ImageRecord], images_at_once: int) -> Iterator[tuple[ImageRecord, Tensor]]:
+        """Each photograph and its features (K, h, w) at the positions that the second round learns from and reads."""
+        for group, images in self.batches(records, images_at_once):
+            grid = pixel_grid(group[0].height, group[0].width)
+            found = pixel_features(self.trunk, images, grid, scales=self._looks.scales, mirror=self._looks.mirror)
+            yield from zip(group, found, strict=True)
