@@ -186,9 +186,9 @@ def test_the_second_round_is_a_weighted_mean() -> None:
 
 
 def test_a_third_worst_a_third_in_the_middle_a_third_best() -> None:
-    assert _spread(np.arange(20), 6) == [0, 1, 9, 10, 18, 19]
-    assert _spread(np.arange(20), 4) == [0, 9, 10, 19]
-    assert _spread(np.array([2, 0, 1]), 6) == [2, 0, 1]
+    assert _spread(list(range(20)), 6) == [0, 1, 9, 10, 18, 19]
+    assert _spread(list(range(20)), 4) == [0, 9, 10, 19]
+    assert _spread([2, 0, 1], 6) == [2, 0, 1]
 
 
 # rows of Eq. 1

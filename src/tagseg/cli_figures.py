@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from tagseg.options import Classes, Files, GroundTruth, Output, Tags, command, pair
+from tagseg.options import Classes, Files, GroundTruth, Output, Tags, command, grouped, pair
 
 app = typer.Typer()
 figure_app = typer.Typer(help="Draw one of the paper's figures; PNG and SVG by suffix.", no_args_is_help=True)
@@ -15,15 +15,6 @@ Outputs = Annotated[list[Path], typer.Option("--output", "-o", help="File to wri
 Split = Annotated[str, typer.Option(help="Split to show")]
 Count = Annotated[int, typer.Option(min=1, help="Images")]
 Title = Annotated[str, typer.Option(help="Over the figure")]
-
-
-def grouped(items: list[str], option: str) -> dict[str, list[Path]]:
-    """Files by name, of an option given as NAME=FILE for each."""
-    files: dict[str, list[Path]] = {}
-    for item in items:
-        name, path = pair(item, option)
-        files.setdefault(name, []).append(Path(path))
-    return files
 
 
 @command(figure_app)

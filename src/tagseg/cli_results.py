@@ -9,7 +9,7 @@ from tagseg import config, parsing
 from tagseg.errors import TagsegError
 from tagseg.evaluation.confusion import Protocol
 from tagseg.evaluation.published import Published
-from tagseg.options import Classes, Files, GroundTruth, OneSplit, Output, Tags, command, pair
+from tagseg.options import Classes, Files, GroundTruth, OneSplit, Output, Tags, command, grouped, pair
 from tagseg.regions.parameters import Hierarchy, Mode
 
 app = typer.Typer()
@@ -95,10 +95,7 @@ def panels(
     """The panel picture: images' way from photograph to prediction."""
     from tagseg.stages import panels as stage
 
-    predictions: dict[str, list[Path]] = {}
-    for item in prediction:
-        name, path = pair(item, "--prediction")
-        predictions.setdefault(name, []).append(Path(path))
+    predictions = grouped(prediction, "--prediction")
     stage.run(tags, classes, ground_truth, priors, cams, masks, predictions, output, split=split, count=count)
 
 
@@ -127,10 +124,7 @@ def recipe_panels(
     """The picture of recipes: image, truth, and the masks of several runs."""
     from tagseg.stages import recipe_panels as stage
 
-    runs: dict[str, list[Path]] = {}
-    for item in run:
-        name, path = pair(item, "--run")
-        runs.setdefault(name, []).append(Path(path))
+    runs = grouped(run, "--run")
     stage.run(tags, classes, ground_truth, runs, output, count=count)
 
 

@@ -64,6 +64,15 @@ def pair(item: str, option: str) -> tuple[str, str]:
     return name, value
 
 
+def grouped(items: list[str], option: str) -> dict[str, list[Path]]:
+    """Files by name, of an option given as NAME=FILE for each."""
+    files: dict[str, list[Path]] = {}
+    for item in items:
+        name, path = pair(item, option)
+        files.setdefault(name, []).append(Path(path))
+    return files
+
+
 def _is_settings(annotation: Any) -> bool:
     return inspect.isclass(annotation) and issubclass(annotation, BaseModel)
 

@@ -12,16 +12,17 @@ from tagseg.errors import TagsegError
 
 
 class Truths:
-    """The records of one split that have a truth mask, in the order of `tags.csv`, and these masks.
+    """The records of one split, or of all (None), that have a truth mask, in the order of `tags.csv`, and these masks.
 
-    Raises TagsegError if no image of the split has one.
+    Raises TagsegError if none has one.
     """
 
-    def __init__(self, tags: Path, ground_truth: Path, split: str, purpose: str = "evaluate"):
+    def __init__(self, tags: Path, ground_truth: Path, split: str | None, purpose: str = "evaluate"):
         self._paths = read_ground_truth(ground_truth)
         self.records = [record for record in read_index(tags, split) if record.id in self._paths]
         if not self.records:
-            raise TagsegError(f"{ground_truth}: no image of split {split} has a truth mask; add masks to {purpose}")
+            which = "no image" if split is None else f"no image of split {split}"
+            raise TagsegError(f"{ground_truth}: {which} has a truth mask; add masks to {purpose}")
 
     def path(self, record: ImageRecord) -> Path:
         """Where an image's mask lies."""
