@@ -102,6 +102,15 @@ def test_every_key_of_the_demo_is_written_out() -> None:
             assert set(block[name]) == set(type(value).model_fields), name
 
 
+def test_every_file_that_a_page_links_to_is_there() -> None:
+    pages = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *(REPOSITORY / "docs").glob("*.md")]
+    links = [
+        (page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
+    ]
+    assert len(links) > 30
+    assert [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()] == []
+
+
 def test_no_host_or_machine_path_is_named() -> None:
     names = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
     forbidden = re.compile("/" + r"work/|py" + r"pi\.org|python" + r"hosted|/ro" + r"ot/")

@@ -15,8 +15,8 @@ def loss_figure(trainings: Mapping[str, tuple[np.ndarray, np.ndarray]], title: s
     `trainings` gives steps (n,) and losses (n,) by name. Losses of different kinds of masks are sums of different
     terms, so each field has a scale of its own.
     """
-    columns = min(3, len(trainings))
-    rows = -(-len(trainings) // columns)
+    rows = -(-len(trainings) // 3)
+    columns = -(-len(trainings) // rows)
     figure = Figure(figsize=(3.6 * columns, 2.6 * rows), dpi=110, layout="constrained")
     fields = figure.subplots(rows, columns, squeeze=False).ravel()
     for field, (name, (steps, losses)) in zip(fields, trainings.items(), strict=False):
