@@ -69,10 +69,10 @@ def test_stages_do_not_import_each_other() -> None:
 
 
 def test_rules_hold_no_logic() -> None:
-    """Only common.smk defines functions; every rule calls the command line."""
+    """Only the helpers define functions; every rule calls the command line."""
     for path in (REPOSITORY / "workflow" / "rules").glob("*.smk"):
         text = path.read_text(encoding="utf-8")
-        if path.name != "common.smk":
+        if path.name not in ("common.smk", "inputs.smk"):
             assert "\ndef " not in text, path
             rules = len(re.findall(r"^rule \w+:", text, flags=re.MULTILINE))
             assert rules == len(re.findall(r'shell:\n +"tagseg ', text)), path

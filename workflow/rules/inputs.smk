@@ -1,0 +1,184 @@
+"""Input functions of the rules: which files a rule reads, and which a run makes."""
+
+
+def shard_files(pattern):
+    """Input function: `pattern` for every shard of the data set; its other wildcards are the rule's own."""
+
+    def files(wildcards):
+        return [pattern.format(**{**wildcards, "shard": shard}) for shard in shards_of(run_of(wildcards))]
+
+    return files
+
+
+def source_files(*names):
+    """Input function: the files that the index of a data set is made of.
+
+    The demo's are made by a rule. Of an existing data set only the files that are there are named: so the plan of a
+    run can be drawn before the data is at hand, and a changed list is noticed.
+    """
+
+    def files(wildcards):
+        data = run_of(wildcards).data
+        if data.kind == "shapes":
+            return [f"results/{wildcards.dataset}/data/{name}" for name in names]
+        return [str(path) for path in LAYOUTS[data.kind].sources(data) if path.exists()]
+
+    return files
+
+
+def rendered_truth(wildcards):
+    """Input function: the folder of truth masks that a rule draws, where the data set has them in another form."""
+    if layout_of(wildcards).rendered(run_of(wildcards).data):
+        return f"results/{wildcards.dataset}/truth"
+    return []
+
+
+def regions_behind(wildcards):
+    """Input function: the regions that a CRF with higher-order terms looks at."""
+    if wildcards.crf != "higher_order":
+        return {}
+    return {"regions": f"results/{wildcards.dataset}/regions/{wildcards.shard}.h5"}
+
+
+def final_maps(wildcards):
+    """Input function: the maps that masks are made of, those of the second round where the prior has one."""
+    rounds = "refit/{prior}/maps" if wildcards.prior in run_of(wildcards).refit.priors else "priors/{prior}"
+    return f"results/{{dataset}}/{rounds}/{{shard}}.h5".format(**wildcards)
+
+
+def maps_behind(wildcards):
+    """Input function: what a prior is made of."""
+    kinds = {
+        "fgbg": ["activations"],
+        "localization": ["cams"],
+        "multiclass": ["activations", "cams"],
+    }
+    return {kind: f"results/{wildcards.dataset}/{kind}/{wildcards.shard}.h5" for kind in kinds[wildcards.prior]}
+
+
+def training_masks(wildcards):
+    """Input function: the mask shards that an experiment trains on; none for tags alone."""
+    experiment = experiment_of(wildcards)
+    if experiment.mask == "none":
+        return []
+    folder = f"results/{wildcards.dataset}/masks/{experiment.mask}-{experiment.crf}"
+    return [f"{folder}/{shard}.h5" for shard in shards_of(run_of(wildcards))]
+
+
+def table_results(wildcards):
+    """Input function: the evaluations that a table gathers."""
+    run = run_of(wildcards)
+    folder = f"results/{wildcards.dataset}/evaluation"
+    if wildcards.table == "masks":
+        crfs = dict.fromkeys(["none", *(e.crf for e in run.experiments.values())])
+        # an own folder has truth for some images at best, and those are of split val; the demo's has it for all
+        train_truth = run.data.kind == "shapes" or LAYOUTS[run.data.kind].train_truth
+        tenth = crfs if train_truth and "fgbg" in run.masks_table else []
+        return [f"{folder}/masks/fgbg-{crf}/{TABLE4_PART}.json" for crf in tenth] + [
+            f"{folder}/masks/{prior}-{crf}/{split}.json"
+            for split in (("train", "val") if train_truth else ("val",))
+            for prior in run.masks_table
+            for crf in crfs
+        ]
+    names = run.headline if wildcards.table == "miou" else list(run.experiments)
+    return [
+        f"{folder}/predictions/{name}/val-{crf}.json"
+        for name in names
+        for crf in dict.fromkeys(["none", run.experiments[name].crf])
+    ]
+
+
+def best_crf(run):
+    """The CRF with higher-order terms where an experiment has it, else without."""
+    return "higher_order" if any(e.crf == "higher_order" for e in run.experiments.values()) else "pairwise"
+
+
+def compared_masks(wildcards):
+    """Input function: class masks of the data sets to compare, then of this one, with its CRF."""
+    names = [*run_of(wildcards).compare, wildcards.dataset]
+    return [
+        f"results/{name}/masks/multiclass-{best_crf(CONFIG.datasets[name])}/{shard}.h5"
+        for name in names
+        for shard in shards_of(CONFIG.datasets[name])
+    ]
+
+
+def headline_trainings(wildcards):
+    """Input function: the logs of the trainings by gradient descent behind the headline."""
+    run = run_of(wildcards)
+    steps = ["localization"] if run.localization.mode == "finetune" else []
+    folders = [*steps, *(f"segmentation/{name}" for name in run.headline)]
+    return [f"results/{wildcards.dataset}/{folder}/training.csv" for folder in folders]
+
+
+def headline_files(pattern):
+    """Input function: `pattern` for each headline experiment with its own CRF; of one with {shard}, every shard."""
+
+    def files(wildcards):
+        run = run_of(wildcards)
+        return [
+            pattern.format(dataset=wildcards.dataset, experiment=name, crf=run.experiments[name].crf, shard=shard)
+            for name in run.headline
+            for shard in (shards_of(run) if "{shard}" in pattern else ["all"])
+        ]
+
+    return files
+
+
+headline_predictions = headline_files("results/{dataset}/predictions/{experiment}/val-{crf}/{shard}.h5")
+
+
+def headline_maps(wildcards):
+    """Input function: the predictions of the headline experiments, without a CRF and with each one's own."""
+    run = run_of(wildcards)
+    return [
+        f"results/{wildcards.dataset}/predictions/{name}/val-{crf}/{shard}.h5"
+        for name in run.headline
+        for crf in dict.fromkeys(["none", run.experiments[name].crf])
+        for shard in shards_of(run)
+    ]
+
+
+def submitted_predictions(wildcards):
+    """Input function: the smoothed predictions that are packed for the test server: the last headline experiment's."""
+    run = run_of(wildcards)
+    if run.submission == "test" and not layout_of(wildcards).has_test(run.data):
+        raise WorkflowError(
+            f"{wildcards.dataset}: no list of test images to submit; unpack VOC's test archive, or set submission: val"
+        )
+    name = run.headline[-1]
+    folder = f"results/{wildcards.dataset}/predictions/{name}/{run.submission}-{run.experiments[name].crf}"
+    return [f"{folder}/{shard}.h5" for shard in shards_of(run)]
+
+
+def own_result(wildcards):
+    """Input function: the evaluation of an experiment with its own CRF."""
+    crf = experiment_of(wildcards).crf
+    return f"results/{wildcards.dataset}/evaluation/predictions/{wildcards.experiment}/val-{crf}.json"
+
+
+def figures_of(run):
+    """The names of the figures that the masks and headline of a run can fill."""
+    names = [name for prior, name in FIGURE_OF_PRIOR.items() if prior in run.masks_table]
+    names += ["average"] if {"localization", "multiclass"} & set(run.masks_table) else []
+    names += ["best", "median", "worst", "trimap", "per_class"]
+    return names + [f"confusion_{name}" for name in run.headline]
+
+
+# Figs. 3 to 5: each shows how masks of one prior come about.
+FIGURE_OF_PRIOR = {"fgbg": "foreground", "localization": "cams", "multiclass": "fused"}
+
+
+def targets(dataset):
+    """What a run on one data set makes for people; without truth there is nothing to evaluate."""
+    run = CONFIG.datasets[dataset]
+    pictures = [f"predictions/{name}/val-{run.experiments[name].crf}-png" for name in run.headline]
+    names = ["miou.csv", "miou.png", "masks.csv", "trimap.csv", "panels.png", "losses.png", *pictures]
+    names += ["summary.html", *(f"figures/{name}.png" for name in figures_of(run))]
+    if run.data.kind != "shapes" and not LAYOUTS[run.data.kind].has_truth(run.data):
+        names = [
+            "masks/multiclass-pairwise-png",
+            *(f"segmentation/{name}/model.pt" for name in run.headline),
+            "losses.png",
+        ]
+    return [f"results/{dataset}/{name}" for name in names]
