@@ -376,6 +376,13 @@ def test_keys_of_the_machine_redo_nothing(finished: Path, tmp_path: Path, key: s
     assert plan(finished, "results/tiny/miou.csv", *TARGETS, configs=[*TINY, change]) == []
 
 
+def test_other_memory_minutes_threads_and_gpus_redo_nothing(finished: Path) -> None:
+    rules = ("extract", "localization", "smooth_masks", "train", "evaluate_masks")
+    asked = [f"{rule}:{resource}" for rule in rules for resource in ("mem_mb=9", "runtime=9", "gpu=2")]
+    more = ["--set-resources", *asked, "--set-threads", *(f"{rule}=2" for rule in rules)]
+    assert plan(finished, *TARGETS, *more, configs=TINY) == []
+
+
 def test_an_unknown_key_is_one_line_with_the_nearest_known(tmp_path: Path) -> None:
     change = overlay(tmp_path / "change.yaml", "tiny", priors={"alhpa": 0.3})
     failed = snakemake(prepare(tmp_path / "run"), "--dry-run", configs=[*TINY, change])

@@ -14,9 +14,10 @@ rule make_shapes:
         dataset="|".join(name for name, run in CONFIG.datasets.items() if run.data.kind == "shapes") or "-",
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10, dataset=0.1),
     params:
         options=section("data"),
     message:
@@ -36,9 +37,10 @@ rule download_voc:
         "logs/download_voc.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=500,
-        runtime=600,
+        mem_mb=memory(500),
+        runtime=minutes(600),
     params:
         folder=lambda wildcards, output: Path(output[0]).parent,
     message:
@@ -59,9 +61,10 @@ rule index:
         "logs/{dataset}/index.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=lambda wildcards: layout_of(wildcards).memory,
-        runtime=60,
+        mem_mb=memory(lambda wildcards: layout_of(wildcards).memory),
+        runtime=minutes(30, dataset=0.2),
     params:
         kind=source_kind,
         options=source_options,
@@ -85,9 +88,10 @@ rule render_truth:
         "logs/{dataset}/render_truth.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=lambda wildcards: layout_of(wildcards).memory,
-        runtime=120,
+        mem_mb=memory(lambda wildcards: layout_of(wildcards).memory),
+        runtime=minutes(30, dataset=0.5),
     params:
         kind=source_kind,
         options=source_options,
@@ -111,9 +115,10 @@ rule ground_truth:
         "logs/{dataset}/ground_truth.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10, dataset=0.02),
     params:
         kind=source_kind,
         options=source_options,

@@ -16,9 +16,10 @@ rule evaluate_predictions:
         "logs/{dataset}/evaluate_predictions/{experiment}/{split}-{crf}.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=memory(1000),
+        runtime=minutes(10, dataset=0.1),
     params:
         labels=lambda wildcards, input: repeated("--labels", input.labels),
         facts=experiment_facts,
@@ -44,9 +45,10 @@ rule evaluate_masks:
         "logs/{dataset}/evaluate_masks/{prior}-{crf}/{split}.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=memory(1000),
+        runtime=minutes(10, dataset=0.1),
     params:
         labels=lambda wildcards, input: repeated("--labels", input.labels),
         protocol=mask_protocol,
@@ -77,9 +79,10 @@ rule tabulate:
         table="miou|ablation|masks",
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory(500),
+        runtime=minutes(10),
     params:
         published=lambda wildcards: run_of(wildcards).published,
     message:
@@ -109,9 +112,10 @@ rule trimap:
         "logs/{dataset}/trimap.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=memory(1000),
+        runtime=minutes(10, dataset=0.2),
     params:
         predictions=lambda wildcards, input: map_options(input.predictions),
     message:
@@ -140,9 +144,10 @@ rule chart:
         table="miou|ablation",
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory(500),
+        runtime=minutes(10),
     message:
         "{wildcards.dataset}: draw {wildcards.table}.png"
     shell:
@@ -166,9 +171,10 @@ rule losses:
         "logs/{dataset}/losses.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory(500),
+        runtime=minutes(10),
     params:
         trainings=lambda wildcards, input: repeated(
             "--training", [f"{Path(file).parent.name}={file}" for file in input]
@@ -202,9 +208,10 @@ rule panels:
         "logs/{dataset}/panels.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory(2000),
+        runtime=minutes(20),
     params:
         priors=lambda wildcards, input: repeated("--priors", input.priors),
         cams=lambda wildcards, input: repeated("--cams", input.cams),
@@ -238,9 +245,10 @@ rule recipe_panels:
         "logs/{dataset}/recipe_panels.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory(2000),
+        runtime=minutes(20),
     params:
         runs=lambda wildcards, input: repeated("--run", [f"{Path(file).parts[1]}={file}" for file in input.masks]),
         images=lambda wildcards: run_of(wildcards).panels,
@@ -273,9 +281,10 @@ rule crf_panels:
         "logs/{dataset}/crf_panels/{prior}.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=memory(2000),
+        runtime=minutes(20),
     params:
         regions=lambda wildcards, input: repeated("--regions", input.regions),
         pairwise=lambda wildcards, input: repeated("--pairwise", input.pairwise),

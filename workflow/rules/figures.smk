@@ -23,9 +23,10 @@ rule figure_foreground:
         "logs/{dataset}/figure_foreground.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(2000),
+        runtime=minutes(30),
     params:
         activations=lambda wildcards, input: repeated("--activations", input.activations),
         priors=lambda wildcards, input: repeated("--priors", input.priors),
@@ -59,9 +60,10 @@ rule figure_cams:
         "logs/{dataset}/figure_cams.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(2000),
+        runtime=minutes(30),
     params:
         cams=lambda wildcards, input: repeated("--cams", input.cams),
         masks=lambda wildcards, input: repeated("--masks", input.masks),
@@ -96,9 +98,10 @@ rule figure_fused:
         "logs/{dataset}/figure_fused.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(2000),
+        runtime=minutes(30),
     params:
         cams=lambda wildcards, input: repeated("--cams", input.cams),
         foreground=lambda wildcards, input: repeated("--foreground", input.foreground),
@@ -136,9 +139,10 @@ rule figure_ranked:
         rank="best|median|worst",
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(2000),
+        runtime=minutes(30),
     params:
         scores=lambda wildcards, input: score_options(input.scores),
         predictions=lambda wildcards, input: prediction_options(input.predictions),
@@ -171,9 +175,10 @@ rule figure_average:
         "logs/{dataset}/figure_average.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=memory(2000),
+        runtime=minutes(30, dataset=0.1),
     params:
         cams=lambda wildcards, input: repeated("--cams", input.cams),
     message:
@@ -201,9 +206,10 @@ rule figure_trimap:
         "logs/{dataset}/figure_trimap.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory(500),
+        runtime=minutes(10),
     message:
         "{wildcards.dataset}: draw figures/trimap"
     shell:
@@ -229,9 +235,10 @@ rule figure_confusion:
         "logs/{dataset}/figure_confusion/{experiment}.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory(500),
+        runtime=minutes(10),
     message:
         "{wildcards.dataset}: draw figures/confusion_{wildcards.experiment}"
     shell:
@@ -259,9 +266,10 @@ rule figure_per_class:
         "logs/{dataset}/figure_per_class.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory(500),
+        runtime=minutes(10),
     message:
         "{wildcards.dataset}: draw figures/per_class"
     shell:
@@ -295,9 +303,10 @@ rule summary:
         "logs/{dataset}/summary.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory(500),
+        runtime=minutes(10),
     params:
         tables=lambda wildcards, input: repeated("--table", input.tables),
         pictures=lambda wildcards, input: repeated("--picture", input.pictures),

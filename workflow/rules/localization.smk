@@ -16,8 +16,8 @@ rule localization:
         ENVIRONMENT
     threads: THREADS
     resources:
-        mem_mb=8000,
-        runtime=720,
+        mem_mb=memory(8000),
+        runtime=training_minutes("localization"),
         gpu=GPUS,
         machine=TRAINING,
     params:
@@ -47,8 +47,8 @@ rule cams:
         ENVIRONMENT
     threads: THREADS
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=memory(NETWORK_MB),
+        runtime=minutes(10, shard=LOOK),
         gpu=GPUS,
         machine=INFERENCE,
     params:

@@ -14,9 +14,10 @@ rule smooth_masks:
         "logs/{dataset}/smooth_masks/{prior}-{crf}/{shard}.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=memory(2000),
+        runtime=minutes(10, shard=10),
     params:
         shard=shard_options,
         regions=lambda wildcards, input: region_option(input),
@@ -40,9 +41,10 @@ rule export_masks:
         "logs/{dataset}/export_masks/{prior}-{crf}.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=memory(1000),
+        runtime=minutes(10, dataset=0.1),
     params:
         labels=lambda wildcards, input: repeated("--labels", input.labels),
     message:

@@ -15,8 +15,8 @@ rule pretrain_shapes:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=memory(4000),
+        runtime=minutes(60),
     params:
         options="--seed 0 --steps 1900",
     message:

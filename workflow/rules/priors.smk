@@ -14,8 +14,8 @@ rule extract:
         ENVIRONMENT
     threads: THREADS
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=memory(NETWORK_MB),
+        runtime=minutes(10, shard=LOOK),
         gpu=GPUS,
         machine=INFERENCE,
     params:
@@ -42,9 +42,10 @@ rule fuse:
         "logs/{dataset}/fuse/{prior}/{shard}.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=memory(1000),
+        runtime=minutes(10, shard=1),
     params:
         sources=lambda wildcards, input: maps_options(input),
         shard=shard_options,
@@ -71,8 +72,8 @@ rule samples:
         ENVIRONMENT
     threads: THREADS
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=memory(NETWORK_MB),
+        runtime=minutes(10, shard=LOOK + 10),
         gpu=GPUS,
         machine=INFERENCE,
     params:
@@ -104,8 +105,8 @@ rule refit:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=memory(8000),
+        runtime=minutes(60),
     params:
         samples=lambda wildcards, input: repeated("--samples", input.samples),
         refit=section("refit", REFIT_KEYS),
@@ -131,8 +132,8 @@ rule second_round:
         ENVIRONMENT
     threads: THREADS
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=memory(NETWORK_MB),
+        runtime=minutes(10, shard=LOOK),
         gpu=GPUS,
         machine=INFERENCE,
     params:

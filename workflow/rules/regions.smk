@@ -12,9 +12,10 @@ rule regions:
         "logs/{dataset}/regions/{shard}.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=memory(2000),
+        runtime=minutes(10, shard=20),
     params:
         shard=shard_options,
         options=section("regions"),
@@ -41,9 +42,10 @@ rule region_panels:
         "logs/{dataset}/region_panels.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=memory(2000),
+        runtime=minutes(20),
     params:
         options=section("regions", CRISP_KEYS),
     message:

@@ -17,8 +17,8 @@ rule train:
         ENVIRONMENT
     threads: THREADS
     resources:
-        mem_mb=8000,
-        runtime=1440,
+        mem_mb=memory(8000),
+        runtime=training_minutes("segmentation"),
         gpu=GPUS,
         machine=TRAINING,
     params:
@@ -50,8 +50,8 @@ rule predict:
         ENVIRONMENT
     threads: THREADS
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=memory(NETWORK_MB),
+        runtime=minutes(10, shard=LOOK),
         gpu=GPUS,
         machine=INFERENCE,
     params:
@@ -76,9 +76,10 @@ rule smooth_predictions:
         "logs/{dataset}/smooth_predictions/{experiment}/{split}-{crf}/{shard}.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=memory(2000),
+        runtime=minutes(10, shard=10),
     params:
         shard=shard_options,
         regions=lambda wildcards, input: region_option(input),
@@ -102,9 +103,10 @@ rule export_predictions:
         "logs/{dataset}/export_predictions/{experiment}/{split}-{crf}.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=memory(1000),
+        runtime=minutes(10, dataset=0.1),
     params:
         labels=lambda wildcards, input: repeated("--labels", input.labels),
     message:
@@ -127,9 +129,10 @@ rule submission:
         "logs/{dataset}/submission.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=memory(1000),
+        runtime=minutes(10, dataset=0.1),
     params:
         labels=lambda wildcards, input: repeated("--labels", input.labels),
         split=lambda wildcards: run_of(wildcards).submission,
