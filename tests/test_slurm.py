@@ -1,6 +1,6 @@
 """The workflow on a real Slurm: the bytes of a run on this machine, one GPU shared, a job that is cancelled."""
 
-import os
+import itertools
 import re
 import shutil
 import subprocess
@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 import slurm
+
 from workflow import REPOSITORY, artifacts, command, plan, prepare, succeed
 
 pytestmark = [pytest.mark.slow, pytest.mark.slurm]
@@ -74,7 +74,7 @@ def start(cluster: slurm.Cluster, profile: Path, folder: Path, *words: str) -> s
 
 def finish(run: subprocess.Popen[str], folder: Path) -> tuple[int, str]:
     """Exit status and what was said."""
-    status = run.wait(240)
+    status = run.wait(400)
     return status, (folder / "said.txt").read_text(encoding="utf-8")
 
 
@@ -101,7 +101,8 @@ def test_a_cancelled_job_is_all_that_is_redone(cluster: slurm.Cluster, profile: 
     before = len(cluster.jobs())
     status, said = finish(start(cluster, profile, folder, *MASKS, *TOGETHER), folder)
     assert status == 0, said[-3000:]
-    assert [rule_of(job) for job in cluster.jobs()[before:]] == ["extract", "group_masks"]
+    network, group = cluster.jobs()[before:]
+    assert rule_of(network) == "extract" and rule_of(group).startswith("masks_")
     now = {name: (folder / "results" / name).stat().st_mtime_ns for name in artifacts(folder)}
     assert now.keys() - made.keys() == missing
     assert {name: now[name] for name in made} == made
@@ -126,4 +127,4 @@ def test_networks_take_turns_on_the_gpu_and_other_jobs_ask_for_none(cluster: slu
     assert all("gpu:1" in job["TresPerJob"] for job in networks)
     assert not any("gpu" in value.lower() for job in others for value in job.values() if value != job["Command"])
     spans = sorted((job["StartTime"], job["EndTime"]) for job in networks)
-    assert all(end <= start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
