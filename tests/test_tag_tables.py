@@ -31,13 +31,14 @@ LIST = '[{"image": "beach.jpg", "tags": ["dog", "person"]},\n\n {"image": "ü b.
     ("name", "text", "wanted"),
     [
         ("t.csv", "image,tags\nbeach.jpg,person; dog;;dog\nü b.jpg,\n", [(2, "train"), (3, "train")]),
-        ("t.csv", " Image ,note,TAGS,Split\r\nbeach.jpg,x,dog;person,\r\n,,,\r\nü b.jpg,,,VAL\r\n", [(2, "train"), (4, "val")]),
+        ("t.csv", " Image ,x,TAGS,Split\r\nbeach.jpg,,dog;person,\r\n,,,\r\nü b.jpg,,,VAL\r\n",
+         [(2, "train"), (4, "val")]),
         ("t.csv", "\ufeffimage,tags\nbeach.jpg,dog;person\nü b.jpg,,\n", [(2, "train"), (3, "train")]),
         ("t.csv", 'tags,image\n"dog;person","beach.jpg"\n,ü b.jpg\n', [(2, "train"), (3, "train")]),
         ("t.tsv", "image\ttags\nbeach.jpg\tdog;person\nü b.jpg\t\n", [(2, "train"), (3, "train")]),
         ("t.JSON", OBJECT, [(2, "train"), (3, "train")]),
         ("t.json", LIST, [(1, "train"), (3, "val")]),
-        ("t.json", "\ufeff" + json.dumps({"beach.jpg": ["dog", "person"], "ü b.jpg": []}), [(1, "train"), (1, "train")]),
+        ("t.json", "\ufeff" + json.dumps({"beach.jpg": ["dog", "person"], "ü b.jpg": []}), 2 * [(1, "train")]),
     ],
 )  # fmt: skip
 def test_each_form_gives_the_same_rows(tmp_path: Path, name: str, text: str, wanted: list[tuple[int, str]]) -> None:
@@ -83,7 +84,8 @@ def test_a_table_of_another_form_is_named(
         ("t.json", '{"ok": ["cat"],\n"a": "cat",\n"b": [1],\n"c": []}', [(2, "no list"), (3, "no list")]),
         ("t.json", '[{"image": "ok", "tags": ["cat"]},\n["a"],\n{"tags": []},\n{"image": "c", "tags": []}]',
          [(2, "list in an entry's place"), (3, "without an image")]),
-        ("t.json", '[{"image": "ok", "tags": ["cat"]},\n{"image": "a", "tags": ["a;b"]},\n{"image": "\\udc80", "tags": []}]',
+        ("t.json", '[{"image": "ok", "tags": ["cat"]},\n{"image": "a", "tags": ["a;b"]},\n'
+         '{"image": "\\udc80", "tags": []}]',
          [(2, "line break"), (3, "no UTF-8")]),
     ],
 )  # fmt: skip
@@ -206,9 +208,8 @@ def test_an_own_folder_elsewhere(tmp_path: Path) -> None:
     put_image(tmp_path / "photos" / "dog" / "1.jpg")
     put_image(tmp_path / "own" / "truth" / "dog" / "1.png", mode="L")
     put_text(tmp_path / "labels.json", '{"dog/1.jpg": ["dog"]}')
-    data = FolderData(
-        root=tmp_path / "own", images=str(tmp_path / "photos"), tags="../labels.json", masks="truth", classes=["cat", "dog"]
-    )  # fmt: skip
+    photos, classes = str(tmp_path / "photos"), ["cat", "dog"]
+    data = FolderData(root=tmp_path / "own", images=photos, tags="../labels.json", masks="truth", classes=classes)
     record = ImageRecord("dog__1", "train", tmp_path / "photos" / "dog" / "1.jpg", 20, 12, ("dog",))
     assert folder.index(data) == (["cat", "dog"], [record])
     assert folder.truth(data, [record]) == {"dog__1": tmp_path / "own" / "truth" / "dog" / "1.png"}
@@ -240,9 +241,8 @@ def test_what_is_wrong_is_all_told_or_left_out(tmp_path: Path) -> None:
     for name in ("a.jpg", "b.jpg", "extra.jpg", "dog/b.jpg"):
         put_image(tmp_path / "images" / name)
     put_text(tmp_path / "images" / "c.jpg", "no photograph")
-    table = put_text(
-        tmp_path / "tags.csv", "image,tags\na,dog\na.jpg,cat\nb.jpg,Dogs\nmissing,dog\nc,cat\nd,background\ndog/b.jpg,dog\n"
-    )  # fmt: skip
+    rows = ["a,dog", "a.jpg,cat", "b.jpg,Dogs", "missing,dog", "c,cat", "d,background", "dog/b.jpg,dog"]
+    table = put_text(tmp_path / "tags.csv", "\n".join(["image,tags", *rows]))
     data = FolderData(root=tmp_path, classes=["cat", "dog"])
     checks = Checks(collect=True)
     records = folder.index(data, checks)[1]
@@ -252,7 +252,7 @@ def test_what_is_wrong_is_all_told_or_left_out(tmp_path: Path) -> None:
         ("tags.csv", 7, "d"),
     ]  # fmt: skip
     assert any("did you mean 'dog'?" in fault.remedy for fault in checks.faults)
-    assert [path.name for path in checks.unnamed] == ["b.jpg", "extra.jpg"]
+    assert [path.name for path in checks.unnamed] == ["extra.jpg"]
     leaving = Checks(collect=True, leave_out=["a.jpg", "b", "missing", "c", "d", "typo"])
     records = folder.index(data, leaving)[1]
     assert leaving.faults == [] and [record.id for record in records] == ["dog__b"]

@@ -9,7 +9,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from tagseg.datasets.images import image_size
+from tagseg.datasets.index import csv_text
 from tagseg.errors import TagsegError
+from tagseg.store import write_text
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ class Checks:
         sizes = {}
         with ThreadPoolExecutor(self._threads) as pool:
             found = pool.map(look, photographs.values())
-            for image, size in tqdm(zip(photographs, found, strict=True), total=len(photographs), disable=None):
+            pairs = zip(photographs, found, strict=True)
+            for image, size in tqdm(pairs, total=len(photographs), unit="image", disable=None):
                 with self.of(image):
                     if isinstance(size, TagsegError):
                         raise size
@@ -99,3 +102,13 @@ def _parsed(text: str, image: str) -> Fault:
     file, _, line = place.rpartition(":")
     numbered = bool(file) and line.isdigit()
     return Fault(Path(file if numbered else place), int(line) if numbered else 0, image, what, remedy)
+
+
+def write_report(path: Path, checks: Checks) -> None:
+    """Write all that a look at a data set found as CSV, one thing a row: what is wrong, left out, or not named."""
+    rows: list[list[object]] = [["fault", f.image, f.file, f.line or "", f.what, f.remedy] for f in checks.faults]
+    rows += [["left out", image, "", "", "named in data.leave_out", ""] for image in checks.left_out]
+    rows += [["not used", "", file, "", "no table names it", "add a row, if it is wanted"] for file in checks.unnamed]
+    text = csv_text(["status", "image", "file", "line", "what", "remedy"], rows)
+    # a file's name may be in any encoding
+    write_text(path, text.encode("utf-8", "backslashreplace").decode())

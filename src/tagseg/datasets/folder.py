@@ -22,8 +22,11 @@ def index(data: FolderData, checks: Checks | None = None) -> tuple[list[str], li
     """
     checks = checks or Checks()
     photographs, table = _read(data)
+    named = set()
     for fault in table.faults:
-        if not checks.leaves_out(image_id(fault.image), fault.image):
+        name, _ = _find(photographs, fault.image)
+        named.add(name)
+        if not checks.leaves_out(image_id(name), name, fault.image):
             checks.add(fault)
     classes = data.classes or sorted({tag for row in table.rows for tag in row.tags})
     if len(classes) > MOST_CLASSES:
@@ -31,12 +34,12 @@ def index(data: FolderData, checks: Checks | None = None) -> tuple[list[str], li
     rows: dict[str, tuple[TagRow, Path]] = {}
     for row in table.rows:
         with checks.of(row.image):
+            named.add(_find(photographs, row.image)[0])
             _add(row, photographs, classes, checks, rows)
     if not rows and not checks.faults:
         raise TagsegError(f"{_source(data)}: no images; add a line image,tags for each photograph")
     _warn(classes, rows)
-    named = {path for _, path in rows.values()}
-    checks.unnamed = [path for path in photographs.paths.values() if path not in named]
+    checks.unnamed = [path for name, path in photographs.paths.items() if name not in named]
     sizes = checks.sizes({name: path for name, (_, path) in rows.items()})
     records = []
     for name, (width, height) in sizes.items():
@@ -93,15 +96,20 @@ def _read(data: FolderData) -> tuple[Photographs, TagTable]:
     return Photographs(data.root / data.images), table
 
 
+def _find(photographs: Photographs, written: str) -> tuple[str, str]:
+    """The path below the folder of the photograph that a table calls `written`; or that name, and what is wrong."""
+    try:
+        return photographs.find(written), ""
+    except TagsegError as error:
+        return written, str(error)
+
+
 def _add(
     row: TagRow, photographs: Photographs, classes: list[str], checks: Checks, rows: dict[str, tuple[TagRow, Path]]
 ) -> None:
     """Put a row under its image's id. Raises TagsegError if something is wrong with it, unless it is left out."""
     where = f"{row.file}:{row.line}" if row.line else f"{row.file}"
-    try:
-        name, missing = photographs.find(row.image), ""
-    except TagsegError as error:
-        name, missing = row.image, str(error)
+    name, missing = _find(photographs, row.image)
     new = image_id(name)
     if checks.leaves_out(new, name, row.image):
         return

@@ -32,7 +32,7 @@ class ImageRecord:
 def write_index(path: Path, records: Iterable[ImageRecord]) -> None:
     """Write `tags.csv`."""
     rows = [[r.id, r.split, r.path, r.width, r.height, ";".join(r.tags)] for r in records]
-    write_text(path, _csv(_COLUMNS, rows))
+    write_text(path, csv_text(_COLUMNS, rows))
 
 
 def read_index(path: Path, split: str | None = None) -> list[ImageRecord]:
@@ -57,7 +57,7 @@ def in_shard(records: list[ImageRecord], shard: int, shards: int) -> list[ImageR
 
 def write_ground_truth(path: Path, masks: dict[str, Path]) -> None:
     """Write `ground_truth.csv`: id -> mask path."""
-    write_text(path, _csv(["id", "mask"], [[image_id, mask] for image_id, mask in masks.items()]))
+    write_text(path, csv_text(["id", "mask"], [[image_id, mask] for image_id, mask in masks.items()]))
 
 
 def read_ground_truth(path: Path) -> dict[str, Path]:
@@ -97,7 +97,7 @@ def labels_of(tags: Iterable[str], classes: list[str]) -> list[int]:
         ) from None
 
 
-def _csv(columns: list[str], rows: Iterable[Iterable[object]]) -> str:
+def csv_text(columns: list[str], rows: Iterable[Iterable[object]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)

@@ -13,7 +13,8 @@ import numpy as np
 
 from tagseg.config import VocData
 from tagseg.datasets import sbd
-from tagseg.datasets.images import image_size, read_labels
+from tagseg.datasets.checks import Checks
+from tagseg.datasets.images import read_labels
 from tagseg.datasets.index import ImageRecord, read_utf8
 from tagseg.datasets.tag_tables import read_tags
 from tagseg.errors import TagsegError
@@ -31,28 +32,36 @@ CLASSES = (
 DERIVED = "train_aug"
 
 
-def index(data: VocData) -> tuple[list[str], list[ImageRecord]]:
+def index(data: VocData, checks: Checks | None = None) -> tuple[list[str], list[ImageRecord]]:
     """The twenty classes and the records of all lists, training images first.
 
     Tags are read once, here, from the place that `data.tags` names; test images have none. Raises TagsegError naming
-    what is missing.
+    what is missing; what is wrong with single images goes to `checks`.
     """
+    checks = checks or Checks()
     if not (data.root / "JPEGImages").is_dir():
         raise TagsegError(f"{data.root}: no JPEGImages in it; set data.root to the devkit's VOC2012 folder")
     splits = {"train": _training_ids(data), "val": _list(_list_path(data, data.val)), "test": _test_ids(data)}
     read_tags = _reader(data)
-    records: dict[str, ImageRecord] = {}
+    listed: dict[str, str] = {}
     for split, ids in splits.items():
         for image_id in ids:
-            if image_id in records:
-                first, second = (getattr(data, name) for name in (records[image_id].split, split))
-                where = f"{first} and {second}" if first != second else f"{first} twice"
-                raise TagsegError(f"{data.root}: {image_id} is in {where}; list it once")
-            photograph = data.root / "JPEGImages" / f"{image_id}.jpg"
-            width, height = image_size(photograph)
+            if checks.leaves_out(image_id):
+                continue
+            with checks.of(image_id):
+                if image_id in listed:
+                    first, second = (getattr(data, name) for name in (listed[image_id], split))
+                    where = f"{first} and {second}" if first != second else f"{first} twice"
+                    raise TagsegError(f"{data.root}: {image_id} is in {where}; list it once")
+                listed[image_id] = split
+    photographs = {image_id: data.root / "JPEGImages" / f"{image_id}.jpg" for image_id in listed}
+    records = []
+    for image_id, (width, height) in checks.sizes(photographs).items():
+        split = listed[image_id]
+        with checks.of(image_id):
             tags = () if split == "test" else read_tags(image_id)
-            records[image_id] = ImageRecord(image_id, split, photograph, width, height, tags)
-    return list(CLASSES), list(records.values())
+            records.append(ImageRecord(image_id, split, photographs[image_id], width, height, tags))
+    return list(CLASSES), records
 
 
 def truth(data: VocData, records: list[ImageRecord]) -> dict[str, Path]:
