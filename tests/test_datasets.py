@@ -96,7 +96,7 @@ def test_labels_of_tags() -> None:
     classes = ["background", "bird", "cat", "dog"]
     assert labels_of(["dog", "bird"], classes) == [0, 1, 3]
     assert labels_of([], classes) == [0]
-    with pytest.raises(TagsegError, match=r"^tag 'cow' is not among the classes: background, bird, cat, dog$"):
+    with pytest.raises(TagsegError, match=r"^tag 'cow' is not among the classes: background, bird, cat, dog; use"):
         labels_of(["cat", "cow"], classes)
 
 

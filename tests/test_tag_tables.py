@@ -76,7 +76,7 @@ def test_a_table_of_another_form_is_named(
 @pytest.mark.parametrize(
     ("name", "text", "faults"),
     [
-        ("t.csv", "image,tags\nok,cat\na\nb,cat,dog\nc,\n", [(3, "1 cells"), (4, "3 cells, but the header has 2")]),
+        ("t.csv", "image,tags\nok,cat\na\nb,cat,dog\nc,\n", [(3, "1 cell,"), (4, "3 cells, but the header has 2")]),
         ("t.csv", "image,tags\nok,cat\n/a.jpg,cat\nb/../../c,cat\nc,\n", [(3, "leads out"), (4, "leads out")]),
         ("t.csv", "image,tags,split\nok,cat,\na,background,\nb,cat,a/b\nc,,\n", [(3, "own class"), (4, "no word")]),
         ("t.csv", 'image,tags\nok,cat\n"a\nb",cat\nx,"c\nat"\nc,\n', [(6, "line break")]),

@@ -3,7 +3,6 @@
 import errno
 import functools
 import io
-import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from tagseg.errors import TagsegError
 _FULL = "free some space, then run again: what is whole stays, and only this file is made anew"
 _CLOSED = "give write permission, or choose another folder"
 _BLOCKED = "move away what is in its place, or choose another name"
+_NO_FOLDER = "one of its folders is a file; move that away, or choose another folder"
 _REMEDIES = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
@@ -22,8 +22,8 @@ _REMEDIES = {
     errno.EPERM: _CLOSED,
     errno.EROFS: _CLOSED,
     errno.EISDIR: _BLOCKED,
-    errno.ENOTDIR: _BLOCKED,
-    errno.EEXIST: _BLOCKED,
+    errno.ENOTDIR: _NO_FOLDER,
+    errno.EEXIST: _NO_FOLDER,
     errno.ENOTEMPTY: _BLOCKED,
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.EMFILE: "allow more open files (ulimit -n), then run again",

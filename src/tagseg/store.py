@@ -109,13 +109,19 @@ class Shard:
         return sorted(self._file[image_id])
 
     def get(self, image_id: str, name: str) -> np.ndarray:
-        """Array `name` of one image. Raises TagsegError if it is not there or cannot be read."""
+        """Array `name` of one image. Raises TagsegError if it is not there, cannot be read, or has NaN in it."""
         try:
-            return np.asarray(self._file[image_id][name][()])
+            array = np.asarray(self._file[image_id][name][()])
         except (KeyError, OSError):
             raise TagsegError(
                 f"{self.path}: no readable {name} of image {image_id!r}; delete the file and run again"
             ) from None
+        if array.dtype.kind == "f" and np.isnan(array).any():
+            raise TagsegError(
+                f"{self.path}: {name} of image {image_id!r} has values that are no numbers (NaN); make again what "
+                "it is made of"
+            )
+        return array
 
     def close(self) -> None:
         """Close the file."""

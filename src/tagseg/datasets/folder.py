@@ -36,7 +36,7 @@ def index(data: FolderData, checks: Checks | None = None) -> tuple[list[str], li
         with checks.of(row.image):
             named.add(_find(photographs, row.image)[0])
             _add(row, photographs, classes, checks, rows)
-    if not rows and not checks.faults:
+    if not rows and not checks.faults and not checks.left_out:
         raise TagsegError(f"{_source(data)}: no images; add a line image,tags for each photograph")
     _warn(classes, rows)
     checks.unnamed = [path for name, path in photographs.paths.items() if name not in named]

@@ -93,7 +93,8 @@ def labels_of(tags: Iterable[str], classes: list[str]) -> list[int]:
         return [0, *sorted(classes.index(tag) for tag in tags)]
     except ValueError as error:
         raise TagsegError(
-            f"tag {str(error).split(' is not')[0]} is not among the classes: {', '.join(classes)}"
+            f"tag {str(error).split(' is not')[0]} is not among the classes: {', '.join(classes)}; use the classes.txt "
+            "that was written together with tags.csv"
         ) from None
 
 

@@ -132,7 +132,7 @@ def _csv(path: Path, text: str, faults: list[Fault]) -> Iterator[_Given]:
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) < len(header) or any(cell.strip() for cell in cells[len(header) :]):
-            what = f"{len(cells)} cells, but the header has {len(header)}"
+            what = f"{len(cells)} cell{'s' if len(cells) > 1 else ''}, but the header has {len(header)}"
             faults.append(Fault(path, line, cells[0].strip(), what, _REMEDY_CSV))
             continue
         row = dict(zip(header, cells, strict=False))
