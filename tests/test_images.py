@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from trees import put_image, put_text, refused
 
 from tagseg.datasets.images import image_size, read_image, read_labels, write_labels
+from tagseg.errors import TagsegError
 from tagseg.labels import voc_palette
 
 EXIF_ORIENTATION = 0x0112
@@ -28,6 +29,32 @@ def test_photographs_of_other_modes_are_read_as_rgb(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(tmp_path / "RGBA.png"), colours)
     grey = read_image(tmp_path / "L.png")
     assert (grey == grey[..., :1]).all() and grey.std() > 10
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"), [("a.png", np.uint16), ("a.tif", np.uint16), ("a.tif", np.int32), ("a.tif", np.float32)]
+)
+def test_grey_of_more_than_8_bits_is_refused(tmp_path: Path, name: str, dtype: type) -> None:
+    """Pillow cuts it off at 255: a photograph would be white."""
+    path = tmp_path / name
+    Image.fromarray(np.full((12, 20), 300, dtype)).save(path)
+    for read in (read_image, image_size):
+        with refused(path, "more than 8 bits of grey", "convert it to 8 bits"):
+            read(path)
+
+
+def test_cmyk_is_converted_by_its_profile(tmp_path: Path) -> None:
+    plain = read_image(put_image(tmp_path / "plain.tif", mode="CMYK"))
+    broken = put_image(tmp_path / "broken.tif", mode="CMYK", icc_profile=b"no profile")
+    for read in (read_image, image_size):
+        with refused(broken, "not a readable image"):
+            read(broken)
+    # of another colour space than the pixels', but a profile that is used
+    other = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    path = put_image(tmp_path / "other.tif", mode="CMYK", icc_profile=other)
+    with refused(path, "not a readable image"):
+        read_image(path)
+    assert plain.std() > 10
 
 
 @pytest.mark.parametrize(("orientation", "turns"), [(1, 0), (3, 2), (6, 3), (8, 1)])
@@ -64,8 +91,31 @@ def test_a_folder_in_a_photograph_s_place_is_named(tmp_path: Path) -> None:
 def test_a_photograph_too_large_to_be_one_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = put_image(tmp_path / "a.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with refused(path, "not a readable image"):
+    with refused(path, "not a readable image", "scale it down"):
         read_image(path)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif", "a.webp", "a.bmp"])
+def test_a_spoilt_photograph_is_read_or_named(tmp_path: Path, name: str) -> None:
+    """Whatever bytes a disk or a download spoils: an image, or one line."""
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = 6
+    whole = put_image(tmp_path / name, 64, 48, exif=exif).read_bytes()
+    rng = np.random.default_rng(0)
+    path, named = tmp_path / f"spoilt-{name}", 0
+    for _ in range(150):
+        content = bytearray(whole)
+        for place in rng.integers(0, min(len(whole), 400), 4):
+            content[place] = rng.integers(256)
+        path.write_bytes(content)
+        for way in (image_size, read_image):
+            try:
+                way(path)
+            except TagsegError as error:
+                assert str(error).startswith(f"{path}: ")
+                named += 1
+    assert named
 
 
 # label maps

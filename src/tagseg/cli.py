@@ -9,6 +9,7 @@ import typer
 
 from tagseg import cli_data, cli_figures, cli_results, config
 from tagseg.config import Crf, Mask, Prior, ShapesData
+from tagseg.disk import explained
 from tagseg.errors import TagsegError
 from tagseg.options import (
     CheckpointFolder,
@@ -282,6 +283,9 @@ def main() -> None:
     logging.getLogger("tagseg").setLevel(logging.INFO)  # what libraries say of their own work is not the user's
     try:
         app()
-    except TagsegError as error:
-        print(f"tagseg: {error}", file=sys.stderr)
+    except (TagsegError, OSError) as error:
+        line = explained(error) if isinstance(error, OSError) else error
+        if line is None:
+            raise
+        print(f"tagseg: {line}", file=sys.stderr)
         sys.exit(2)

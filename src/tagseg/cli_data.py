@@ -31,10 +31,15 @@ def _register(kind: str, settings: type[DiskData]) -> None:
         data: settings,  # type: ignore[valid-type]
         output: Output,
         classes_file: Annotated[Path, typer.Option(help="classes.txt to write")],
+        report: Annotated[
+            Optional[Path],  # noqa: UP045 (typer)
+            typer.Option(help="CSV of all that is wrong, to write; by default index_report.csv beside the output"),
+        ] = None,
+        threads: Annotated[int, typer.Option(min=1, help="Threads that look at photographs")] = 1,
     ) -> None:
         from tagseg.stages import index as stage
 
-        stage.run(data, output, classes_file)
+        stage.run(data, output, classes_file, report=report, threads=threads)
 
     def ground_truth(
         data: settings,  # type: ignore[valid-type]

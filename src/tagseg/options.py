@@ -90,5 +90,8 @@ def checked(settings: type[S], values: dict[str, Any]) -> S:
         return settings.model_validate(values)
     except ValidationError as error:
         fault = error.errors()[0]
+        message = fault["msg"].removeprefix("Value error, ")
+        if not fault["loc"]:  # of several options together
+            raise TagsegError(f"options: {message}") from None
         option = "--" + str(fault["loc"][-1]).replace("_", "-")
-        raise TagsegError(f"{option}: {fault['msg']} (got {fault['input']!r})") from None
+        raise TagsegError(f"{option}: {message} (got {fault['input']!r})") from None

@@ -17,11 +17,13 @@ import h5py
 import numpy as np
 
 from tagseg import __version__
+from tagseg.disk import Patient, named, patient
 from tagseg.errors import TagsegError
 
 _STRUCTURE_CACHE = 16 * 1024  # bytes, as they are on the disk
 
 
+@named
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` on success, remove it on failure.
@@ -52,24 +54,27 @@ class ShardWriter:
     travel as attributes. The bytes depend on the content alone: no times, no order of hashing.
     """
 
-    def __init__(self, file: h5py.File, kind: str, parameters: Mapping[str, Any]):
+    def __init__(self, file: h5py.File, disk: Patient, kind: str, parameters: Mapping[str, Any]):
         self._file = file
+        self._disk = disk
         file.attrs["kind"] = kind
         file.attrs["parameters"] = json.dumps(dict(parameters), sort_keys=True)
         file.attrs["tagseg"] = __version__
 
     def put(self, image_id: str, arrays: Mapping[str, np.ndarray]) -> None:
-        """Store the arrays of one image, losslessly compressed, under its id."""
+        """Store the arrays of one image, losslessly compressed, under its id. Raises OSError where the disk is full."""
         group = self._file.create_group(image_id)
         for name, array in arrays.items():
             group.create_dataset(name, data=array, compression="gzip", compression_opts=4, shuffle=True)
+        if self._disk.error is not None:
+            raise self._disk.error
 
 
 @contextmanager
 def write_shard(path: Path, kind: str, parameters: Mapping[str, Any]) -> Iterator[ShardWriter]:
     """Open a shard for writing; it appears under `path` when the block ends without an error."""
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
-        yield ShardWriter(file, kind, parameters)
+    with atomic(path) as temporary, patient(temporary) as disk, h5py.File(disk, "w") as file:
+        yield ShardWriter(file, disk, kind, parameters)
 
 
 class Shard:
@@ -104,13 +109,19 @@ class Shard:
         return sorted(self._file[image_id])
 
     def get(self, image_id: str, name: str) -> np.ndarray:
-        """Array `name` of one image. Raises TagsegError if it is not there or cannot be read."""
+        """Array `name` of one image. Raises TagsegError if it is not there, cannot be read, or has NaN in it."""
         try:
-            return np.asarray(self._file[image_id][name][()])
+            array = np.asarray(self._file[image_id][name][()])
         except (KeyError, OSError):
             raise TagsegError(
                 f"{self.path}: no readable {name} of image {image_id!r}; delete the file and run again"
             ) from None
+        if array.dtype.kind == "f" and np.isnan(array).any():
+            raise TagsegError(
+                f"{self.path}: {name} of image {image_id!r} has values that are no numbers (NaN); make again what "
+                "it is made of"
+            )
+        return array
 
     def close(self) -> None:
         """Close the file."""

@@ -55,13 +55,15 @@ rule index:
     output:
         tags="results/{dataset}/tags.csv",
         classes="results/{dataset}/classes.txt",
+    # a report of what is wrong is a log: Snakemake keeps it where the rule fails
     log:
-        "logs/{dataset}/index.log",
+        text="logs/{dataset}/index.log",
+        report="results/{dataset}/index_report.csv",
     benchmark:
         "logs/{dataset}/index.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
+    threads: 2
     resources:
         mem_mb=memory(lambda wildcards: layout_of(wildcards).memory),
         runtime=minutes(30, dataset=0.2),
@@ -72,7 +74,7 @@ rule index:
         "{wildcards.dataset}: index images and tags"
     shell:
         "tagseg index {params.kind} {params.options} --output {output.tags} --classes-file {output.classes} "
-        "> {log} 2>&1"
+        "--report {log.report} --threads {threads} > {log.text} 2>&1"
 
 
 # Truth that a data set has as outlines or in files of its own, as PNG masks. Only the rule below reads them.

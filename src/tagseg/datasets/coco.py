@@ -16,7 +16,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from tagseg.config import CocoData
-from tagseg.datasets.images import image_size
+from tagseg.datasets.checks import Checks
 from tagseg.datasets.index import BACKGROUND, ImageRecord
 from tagseg.errors import TagsegError
 from tagseg.labels import IGNORE
@@ -32,12 +32,14 @@ class _Instances:
     annotations: dict[int, list[dict[str, Any]]]
 
 
-def index(data: CocoData) -> tuple[list[str], list[ImageRecord]]:
+def index(data: CocoData, checks: Checks | None = None) -> tuple[list[str], list[ImageRecord]]:
     """Classes by ascending category id, and records of both files, training images first.
 
     The official files' order is that of the paper's Table 8. An image's id is its file's name without suffix; images
-    without annotations have no tags. Raises TagsegError naming the file and what is wrong with it.
+    without annotations have no tags. Raises TagsegError naming the file and what is wrong with it; what is wrong with
+    single photographs goes to `checks`.
     """
+    checks = checks or Checks()
     records: dict[str, ImageRecord] = {}
     categories: dict[int, str] = {}
     for split, path, folder in _files(data):
@@ -48,22 +50,30 @@ def index(data: CocoData) -> tuple[list[str], list[ImageRecord]]:
         order = list(categories)
         for image in instances.images:
             photograph = folder / image["file_name"]
-            width, height = image_size(photograph)
-            if (width, height) != (image["width"], image["height"]):
-                raise TagsegError(
-                    f"{photograph}: {width} x {height} pixels, but {image['width']} x {image['height']} in {path}; "
-                    "use the photograph that was annotated"
-                )
             seen = {annotation["category_id"] for annotation in instances.annotations[image["id"]]}
             tags = tuple(categories[category] for category in sorted(seen, key=order.index))
             image_id = photograph.stem
+            if checks.leaves_out(image_id):
+                continue
             if image_id in records:
-                raise TagsegError(f"{path}: two photographs are called {image_id}; give each a name of its own")
+                with checks.of(image_id):
+                    raise TagsegError(f"{path}: two photographs are called {image_id}; give each a name of its own")
+                continue
             part = "val" if _held_out(image_id, data.val_share) else split
-            records[image_id] = ImageRecord(image_id, part, photograph, width, height, tags)
+            records[image_id] = ImageRecord(image_id, part, photograph, image["width"], image["height"], tags)
     if not records:
         raise TagsegError(f"{data.root / data.train}: no images in it; set data.train to a file that lists some")
-    return list(categories.values()), sorted(records.values(), key=lambda record: record.split == "val")
+    sizes = checks.sizes({image_id: record.path for image_id, record in records.items()})
+    for image_id, (width, height) in sizes.items():
+        record = records[image_id]
+        if (width, height) != (record.width, record.height):
+            with checks.of(image_id):
+                raise TagsegError(
+                    f"{record.path}: {width} x {height} pixels, but {record.width} x {record.height} in "
+                    "the annotations; use the photograph that was annotated"
+                )
+    whole = (record for image_id, record in records.items() if image_id in sizes)
+    return list(categories.values()), sorted(whole, key=lambda record: record.split == "val")
 
 
 def truth(data: CocoData, records: list[ImageRecord]) -> dict[str, Path]:

@@ -1,10 +1,13 @@
 """Photographs and label maps as files."""
 
 import io
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from tagseg.errors import TagsegError
 from tagseg.labels import voc_palette
@@ -12,8 +15,10 @@ from tagseg.store import atomic
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 SMALLEST_SIDE = 32  # pixels: a trunk halves an image five times
-# What Pillow raises for a file that is no image, is cut short, or is too large to be one.
-UNREADABLE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+# What Pillow raises for a file that is no image, is cut short, or has nonsense in it.
+UNREADABLE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, struct.error, ImageCms.PyCMSError)
+_DEEP = ("I", "F")  # first letters of modes with more than 8 bits a pixel
+_LYING = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 
 
 def photographs(folder: Path) -> list[Path]:
@@ -32,15 +37,43 @@ def photographs(folder: Path) -> list[Path]:
 def read_image(path: Path) -> np.ndarray:
     """Photograph as (H, W, 3) uint8 RGB, turned upright by its EXIF orientation.
 
-    Raises TagsegError naming the file if it is missing, no image, or cut short.
+    Grey and indexed images become RGB, transparency is dropped, and CMYK is converted by the profile in the file, or
+    plainly where it has none. Raises TagsegError naming the file if it is missing, no image, cut short, or has far too
+    many pixels, or more than 8 bits of grey.
     """
+    with _opened(path) as image:
+        return np.asarray(_rgb(ImageOps.exif_transpose(image)))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """An image file whose mode is fit for a photograph. What goes wrong while it is read is a TagsegError."""
     try:
         with Image.open(path) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+            if image.mode.startswith(_DEEP):
+                raise TagsegError(
+                    f"{path}: mode {image.mode}, more than 8 bits of grey in a range that nothing tells; "
+                    "convert it to 8 bits"
+                )
+            yield image
     except FileNotFoundError:
         raise TagsegError(f"{path}: no such image; put it there or take it out of the index") from None
+    except Image.DecompressionBombError as error:
+        raise TagsegError(f"{path}: not a readable image ({error}); scale it down") from None
     except UNREADABLE as error:
         raise TagsegError(f"{path}: not a readable image ({error}); replace it or take it out of the index") from None
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    profile = image.info.get("icc_profile")
+    if image.mode != "CMYK" or not profile:
+        return image.convert("RGB")
+    standard = ImageCms.createProfile("sRGB")
+    converted = ImageCms.profileToProfile(
+        image, ImageCms.ImageCmsProfile(io.BytesIO(profile)), standard, outputMode="RGB"
+    )
+    assert converted is not None  # only in-place conversion gives None
+    return converted
 
 
 def read_labels(path: Path) -> np.ndarray:
@@ -85,9 +118,17 @@ def write_labels(path: Path, labels: np.ndarray) -> None:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Width and height in pixels as displayed. Decodes the file, so a broken one is found here and not hours later."""
-    height, width = read_image(path).shape[:2]
-    return width, height
+    """Width and height in pixels as displayed. Decodes the file, so a broken one is found here and not hours later.
+
+    A JPEG's every byte is read, but its pixels are made at an eighth of the size. Raises TagsegError as `read_image`.
+    """
+    with _opened(path) as image:
+        width, height = image.size
+        image.draft(None, (1, 1))
+        image.load()
+        if image.mode == "CMYK":
+            _rgb(image)  # its profile may be broken
+        return (height, width) if image.getexif().get(ExifTags.Base.Orientation) in _LYING else (width, height)
 
 
 def require_size(path: Path, width: int, height: int) -> None:

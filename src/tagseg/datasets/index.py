@@ -32,7 +32,7 @@ class ImageRecord:
 def write_index(path: Path, records: Iterable[ImageRecord]) -> None:
     """Write `tags.csv`."""
     rows = [[r.id, r.split, r.path, r.width, r.height, ";".join(r.tags)] for r in records]
-    write_text(path, _csv(_COLUMNS, rows))
+    write_text(path, csv_text(_COLUMNS, rows))
 
 
 def read_index(path: Path, split: str | None = None) -> list[ImageRecord]:
@@ -57,7 +57,7 @@ def in_shard(records: list[ImageRecord], shard: int, shards: int) -> list[ImageR
 
 def write_ground_truth(path: Path, masks: dict[str, Path]) -> None:
     """Write `ground_truth.csv`: id -> mask path."""
-    write_text(path, _csv(["id", "mask"], [[image_id, mask] for image_id, mask in masks.items()]))
+    write_text(path, csv_text(["id", "mask"], [[image_id, mask] for image_id, mask in masks.items()]))
 
 
 def read_ground_truth(path: Path) -> dict[str, Path]:
@@ -76,13 +76,15 @@ def read_classes(path: Path) -> list[str]:
 
 
 def read_utf8(path: Path) -> str:
-    """Text of a file. Raises TagsegError if it is missing or in another encoding."""
+    """Text of a file. Raises TagsegError if it is missing, or naming the line that is in another encoding."""
     if not path.is_file():
         raise TagsegError(f"{path}: no such file; index the data set first (tagseg index --help)")
+    content = path.read_bytes()
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise TagsegError(f"{path}: not UTF-8 text; save it as UTF-8") from None
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise TagsegError(f"{path}:{line}: not UTF-8 text; save it as UTF-8") from None
 
 
 def labels_of(tags: Iterable[str], classes: list[str]) -> list[int]:
@@ -91,11 +93,12 @@ def labels_of(tags: Iterable[str], classes: list[str]) -> list[int]:
         return [0, *sorted(classes.index(tag) for tag in tags)]
     except ValueError as error:
         raise TagsegError(
-            f"tag {str(error).split(' is not')[0]} is not among the classes: {', '.join(classes)}"
+            f"tag {str(error).split(' is not')[0]} is not among the classes: {', '.join(classes)}; use the classes.txt "
+            "that was written together with tags.csv"
         ) from None
 
 
-def _csv(columns: list[str], rows: Iterable[Iterable[object]]) -> str:
+def csv_text(columns: list[str], rows: Iterable[Iterable[object]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tagseg.datasets import coco, folder, voc, youtube_objects
+from tagseg.datasets.checks import Checks
 from tagseg.datasets.index import ImageRecord
 
 
@@ -15,14 +16,15 @@ from tagseg.datasets.index import ImageRecord
 class Layout:
     """How one layout is read; each function takes the settings of its kind.
 
-    `index` gives classes without background and records, `truth` the mask file of each record that has one, `sources`
-    the files whose change makes a new index, `has_truth` whether anything can be evaluated. `render` draws the masks
-    (H, W) uint8 of the records whose truth is in another form than PNG, and is None where that never happens;
-    `rendered` says whether it happens under these settings. `has_test`: there are images without truth, of split test.
-    `train_truth`: training images have truth, too. `memory`: MB that reading the annotations takes.
+    `index` gives classes without background and records, and hands `Checks` what is wrong; `truth` gives the mask file
+    of each record that has one, `sources` the files whose change makes a new index, `has_truth` whether anything can be
+    evaluated. `render` draws the masks (H, W) uint8 of the records whose truth is in another form than PNG, and is None
+    where that never happens; `rendered` says whether it happens under these settings. `has_test`: there are images
+    without truth, of split test. `train_truth`: training images have truth, too. `memory`: MB that reading the
+    annotations takes.
     """
 
-    index: Callable[[Any], tuple[list[str], list[ImageRecord]]]
+    index: Callable[[Any, Checks], tuple[list[str], list[ImageRecord]]]
     truth: Callable[[Any, list[ImageRecord]], dict[str, Path]]
     sources: Callable[[Any], list[Path]]
     has_truth: Callable[[Any], bool]

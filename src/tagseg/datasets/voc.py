@@ -13,8 +13,10 @@ import numpy as np
 
 from tagseg.config import VocData
 from tagseg.datasets import sbd
-from tagseg.datasets.images import image_size, read_labels
-from tagseg.datasets.index import ImageRecord, read_table, read_utf8
+from tagseg.datasets.checks import Checks
+from tagseg.datasets.images import read_labels
+from tagseg.datasets.index import ImageRecord, read_utf8
+from tagseg.datasets.tag_tables import read_tags
 from tagseg.errors import TagsegError
 from tagseg.labels import IGNORE
 
@@ -30,28 +32,36 @@ CLASSES = (
 DERIVED = "train_aug"
 
 
-def index(data: VocData) -> tuple[list[str], list[ImageRecord]]:
+def index(data: VocData, checks: Checks | None = None) -> tuple[list[str], list[ImageRecord]]:
     """The twenty classes and the records of all lists, training images first.
 
     Tags are read once, here, from the place that `data.tags` names; test images have none. Raises TagsegError naming
-    what is missing.
+    what is missing; what is wrong with single images goes to `checks`.
     """
+    checks = checks or Checks()
     if not (data.root / "JPEGImages").is_dir():
         raise TagsegError(f"{data.root}: no JPEGImages in it; set data.root to the devkit's VOC2012 folder")
     splits = {"train": _training_ids(data), "val": _list(_list_path(data, data.val)), "test": _test_ids(data)}
     read_tags = _reader(data)
-    records: dict[str, ImageRecord] = {}
+    listed: dict[str, str] = {}
     for split, ids in splits.items():
         for image_id in ids:
-            if image_id in records:
-                first, second = (getattr(data, name) for name in (records[image_id].split, split))
-                where = f"{first} and {second}" if first != second else f"{first} twice"
-                raise TagsegError(f"{data.root}: {image_id} is in {where}; list it once")
-            photograph = data.root / "JPEGImages" / f"{image_id}.jpg"
-            width, height = image_size(photograph)
+            if checks.leaves_out(image_id):
+                continue
+            with checks.of(image_id):
+                if image_id in listed:
+                    first, second = (getattr(data, name) for name in (listed[image_id], split))
+                    where = f"{first} and {second}" if first != second else f"{first} twice"
+                    raise TagsegError(f"{data.root}: {image_id} is in {where}; list it once")
+                listed[image_id] = split
+    photographs = {image_id: data.root / "JPEGImages" / f"{image_id}.jpg" for image_id in listed}
+    records = []
+    for image_id, (width, height) in checks.sizes(photographs).items():
+        split = listed[image_id]
+        with checks.of(image_id):
             tags = () if split == "test" else read_tags(image_id)
-            records[image_id] = ImageRecord(image_id, split, photograph, width, height, tags)
-    return list(CLASSES), list(records.values())
+            records.append(ImageRecord(image_id, split, photographs[image_id], width, height, tags))
+    return list(CLASSES), records
 
 
 def truth(data: VocData, records: list[ImageRecord]) -> dict[str, Path]:
@@ -174,19 +184,21 @@ def _of_annotation(data: VocData, image_id: str) -> tuple[str, ...]:
 
 
 def _table_reader(path: Path) -> Callable[[str], tuple[str, ...]]:
-    """Tags of a CSV file (image,tags). Raises TagsegError for an unknown class, a doubled image, or one not in it."""
+    """Tags of a table. Raises TagsegError for an unknown class, a doubled image, or one not in it."""
     if not path.is_file():
         raise TagsegError(f"{path}: no such file; set data.tags_table to a CSV file of columns image,tags")
+    table = read_tags(path)
+    if table.faults:
+        raise TagsegError(str(table.faults[0]))
     tags: dict[str, tuple[str, ...]] = {}
-    for line, row in read_table(path, ["image", "tags"]):
-        image_id = row["image"].strip().removesuffix(".jpg")
-        given = {tag.strip() for tag in row["tags"].split(";") if tag.strip()}
-        unknown = sorted(given - set(CLASSES))
+    for row in table.rows:
+        image_id = row.image.removesuffix(".jpg")
+        unknown = sorted(set(row.tags) - set(CLASSES))
         if unknown:
-            raise TagsegError(f"{path}:{line}: tag {unknown[0]!r} is not among the classes: {', '.join(CLASSES)}")
+            raise TagsegError(f"{path}:{row.line}: tag {unknown[0]!r} is not among the classes: {', '.join(CLASSES)}")
         if image_id in tags:
-            raise TagsegError(f"{path}:{line}: image {image_id!r} was named before; keep one line for each image")
-        tags[image_id] = tuple(name for name in CLASSES if name in given)
+            raise TagsegError(f"{path}:{row.line}: image {image_id!r} was named before; keep one line for each image")
+        tags[image_id] = tuple(name for name in CLASSES if name in row.tags)
 
     def read(image_id: str) -> tuple[str, ...]:
         if image_id not in tags:

@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image
 
 from tagseg.config import YoutubeObjectsData
-from tagseg.datasets.images import SUFFIXES, UNREADABLE, image_size
+from tagseg.datasets.checks import Checks
+from tagseg.datasets.images import SUFFIXES, UNREADABLE
 from tagseg.datasets.index import ImageRecord
 from tagseg.errors import TagsegError
 from tagseg.labels import IGNORE
@@ -32,11 +33,13 @@ class _Labelled:
     photograph: Path
 
 
-def index(data: YoutubeObjectsData) -> tuple[list[str], list[ImageRecord]]:
+def index(data: YoutubeObjectsData, checks: Checks | None = None) -> tuple[list[str], list[ImageRecord]]:
     """The ten classes and the records: `per_class` training frames of each (or all there are), then labelled frames.
 
-    Raises TagsegError naming the folder that is missing or empty, or the video whose frames are to be extracted.
+    Raises TagsegError naming the folder that is missing or empty, or the video whose frames are to be extracted; what
+    is wrong with single frames goes to `checks`.
     """
+    checks = checks or Checks()
     labelled = _labelled(data)
     kept_out = {item.shot for item in labelled}
     found: list[tuple[str, str, str, Path]] = []
@@ -59,13 +62,20 @@ def index(data: YoutubeObjectsData) -> tuple[list[str], list[ImageRecord]]:
                 shot, frame = frames[(2 * i + 1) * len(frames) // (2 * count)]
                 found.append((f"{name}_{video}_{shot}_{frame.stem}", "train", name, frame))
     found += [(item.id, "val", item.shot[0], item.photograph) for item in labelled]
-    records: dict[str, ImageRecord] = {}
+    taken_in: dict[str, tuple[str, str, Path]] = {}
     for image_id, split, name, path in found:
-        if image_id in records:
-            raise TagsegError(f"{path}: its id {image_id} is that of {records[image_id].path}, too; rename a folder")
-        width, height = image_size(path)
-        records[image_id] = ImageRecord(image_id, split, path, width, height, (name,))
-    return list(CLASSES), list(records.values())
+        if checks.leaves_out(image_id):
+            continue
+        with checks.of(image_id):
+            if image_id in taken_in:
+                raise TagsegError(f"{path}: its id {image_id} is that of {taken_in[image_id][2]}, too; rename a folder")
+            taken_in[image_id] = split, name, path
+    sizes = checks.sizes({image_id: path for image_id, (_, _, path) in taken_in.items()})
+    records = []
+    for image_id, (width, height) in sizes.items():
+        split, name, path = taken_in[image_id]
+        records.append(ImageRecord(image_id, split, path, width, height, (name,)))
+    return list(CLASSES), records
 
 
 def truth(data: YoutubeObjectsData, records: list[ImageRecord]) -> dict[str, Path]:

@@ -1,21 +1,42 @@
-"""Index a data set: what is there, how large, tagged with what."""
+"""Index a data set: what is there, how large, tagged with what, and all that is wrong with it."""
 
 import logging
 from pathlib import Path
 
 from tagseg.config_data import DiskData
+from tagseg.datasets.checks import Checks, Fault, write_report
 from tagseg.datasets.images import require_size
 from tagseg.datasets.index import write_classes, write_index
 from tagseg.datasets.layouts import LAYOUTS
+from tagseg.errors import TagsegError
 
 log = logging.getLogger(__name__)
+_FIRST = 5  # faults, names of images: as many as one reads on a screen
 
 
-def run(data: DiskData, output: Path, classes: Path) -> None:
-    """Write `tags.csv` and `classes.txt`. Every image is decoded once, so a broken one is named here."""
-    names, records = LAYOUTS[data.kind].index(data)
+def run(data: DiskData, output: Path, classes: Path, *, report: Path | None = None, threads: int = 1) -> None:
+    """Write `tags.csv` and `classes.txt`, unless something is wrong, and, in any case, `report`.
+
+    The report is a CSV file, by default `index_report.csv` beside `tags.csv`: it has no row where all is well.
+    Every image is decoded once, so a broken one is named here. Raises TagsegError if there is any fault, of a row or of
+    an image: nothing is left out that `data.leave_out` does not name.
+    """
+    report = report or output.with_name("index_report.csv")
+    checks = Checks(collect=True, threads=threads, leave_out=data.leave_out)
+    names, records = LAYOUTS[data.kind].index(data, checks)
     for record in records:
-        require_size(record.path, record.width, record.height)
+        with checks.of(record.id):
+            require_size(record.path, record.width, record.height)
+    write_report(report, checks)
+    _tell(checks, report)
+    if checks.faults:
+        raise TagsegError(_summary(checks.faults, report))
+    if checks.not_met():
+        raise TagsegError(
+            f"data.leave_out: {checks.not_met()[0]!r} is no image of the data set; write its id, or take it out"
+        )
+    if not records:
+        raise TagsegError(f"{data.root}: no image is left; take some out of data.leave_out")
     write_classes(classes, names)
     write_index(output, records)
     for split in sorted({record.split for record in records}):
@@ -23,3 +44,27 @@ def run(data: DiskData, output: Path, classes: Path) -> None:
         log.info("%s: %d images, %.2f tags an image", split, len(tags), sum(tags) / len(tags))
     if not any(record.split == "train" for record in records):
         log.warning("no image has split train: there is nothing to train on")
+
+
+def _tell(checks: Checks, report: Path) -> None:
+    if checks.left_out:
+        log.warning("left out, as data.leave_out says: %s", _some(checks.left_out))
+    if checks.unnamed:
+        names = _some([str(path) for path in checks.unnamed])
+        log.warning("%d photographs have no tags and are not used: %s (%s)", len(checks.unnamed), names, report)
+    if len(checks.faults) > 1:
+        for fault in checks.faults[:_FIRST]:
+            log.error("%s", fault)
+
+
+def _summary(faults: list[Fault], report: Path) -> str:
+    if len(faults) == 1:
+        return str(faults[0])
+    images = list(dict.fromkeys(fault.image for fault in faults if fault.image))
+    way_out = f", or set data.leave_out: [{_some(images)}]" if images else ""
+    return f"{report}: {len(faults)} faults, each with its file and line; mend them{way_out}"
+
+
+def _some(names: list[str]) -> str:
+    more = f", and {len(names) - _FIRST} more" if len(names) > _FIRST else ""
+    return ", ".join(names[:_FIRST]) + more

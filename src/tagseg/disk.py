@@ -1,0 +1,97 @@
+"""A disk that is full, a folder that cannot be written to: one line that names the file, and what to do."""
+
+import errno
+import functools
+import io
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from tagseg.errors import TagsegError
+
+_FULL = "free some space, then run again: what is whole stays, and only this file is made anew"
+_CLOSED = "give write permission, or choose another folder"
+_BLOCKED = "move away what is in its place, or choose another name"
+_NO_FOLDER = "one of its folders is a file; move that away, or choose another folder"
+_REMEDIES = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f), then run again",
+    errno.EACCES: _CLOSED,
+    errno.EPERM: _CLOSED,
+    errno.EROFS: _CLOSED,
+    errno.EISDIR: _BLOCKED,
+    errno.ENOTDIR: _NO_FOLDER,
+    errno.EEXIST: _NO_FOLDER,
+    errno.ENOTEMPTY: _BLOCKED,
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EMFILE: "allow more open files (ulimit -n), then run again",
+}
+
+
+def explained(error: OSError, path: Path | str | None = None) -> TagsegError | None:
+    """The one line that an error of the operating system is for a person; None if it names no file, or is no such."""
+    name = path or error.filename
+    if not name or error.errno is None:
+        return None
+    remedy = _REMEDIES.get(error.errno, "see to the file, then run again")
+    return TagsegError(f"{name}: {error.strerror or error}; {remedy}")
+
+
+def named(manager: Callable[[Path], AbstractContextManager[Path]]) -> Callable[[Path], AbstractContextManager[Path]]:
+    """Of a context manager that writes a file: an error of writing becomes a TagsegError that names this file."""
+
+    @functools.wraps(manager)
+    @contextmanager
+    def naming(path: Path) -> Iterator[Path]:
+        try:
+            with manager(path) as temporary:
+                yield temporary
+        except OSError as error:
+            # one that names a file elsewhere is of something that was read
+            ours = error.filename is None or Path(str(error.filename)).parent in (path.parent, *path.parents)
+            line = explained(error, path) if ours and error.errno in _REMEDIES else None
+            if line is None:
+                raise
+            raise line from None
+
+    return naming
+
+
+class Patient(io.FileIO):
+    """A file that keeps the first error of writing to itself, and goes on as if nothing had happened."""
+
+    error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        done = 0
+        try:
+            while self.error is None and done < len(view):
+                done += super().write(view[done:]) or 0
+        except OSError as error:
+            self.error = error
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return size or 0
+
+
+@contextmanager
+def patient(path: Path) -> Iterator[Patient]:
+    """A new file for HDF5 to write, which gets to know of a full disk only when it has closed the file.
+
+    Told at once, the library prints a page for every object that it cannot flush, and ends in a segmentation fault. Who
+    writes much looks at `error` now and then. Raises the first error (OSError) at the end.
+    """
+    with Patient(path, "w+b") as file:
+        try:
+            yield file
+        finally:
+            if file.error is not None:
+                raise file.error
