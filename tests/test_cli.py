@@ -26,7 +26,7 @@ from tagseg.evaluation.result import Result
 from tagseg.labels import voc_palette
 from tagseg.models import load_localization
 from tagseg.networks.backbone import normalise
-from tagseg.store import Shard, write_shard
+from tagseg.store import Shard, ShardWriter, write_shard
 
 NETWORK = "--backbone shapes --weights random"
 LOOKS = "--scales 1 --no-mirror --stride 0"
@@ -204,6 +204,38 @@ def test_a_broken_shard_is_one_line(fails: Callable[[str], str], chain: Path, tm
     )
     assert line.startswith(f"{broken}: not a whole tagseg HDF5 file; delete it and run again")
     assert [path.name for path in tmp_path.iterdir()] == ["broken.h5"]
+
+
+SHARD_STAGES = ("extract", "cams", "fuse", "smooth", "samples", "second-round", "predict")
+
+
+@pytest.mark.parametrize(
+    "line", [line for line in steps() if line.split()[0] in SHARD_STAGES], ids=lambda line: line[:24] + line[-16:]
+)
+def test_a_stage_that_was_broken_off_goes_on_to_the_same_bytes(
+    chain: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    monkeypatch.chdir(chain)
+    _, _, output = line.rpartition("--output ")
+    put, calls = ShardWriter.put, []
+
+    def broken(self: ShardWriter, image_id: str, arrays: dict[str, np.ndarray]) -> None:
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        calls.append(image_id)
+        put(self, image_id, arrays)
+
+    again = line.replace(output, "again.h5")
+    monkeypatch.setattr(ShardWriter, "put", broken)
+    outcome = CliRunner().invoke(cli.app, again.split())
+    assert outcome.exit_code == 130 and len(calls) == 1 and not Path("again.h5").exists()
+    made: list[str] = []
+    monkeypatch.setattr(ShardWriter, "put", lambda self, i, arrays: (made.append(i), put(self, i, arrays)))
+    invoke(again)
+    assert calls[0] not in made and made
+    assert Path("again.h5").read_bytes() == Path(output).read_bytes()
+    Path("again.h5").unlink()
+    assert list(Path().glob(".again*")) == []
 
 
 @pytest.mark.parametrize("command", ["extract", "localization", "cams", "samples", "second-round", "train", "predict"])

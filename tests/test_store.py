@@ -1,5 +1,6 @@
 """Artifacts on disk: whole or not there, equal bytes for equal content, errors that name the file."""
 
+import os
 import re
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from torch import nn
 from tagseg import __version__
 from tagseg.bundle import load_bundle, save_bundle
 from tagseg.errors import TagsegError
-from tagseg.store import Shard, ShardSet, atomic, write_shard, write_text
+from tagseg.store import Shard, ShardSet, atomic, atomic_folder, write_shard, write_text
 
 MASK = np.arange(12, dtype=np.uint8).reshape(3, 4)
 MAPS = np.linspace(0, 1, 24).reshape(2, 3, 4).astype(np.float16)
@@ -262,10 +263,38 @@ def test_a_bundle_that_would_run_code_is_refused(tmp_path: Path) -> None:
 
 def test_what_a_killed_writer_left_goes_with_the_next(tmp_path: Path) -> None:
     target = tmp_path / "a[1].txt"
-    for name in (".a[1].txt.123.part", ".a1.txt.123.part", ".b.txt.123.part"):
+    with atomic(target) as own:
+        own.write_text("old", encoding="utf-8")
+        host = own.name.split(".")[-3]
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    hour_ago = time.time() - 4000
+    stays = [f".a1.txt.{host}.{ended.pid}.part", f".b.txt.{host}.{ended.pid}.part"]  # of other files
+    stays += [f".a[1].txt.{host}.{os.getppid()}.part", ".a[1].txt.elsewhere.1.part"]  # of processes that may live
+    goes = [f".a[1].txt.{host}.{ended.pid}.part", ".a[1].txt.elsewhere.2.part"]
+    for name in stays + goes:
         (tmp_path / name).write_text("half", encoding="utf-8")
+    os.utime(tmp_path / goes[1], (hour_ago, hour_ago))
     write_text(target, "whole")
-    assert {path.name for path in tmp_path.iterdir()} == {"a[1].txt", ".a1.txt.123.part", ".b.txt.123.part"}
+    assert {path.name for path in tmp_path.iterdir()} == {"a[1].txt", *stays}
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path, fails: bool) -> None:
+    path = tmp_path / "new" / "folder"
+    with atomic_folder(path) as folder:
+        (folder / "a").write_text("old")
+    (path.parent / folder.name.replace(str(os.getpid()), "99999999")).mkdir()  # a killed process's
+    try:
+        with atomic_folder(path) as folder:
+            (folder / "b").write_text("new")
+            assert names_in(path) == ["a"]
+            if fails:
+                raise RuntimeError
+    except RuntimeError:
+        assert names_in(path) == ["a"] and len(names_in(path.parent)) == 2
+    else:
+        assert names_in(path) == ["b"] and names_in(path.parent) == ["folder"]
 
 
 def test_reading_image_after_image_keeps_little_in_memory(tmp_path: Path) -> None:

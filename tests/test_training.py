@@ -12,12 +12,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tagseg.checkpoints import Checkpoints, digest_of
+from tagseg.checkpoints import Checkpoints
 from tagseg.errors import TagsegError
 from tagseg.networks.backbones import load_backbone
 from tagseg.networks.losses import fgbg_loss, multiclass_loss
 from tagseg.networks.segmentation import ScoreNetwork, upsample
 from tagseg.networks.training import Schedule, train
+from tagseg.store import digest_of
 
 Batch = tuple[Tensor, Tensor, str]
 

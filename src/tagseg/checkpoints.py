@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +62,3 @@ class Checkpoints:
             return "its description cannot be read"
         keys = [key for key in sorted(theirs | self._facts) if theirs.get(key) != self._facts.get(key)]
         return ", ".join(f"{key} {theirs.get(key)!r} there and {self._facts.get(key)!r} here" for key in keys)
-
-
-def digest_of(paths: Iterable[Path]) -> str:
-    """One digest of the content of files, in their order."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:16]

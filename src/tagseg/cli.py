@@ -25,6 +25,7 @@ from tagseg.options import (
     TrainingLog,
     command,
 )
+from tagseg.orphans import end_with_master
 
 app = typer.Typer(
     help="From image tags to pixel labels, stage by stage. Snakemake calls these; each also runs by hand.",
@@ -282,6 +283,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("tagseg").setLevel(logging.INFO)  # what libraries say of their own work is not the user's
     try:
+        end_with_master()
         app()
     except (TagsegError, OSError) as error:
         line = explained(error) if isinstance(error, OSError) else error

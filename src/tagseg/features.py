@@ -1,6 +1,7 @@
 """The frozen trunk on photographs: what activations and the second round are made of."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
+from pathlib import Path
 
 from torch import Tensor, nn
 
@@ -12,6 +13,12 @@ from tagseg.networks.backbone import normalise
 from tagseg.networks.backbones import load_backbone
 from tagseg.networks.views import pixel_features
 from tagseg.priors.refit import pixel_grid
+
+
+def weights_file(network: BackboneSettings) -> list[Path]:
+    """The file that the trunk's weights come from, if it is one of the user's: what is made of them depends on it."""
+    path = Path(network.weights)
+    return [path] if path.is_file() else []
 
 
 class FrozenTrunk:
@@ -26,15 +33,17 @@ class FrozenTrunk:
         self._here = here
 
     def batches(
-        self, records: Sequence[ImageRecord], images_at_once: int
+        self, records: Sequence[ImageRecord], images_at_once: int, done: Container[str] = ()
     ) -> Iterator[tuple[list[ImageRecord], Tensor]]:
-        """Every photograph once, in batches of one size: the records and their (N, 3, H, W), normalised."""
-        for group, images in batches_of(records, images_at_once, self._here.loaders):
+        """Every photograph that is not `done`, in batches (see `batches_of`): the records, (N, 3, H, W), normalised."""
+        for group, images in batches_of(records, images_at_once, self._here.loaders, done=done):
             yield group, normalise(images.to(self._here.place, non_blocking=True), self._statistics)
 
-    def pixels(self, records: Sequence[ImageRecord], images_at_once: int) -> Iterator[tuple[ImageRecord, Tensor]]:
-        """Each photograph and its features (K, h, w) at the positions that the second round learns from and reads."""
-        for group, images in self.batches(records, images_at_once):
+    def pixels(
+        self, records: Sequence[ImageRecord], images_at_once: int, done: Container[str] = ()
+    ) -> Iterator[tuple[ImageRecord, Tensor]]:
+        """Each photograph that is not `done`, and its features (K, h, w) where the second round learns and reads."""
+        for group, images in self.batches(records, images_at_once, done):
             grid = pixel_grid(group[0].height, group[0].width)
             found = pixel_features(self.trunk, images, grid, scales=self._looks.scales, mirror=self._looks.mirror)
             yield from zip(group, found, strict=True)

@@ -2,7 +2,7 @@
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -75,14 +75,19 @@ def like_sizes(records: Sequence[ImageRecord], at_once: int) -> list[list[ImageR
 
 
 def batches_of(
-    records: Sequence[ImageRecord], at_once: int, loaders: int, side: int = 0
+    records: Sequence[ImageRecord], at_once: int, loaders: int, side: int = 0, done: Container[str] = ()
 ) -> Iterator[tuple[list[ImageRecord], Tensor]]:
-    """Every image once, in batches of one size: the records and their (N, 3, H, W) uint8."""
+    """Every image once, in batches of one size: the records and their (N, 3, H, W) uint8.
+
+    A batch is left out where all its ids are `done`. One of which some are not is made whole: a network's values for
+    an image vary in their last bits with what is beside it.
+    """
+    groups = [group for group in like_sizes(records, at_once) if not all(record.id in done for record in group)]
 
     def load(group: list[ImageRecord]) -> tuple[list[ImageRecord], Tensor]:
         return group, pinned(torch.stack([load_image(record, side) for record in group]))
 
-    return ahead(like_sizes(records, at_once), load, loaders)
+    return ahead(groups, load, loaders)
 
 
 def ahead(jobs: Iterable[Job], work: Callable[[Job], Result], loaders: int) -> Iterator[Result]:

@@ -5,22 +5,33 @@ folder and renamed when whole, so a reader sees the old file, the new one, or no
 """
 
 import glob
+import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+import re
+import shutil
+import socket
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import h5py
 import numpy as np
 
 from tagseg import __version__
-from tagseg.disk import Patient, named, patient
+from tagseg.disk import explained, named, patient
 from tagseg.errors import TagsegError
+from tagseg.journal import Journal, Packed
 
 _STRUCTURE_CACHE = 16 * 1024  # bytes, as they are on the disk
+_OPEN_FILES = 64  # of one set of shards; a process may have 1024 files open, and reads six sets at most
+_HOST = re.sub(r"[^\w-]", "-", socket.gethostname())
+_HOUR = 3600.0
 
 
 @named
@@ -31,14 +42,53 @@ def atomic(path: Path) -> Iterator[Path]:
     A process that was killed leaves its temporary file; it goes when the file itself is made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = _temporary(path)
     try:
         yield temporary
         temporary.replace(path)
-        for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-            left.unlink(missing_ok=True)
+        _remove_left(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """The same for a folder, with all that is put in it. One that is there already is replaced."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary(path)
+    try:
+        temporary.mkdir()
+        yield temporary
+        shutil.rmtree(path, ignore_errors=True)
+        temporary.replace(path)
+        _remove_left(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.part")
+
+
+def _remove_left(path: Path) -> None:
+    """Remove what killed processes left of `path`; what a living one is writing stays."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        *_, host, process, _ = left.name.split(".")
+        if not _at_work(left, host, process):
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+
+
+def _at_work(left: Path, host: str, process: str) -> bool:
+    """Whether a temporary file's process lives. Of another machine nothing is known but the time of its last word."""
+    try:
+        if host != _HOST:
+            return time.time() - left.stat().st_mtime < _HOUR
+        os.kill(int(process), 0)
+    except (ProcessLookupError, FileNotFoundError, ValueError):
+        return False
+    except PermissionError:
+        pass  # it lives, and is another user's
+    return True
 
 
 def write_text(path: Path, text: str) -> None:
@@ -47,34 +97,97 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def digest_of(paths: Iterable[Path]) -> str:
+    """One digest of the content of files, in their order."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+class _Named(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+Record = TypeVar("Record", bound=_Named)
+
+
 class ShardWriter:
-    """Writes one shard.
+    """Writes one shard: its images go to a journal (see there) until all are done."""
 
-    `kind` says what the arrays are and is checked by the reader; `parameters` (JSON-able) and the package's version
-    travel as attributes. The bytes depend on the content alone: no times, no order of hashing.
-    """
+    def __init__(self, journal: Journal):
+        self._journal = journal
+        self.done = journal.done  # ids of the images that a killed process had finished
 
-    def __init__(self, file: h5py.File, disk: Patient, kind: str, parameters: Mapping[str, Any]):
-        self._file = file
-        self._disk = disk
-        file.attrs["kind"] = kind
-        file.attrs["parameters"] = json.dumps(dict(parameters), sort_keys=True)
-        file.attrs["tagseg"] = __version__
+    def left(self, records: Sequence[Record]) -> list[Record]:
+        """The records whose images are still to be put."""
+        return [record for record in records if record.id not in self.done]
 
     def put(self, image_id: str, arrays: Mapping[str, np.ndarray]) -> None:
-        """Store the arrays of one image, losslessly compressed, under its id. Raises OSError where the disk is full."""
-        group = self._file.create_group(image_id)
-        for name, array in arrays.items():
-            group.create_dataset(name, data=array, compression="gzip", compression_opts=4, shuffle=True)
-        if self._disk.error is not None:
-            raise self._disk.error
+        """Store the arrays of one image, losslessly compressed, under its id. Raises TagsegError on a full disk."""
+        try:
+            self._journal.put(image_id, arrays)
+        except OSError as error:
+            raise explained(error, self._journal.shard) or error from None
 
 
 @contextmanager
-def write_shard(path: Path, kind: str, parameters: Mapping[str, Any]) -> Iterator[ShardWriter]:
-    """Open a shard for writing; it appears under `path` when the block ends without an error."""
-    with atomic(path) as temporary, patient(temporary) as disk, h5py.File(disk, "w") as file:
-        yield ShardWriter(file, disk, kind, parameters)
+def write_shard(
+    path: Path,
+    kind: str,
+    parameters: Mapping[str, Any],
+    stamps: Mapping[str, str] | None = None,
+    inputs: Iterable[Path] = (),
+) -> Iterator[ShardWriter]:
+    """Open a shard for writing; it appears under `path` when the block ends without an error.
+
+    `kind` says what the arrays are and is checked by the reader; `parameters` (JSON-able) and the package's version
+    travel as attributes. The bytes depend on the content alone: no times, no order of hashing.
+
+    Where `stamps` says what each image depends on alone, in the shard's order, and `inputs` are the files that all
+    depend on, images that a killed process had finished are taken over: only those `left` need to be put, and the
+    bytes are those of an unbroken run. Without `stamps` images stand in the order in which they are put.
+    """
+    stamps = stamps or {}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise explained(error, path) or error from None
+    facts = {
+        "kind": kind,
+        "parameters": dict(parameters),
+        "tagseg": __version__,
+        "images": hashlib.sha256("\n".join(stamps).encode()).hexdigest()[:16],
+        "inputs": digest_of(inputs),
+    }
+    journal = Journal(path, facts, stamps)
+    try:
+        yield ShardWriter(journal)
+        with atomic(path) as temporary, patient(temporary) as disk, h5py.File(disk, "w") as file:
+            file.attrs["kind"] = kind
+            file.attrs["parameters"] = json.dumps(dict(parameters), sort_keys=True)
+            file.attrs["tagseg"] = __version__
+            for image_id, arrays in journal.images():
+                group = file.create_group(image_id)
+                for name, packed in arrays.items():
+                    _create(group, name, packed)
+                if disk.error is not None:
+                    raise disk.error
+        journal.clear()
+    finally:
+        journal.close()
+
+
+def _create(group: h5py.Group, name: str, packed: Packed) -> None:
+    """A data set of one chunk, which is read whole. HDF5 has no chunk without a value."""
+    if 0 in packed.shape:
+        group.create_dataset(name, packed.shape, packed.dtype)
+        return
+    how = {"chunks": packed.shape, "compression": "gzip", "compression_opts": 4, "shuffle": True}
+    stored = group.create_dataset(name, packed.shape, packed.dtype, **how)
+    stored.id.write_direct_chunk((0,) * len(packed.shape), packed.content)
 
 
 class Shard:
@@ -101,6 +214,10 @@ class Shard:
 
     def __contains__(self, image_id: str) -> bool:
         return image_id in self._file
+
+    def ids(self) -> list[str]:
+        """The images that it holds, sorted."""
+        return list(self._file)
 
     def names(self, image_id: str) -> list[str]:
         """Names of an image's arrays, sorted. Raises TagsegError if the image is not there."""
@@ -148,23 +265,66 @@ def _keep_little(file: h5py.File) -> None:
     file.id.set_mdc_config(cache)
 
 
-class ShardSet:
-    """Several shards read as one: finds the shard that holds an image. All are opened, and so checked, at once."""
+def shard_paths(paths: Iterable[Path]) -> list[Path]:
+    """Files by name, where `{000..127}` in one stands for a file of each of these numbers, as it does in a shell.
 
-    def __init__(self, paths: list[Path], kind: str | tuple[str, ...]):
-        self._shards = [Shard(path, kind) for path in paths]
+    A data set of many shards is so named in a line that is short enough for the system.
+    """
+    found: list[Path] = []
+    for path in paths:
+        several = re.fullmatch(r"(.*)\{(\d+)\.\.(\d+)\}(.*)", str(path))
+        if several is None:
+            found.append(path)
+        else:
+            before, first, last, behind = several.groups()
+            found += [Path(f"{before}{i:0{len(first)}}{behind}") for i in range(int(first), int(last) + 1)]
+    return found
+
+
+class ShardSet:
+    """Several shards read as one: knows which holds an image. All are opened, and so checked, at the start.
+
+    No more than a few dozen are kept open. Threads may share a set.
+    """
+
+    def __init__(self, paths: Iterable[Path], kind: str | tuple[str, ...]):
+        self.paths = shard_paths(paths)
+        self._kind = kind
+        self._open: OrderedDict[Path, Shard] = OrderedDict()
+        self._turn = threading.RLock()
+        self._holders: dict[str, Path] = {}
+        for path in self.paths:
+            for image_id in self._opened(path).ids():
+                if image_id in self._holders:
+                    raise TagsegError(
+                        f"{path}: image {image_id!r} is in {self._holders[image_id]} as well; give shards of one cut"
+                    )
+                self._holders[image_id] = path
+
+    def __contains__(self, image_id: str) -> bool:
+        return image_id in self._holders
 
     def get(self, image_id: str, name: str) -> np.ndarray:
         """Array `name` of one image. Raises TagsegError if no shard holds it."""
-        return self._holder(image_id).get(image_id, name)
+        with self._turn:
+            return self._holder(image_id).get(image_id, name)
 
     def names(self, image_id: str) -> list[str]:
         """Which arrays there are of one image. Raises TagsegError if no shard holds it."""
-        return self._holder(image_id).names(image_id)
+        with self._turn:
+            return self._holder(image_id).names(image_id)
 
     def _holder(self, image_id: str) -> Shard:
-        for shard in self._shards:
-            if image_id in shard:
-                return shard
-        files = ", ".join(str(shard.path) for shard in self._shards)
-        raise TagsegError(f"image {image_id!r} is in none of {files}; run the stage that makes them again")
+        if image_id not in self._holders:
+            files = ", ".join(str(path) for path in self.paths)
+            raise TagsegError(f"image {image_id!r} is in none of {files}; run the stage that makes them again")
+        return self._opened(self._holders[image_id])
+
+    def _opened(self, path: Path) -> Shard:
+        shard = self._open.get(path)
+        if shard is None:
+            if len(self._open) >= _OPEN_FILES:
+                self._open.popitem(last=False)[1].close()
+            shard = self._open[path] = Shard(path, self._kind)
+        self._open.move_to_end(path)
+        return shard

@@ -1,5 +1,6 @@
 """Helpers of the rules: where things lie, and which settings a stage is handed."""
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -44,8 +45,8 @@ if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
     PYTHON = f"PYTHONPATH={shlex.quote(str(Path(workflow.basedir).parent / 'src'))} python"
 else:
     PYTHON = shlex.quote(sys.executable)
-# Waiting threads that spin slow every other job of the machine down.
-shell.prefix(f'tagseg() {{{{ {PYTHON} -m tagseg "$@"; }}}}; export OMP_WAIT_POLICY=passive; ')
+# Waiting threads that spin slow every other job of the machine down. A stage ends with this process, its shell's parent.
+shell.prefix(f'tagseg() {{{{ {PYTHON} -m tagseg "$@"; }}}}; export OMP_WAIT_POLICY=passive TAGSEG_MASTER=$PPID; ')
 
 
 wildcard_constraints:
@@ -97,8 +98,19 @@ def seed_option(wildcards):
 
 
 def repeated(option, values):
-    """An option that is given once for each of several values."""
-    return " ".join(f"{option} {value}" for value in values)
+    """An option that is given once for each of several values, and once for all shards of a folder: FOLDER/{000..127}.h5.
+
+    The system takes no line of more than 128 KB, which the names of some hundred shards can be.
+    """
+    shards = {}  # by what stands before and behind their numbers
+    for value in map(str, values):
+        found = re.fullmatch(r"(.*/)(\d{3})(\.h5)", value) or (value, value, "", "")
+        shards.setdefault((found[1], found[3]), []).append(found[2])
+    ranges = {
+        (before, behind): f"{{{numbers[0]}..{numbers[-1]}}}" if len(numbers) > 1 else numbers[0]
+        for (before, behind), numbers in shards.items()
+    }
+    return " ".join(f"{option} {shlex.quote(before + middle + behind)}" for (before, behind), middle in ranges.items())
 
 
 def source_kind(wildcards):

@@ -11,7 +11,6 @@ from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from tagseg.errors import TagsegError
 from tagseg.labels import voc_palette
-from tagseg.store import atomic
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 SMALLEST_SIDE = 32  # pixels: a trunk halves an image five times
@@ -112,9 +111,9 @@ def encode_labels(labels: np.ndarray) -> bytes:
 
 
 def write_labels(path: Path, labels: np.ndarray) -> None:
-    """Write a label map (H, W) uint8 as an indexed PNG with the VOC palette."""
-    with atomic(path) as temporary:
-        temporary.write_bytes(encode_labels(labels))
+    """Write a label map (H, W) uint8 as an indexed PNG with the VOC palette, one of a folder that appears whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode_labels(labels))
 
 
 def image_size(path: Path) -> tuple[int, int]:

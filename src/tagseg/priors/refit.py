@@ -57,7 +57,9 @@ def fit_pixels(samples: Samples, *, decay: float, iterations: int) -> tuple[np.n
     from zero. The scale is folded into the weight.
     """
     mean, std = samples.features.mean(axis=0), samples.features.std(axis=0) + 1e-3
-    features, soft = torch.from_numpy((samples.features - mean) / std), torch.from_numpy(samples.soft)
+    scaled = samples.features - mean
+    scaled /= std
+    features, soft = torch.from_numpy(scaled), torch.from_numpy(samples.soft)
     bar = torch.from_numpy(np.where(samples.allowed, 0, _FORBIDDEN).astype(np.float32))
     weight = torch.zeros(soft.shape[1], features.shape[1], requires_grad=True)
     bias = torch.zeros(soft.shape[1], requires_grad=True)

@@ -17,6 +17,7 @@ from tagseg.networks.backbone import normalise
 from tagseg.networks.views import mean_over_mirror, resize, views
 from tagseg.priors.cam import class_activation_maps, scale_cam
 from tagseg.progress import rate
+from tagseg.stamps import stamps
 from tagseg.store import write_shard
 
 
@@ -45,7 +46,7 @@ def run(
     labels = {record.id: labels_of(record.tags, classes)[1:] for record in records}
 
     def maps() -> Iterator[tuple[ImageRecord, Callable[[], dict[str, np.ndarray]]]]:
-        for group, images in batches_of(records, machine.images_at_once, here.loaders):
+        for group, images in batches_of(records, machine.images_at_once, here.loaders, done=writer.done):
             sent = normalise(images.to(here.place, non_blocking=True), network.statistics)
             features = [
                 mean_over_mirror([network.feature_map(view) for view in same_size])
@@ -59,10 +60,10 @@ def run(
                 yield record, fetched({"cams": summed})
 
     with (
-        write_shard(output, "cams", {"model": str(model)} | looks.model_dump()) as writer,
-        rate("images", len(records)),
+        write_shard(output, "cams", {"model": str(model)} | looks.model_dump(), stamps(records), [model]) as writer,
+        rate("images", len(left := writer.left(records))),
     ):
-        for record, wait in tqdm(one_behind(maps()), total=len(records), unit="image", disable=None):
+        for record, wait in tqdm(one_behind(maps()), total=len(left), unit="image", disable=None):
             raw = wait()["cams"]
             scaled = np.array([scale_cam(cam) for cam in raw]).reshape(raw.shape)
             own_labels = np.array(labels[record.id], dtype=np.uint8)

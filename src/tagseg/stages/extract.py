@@ -9,12 +9,13 @@ from tqdm import tqdm
 
 from tagseg.config import BackboneSettings, InferenceMachine, ViewSettings
 from tagseg.datasets.index import ImageRecord, in_shard, read_index
-from tagseg.features import FrozenTrunk
+from tagseg.features import FrozenTrunk, weights_file
 from tagseg.loading import fetched, one_behind
 from tagseg.machine import prepare
 from tagseg.networks.views import mean_over_mirror, views
 from tagseg.priors.foreground import mean_activation
 from tagseg.progress import rate
+from tagseg.stamps import stamps
 from tagseg.store import write_shard
 
 
@@ -39,7 +40,7 @@ def run(
     records = in_shard(read_index(tags), shard, shards)
 
     def activations() -> Iterator[tuple[list[ImageRecord], Callable[[], dict[str, np.ndarray]]]]:
-        for group, images in frozen.batches(records, machine.images_at_once):
+        for group, images in frozen.batches(records, machine.images_at_once, writer.done):
             maps = {}
             for number, same_size in enumerate(views(images, looks.scales, looks.mirror)):
                 taps = [frozen.trunk(view) for view in same_size]
@@ -48,10 +49,11 @@ def run(
                     maps[f"{name}-{number}"] = mean_over_mirror(means)[:, 0].half()
             yield group, fetched(maps)
 
+    facts = network.model_dump() | looks.model_dump()
     with (
-        write_shard(output, "activations", network.model_dump() | looks.model_dump()) as writer,
-        rate("images", len(records)),
-        tqdm(total=len(records), unit="image", disable=None) as bar,
+        write_shard(output, "activations", facts, stamps(records), weights_file(network)) as writer,
+        rate("images", len(left := writer.left(records))),
+        tqdm(total=len(left), unit="image", disable=None) as bar,
     ):
         for group, wait in one_behind(activations()):
             maps = wait()

@@ -13,6 +13,7 @@ from tagseg.errors import TagsegError
 from tagseg.priors.foreground import foreground_prior, resize_map
 from tagseg.priors.fusion import fgbg_maps, localization_maps, multiclass_maps
 from tagseg.progress import rate
+from tagseg.stamps import stamps
 from tagseg.store import Shard, write_shard
 
 
@@ -41,9 +42,11 @@ def run(
             stack.enter_context(_needed(activations, "activations", prior)) if prior != "localization" else None
         )
         cam_shard = stack.enter_context(_needed(cams, "cams", prior)) if prior != "fgbg" else None
-        writer = stack.enter_context(write_shard(output, "probabilities", parameters))
-        stack.enter_context(rate("images", len(records)))
-        for record in tqdm(records, unit="image", disable=None):
+        inputs = [classes, *(shard.path for shard in (activation_shard, cam_shard) if shard is not None)]
+        writer = stack.enter_context(write_shard(output, "probabilities", parameters, stamps(records), inputs))
+        left = writer.left(records)
+        stack.enter_context(rate("images", len(left)))
+        for record in tqdm(left, unit="image", disable=None):
             size = -(-record.height // settings.grid), -(-record.width // settings.grid)
             labels = [1] if cam_shard is None else cam_shard.get(record.id, "labels").tolist()
             maps = [] if cam_shard is None else list(cam_shard.get(record.id, "cams"))

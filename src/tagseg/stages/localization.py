@@ -9,7 +9,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from tagseg.bundle import save_bundle
-from tagseg.checkpoints import Checkpoints, digest_of
+from tagseg.checkpoints import Checkpoints
 from tagseg.config import BackboneSettings, LocalizationSettings, TrainingMachine
 from tagseg.datasets.index import ImageRecord, read_classes, read_index
 from tagseg.errors import TagsegError
@@ -26,7 +26,7 @@ from tagseg.networks.localization import (
     tag_cross_entropy,
 )
 from tagseg.networks.training import Schedule, train
-from tagseg.store import write_text
+from tagseg.store import digest_of, write_text
 
 log = logging.getLogger(__name__)
 Batch = tuple[Tensor, Tensor, list[str]]

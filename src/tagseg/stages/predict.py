@@ -13,6 +13,7 @@ from tagseg.loading import batches_of, fetched, one_behind
 from tagseg.machine import prepare
 from tagseg.models import load_segmentation
 from tagseg.progress import rate
+from tagseg.stamps import stamps
 from tagseg.store import write_shard
 
 
@@ -41,13 +42,13 @@ def run(
     labels = np.arange(len(classes), dtype=np.uint8)
 
     def scores() -> Iterator[tuple[list[ImageRecord], Callable[[], dict[str, np.ndarray]]]]:
-        for group, images in batches_of(records, machine.images_at_once, here.loaders, side):
+        for group, images in batches_of(records, machine.images_at_once, here.loaders, side, writer.done):
             yield group, fetched({"maps": network(images.to(here.place, non_blocking=True)).half()})
 
     with (
-        write_shard(output, "scores", {"model": str(model), "split": split}) as writer,
-        rate("images", len(records)),
-        tqdm(total=len(records), unit="image", disable=None) as bar,
+        write_shard(output, "scores", {"model": str(model), "split": split}, stamps(records), [model]) as writer,
+        rate("images", len(left := writer.left(records))),
+        tqdm(total=len(left), unit="image", disable=None) as bar,
     ):
         for group, maps in one_behind(scores()):
             for record, own in zip(group, maps()["maps"], strict=True):

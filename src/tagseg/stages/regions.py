@@ -12,6 +12,7 @@ from tagseg.datasets.index import in_shard, read_index
 from tagseg.errors import TagsegError
 from tagseg.progress import rate
 from tagseg.regions import MODES, crisp_boundaries
+from tagseg.stamps import stamps
 from tagseg.store import write_shard
 
 
@@ -22,11 +23,13 @@ def run(tags: Path, output: Path, settings: RegionSettings, *, shard: int, shard
     """
     records = in_shard(read_index(tags), shard, shards)
     parameters = replace(MODES[settings.mode], longest_side=settings.longest_side)
-    with write_shard(output, "regions", settings.model_dump()) as writer, rate("images", len(records)):
-        for record in tqdm(records, unit="image", disable=None):
-            crisp = crisp_boundaries(read_image(record.path), seed=settings.seed, parameters=parameters)
-            labels = crisp.regions(settings.threshold)
-            if labels.max() > np.iinfo(np.uint16).max:
-                raise TagsegError(f"{record.path}: {labels.max() + 1} regions; raise the regions' threshold")
-            ucm = np.rint(crisp.ucm * 255).astype(np.uint8)
-            writer.put(record.id, {"labels": labels.astype(np.uint16), "ucm": ucm})
+    with write_shard(output, "regions", settings.model_dump(), stamps(records)) as writer:
+        left = writer.left(records)
+        with rate("images", len(left)):
+            for record in tqdm(left, unit="image", disable=None):
+                crisp = crisp_boundaries(read_image(record.path), seed=settings.seed, parameters=parameters)
+                labels = crisp.regions(settings.threshold)
+                if labels.max() > np.iinfo(np.uint16).max:
+                    raise TagsegError(f"{record.path}: {labels.max() + 1} regions; raise the regions' threshold")
+                ucm = np.rint(crisp.ucm * 255).astype(np.uint8)
+                writer.put(record.id, {"labels": labels.astype(np.uint16), "ucm": ucm})

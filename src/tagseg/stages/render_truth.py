@@ -10,24 +10,25 @@ from tagseg.datasets.images import write_labels
 from tagseg.datasets.index import read_index
 from tagseg.datasets.layouts import LAYOUTS
 from tagseg.errors import TagsegError
+from tagseg.store import atomic_folder
 
 
 def run(data: DiskData, tags: Path, output: Path) -> None:
-    """Write `output/ID.png` for the images of `tags.csv` whose truth is no PNG yet.
+    """Write `output/ID.png` for the images of `tags.csv` whose truth is no PNG yet; the folder appears whole.
 
     Raises TagsegError where a mask has another size than its photograph.
     """
     render = LAYOUTS[data.kind].render
     if render is None:
         raise TagsegError(f"{data.kind}: its truth is PNG masks already; leave render-truth out")
-    output.mkdir(parents=True, exist_ok=True)
     bar = partial(tqdm, unit="mask", disable=None)
     records = {record.id: record for record in read_index(tags)}
-    for image_id, labels in bar(render(data, list(records.values()))):
-        record = records[image_id]
-        if labels.shape != (record.height, record.width):
-            raise TagsegError(
-                f"{record.path}: {record.width} x {record.height} pixels, its truth {labels.shape[1]} x "
-                f"{labels.shape[0]}; use the photograph that was annotated"
-            )
-        write_labels(output / f"{image_id}.png", labels)
+    with atomic_folder(output) as folder:
+        for image_id, labels in bar(render(data, list(records.values()))):
+            record = records[image_id]
+            if labels.shape != (record.height, record.width):
+                raise TagsegError(
+                    f"{record.path}: {record.width} x {record.height} pixels, its truth {labels.shape[1]} x "
+                    f"{labels.shape[0]}; use the photograph that was annotated"
+                )
+            write_labels(folder / f"{image_id}.png", labels)

@@ -10,14 +10,17 @@ from tqdm import tqdm
 
 from tagseg.config import BackboneSettings, CrfSettings, InferenceMachine, SampleSettings, ViewSettings
 from tagseg.datasets.index import ImageRecord, in_shard, read_index
-from tagseg.features import FrozenTrunk
+from tagseg.features import FrozenTrunk, weights_file
 from tagseg.loading import fetched, one_behind
 from tagseg.machine import prepare
 from tagseg.priors.foreground import resize_map
 from tagseg.priors.refit import confident_pixels
 from tagseg.progress import rate
 from tagseg.smoothing import smoothed
+from tagseg.stamps import stamps
 from tagseg.store import Shard, write_shard
+
+_FEWEST = 20  # pixels of a photograph: with fewer, one of several tags would show too few of each
 
 
 @torch.inference_mode()
@@ -36,7 +39,7 @@ def run(
     shards: int,
     threads: int,
 ) -> None:
-    """Write one shard of samples, of images of split train that have a tag.
+    """Write one shard of samples, of images of split train that have a tag; of very many, of some spread evenly.
 
     Each image's `features` (n, K) float16, `marginals` (n, L) float32 that sum to one, `labels` (L,) uint8. `maps` are
     the first round's; its marginals are those of a pairwise CRF at `crf_pixels`.
@@ -44,22 +47,23 @@ def run(
     here = prepare(machine, threads)
     frozen = FrozenTrunk(network, looks, here)
     index = read_index(tags)
-    learned = {record.id for record in index if record.split == "train" and record.tags}
+    learned = learned_from(index, settings.most_pixels)
     records = [record for record in in_shard(index, shard, shards) if record.id in learned]
     count = max(2, min(settings.pixels, settings.most_pixels // max(1, len(learned))))
     smooth = crf.model_copy(update={"max_pixels": min(crf.max_pixels, settings.crf_pixels)})
 
     def features() -> Iterator[tuple[ImageRecord, Callable[[], dict[str, np.ndarray]]]]:
-        for record, own in frozen.pixels(records, machine.images_at_once):
+        for record, own in frozen.pixels(records, machine.images_at_once, writer.done):
             yield record, fetched({"features": own.half()})
 
     facts = settings.model_dump() | looks.model_dump() | network.model_dump()
+    facts |= {"seed": seed, "pixels_of_each": count, "crf": smooth.model_dump()}
     with (
         Shard(maps, "probabilities") as first,
-        write_shard(output, "samples", facts) as writer,
-        rate("images", len(records)),
+        write_shard(output, "samples", facts, stamps(records), [maps, *weights_file(network)]) as writer,
+        rate("images", len(left := writer.left(records))),
     ):
-        for record, wait in tqdm(one_behind(features()), total=len(records), unit="image", disable=None):
+        for record, wait in tqdm(one_behind(features()), total=len(left), unit="image", disable=None):
             values = wait()["features"]
             marginals = smoothed(first, None, record, "pairwise", smooth)
             marginals = np.stack([resize_map(own, values.shape[1:]) for own in marginals]).reshape(len(marginals), -1)
@@ -72,3 +76,10 @@ def run(
                 "labels": first.get(record.id, "labels"),
             }
             writer.put(record.id, pixels)
+
+
+def learned_from(index: list[ImageRecord], most_pixels: int) -> set[str]:
+    """Ids of the training images with tags, or of as many, spread evenly, as may give 20 pixels each."""
+    tagged = [record.id for record in index if record.split == "train" and record.tags]
+    most = max(1, most_pixels // _FEWEST)
+    return {tagged[i * len(tagged) // most] for i in range(most)} if len(tagged) > most else set(tagged)

@@ -10,12 +10,13 @@ from tqdm import tqdm
 from tagseg.bundle import load_bundle
 from tagseg.config import BackboneSettings, InferenceMachine, ViewSettings
 from tagseg.datasets.index import ImageRecord, in_shard, read_index
-from tagseg.features import FrozenTrunk
+from tagseg.features import FrozenTrunk, weights_file
 from tagseg.loading import fetched, one_behind
 from tagseg.machine import prepare
 from tagseg.priors.foreground import resize_map
 from tagseg.priors.refit import pixel_maps, second_round
 from tagseg.progress import rate
+from tagseg.stamps import stamps
 from tagseg.store import Shard, write_shard
 
 
@@ -40,15 +41,21 @@ def run(
     bundle = load_bundle(model, "pixel regression")
     rows, bias = bundle["weight"].to(here.place), bundle["bias"].to(here.place)
     records = in_shard(read_index(tags), shard, shards)
-    with Shard(maps, "probabilities") as first, write_shard(output, "probabilities", {"weight": weight}) as writer:
+    facts = {"weight": weight} | network.model_dump() | looks.model_dump()
+    inputs = [maps, model, *weights_file(network)]
+    with (
+        Shard(maps, "probabilities") as first,
+        write_shard(output, "probabilities", facts, stamps(records), inputs) as writer,
+    ):
 
         def again() -> Iterator[tuple[ImageRecord, Callable[[], dict[str, np.ndarray]]]]:
-            for record, own in frozen.pixels(records, machine.images_at_once):
+            for record, own in frozen.pixels(records, machine.images_at_once, writer.done):
                 labels = first.get(record.id, "labels").tolist()
                 yield record, fetched({"maps": pixel_maps(own, rows, bias, labels)})
 
-        with rate("images", len(records)):
-            for record, wait in tqdm(one_behind(again()), total=len(records), unit="image", disable=None):
+        left = writer.left(records)
+        with rate("images", len(left)):
+            for record, wait in tqdm(one_behind(again()), total=len(left), unit="image", disable=None):
                 before = first.get(record.id, "maps").astype(np.float32)
                 own = np.stack([resize_map(values, before.shape[1:]) for values in wait()["maps"]])
                 arrays = {"maps": second_round(before, own, weight).astype(np.float16)}

@@ -10,6 +10,7 @@ from tagseg.datasets.index import in_shard, read_index
 from tagseg.errors import TagsegError
 from tagseg.progress import rate
 from tagseg.smoothing import KINDS, facts, label_map
+from tagseg.stamps import stamps
 from tagseg.store import Shard, write_shard
 
 
@@ -32,10 +33,13 @@ def run(
     if crf == "higher_order" and regions is None:
         raise TagsegError("--crf higher_order needs --regions: give the shard that tagseg regions wrote")
     records = [r for r in in_shard(read_index(tags), shard, shards) if split is None or r.split == split]
+    inputs = [maps, regions] if crf == "higher_order" and regions else [maps]
     with ExitStack() as stack:
         source = stack.enter_context(Shard(maps, KINDS))
         areas = stack.enter_context(Shard(regions, "regions")) if crf == "higher_order" and regions else None
-        writer = stack.enter_context(write_shard(output, "labels", facts(crf, settings, source.kind)))
-        stack.enter_context(rate("images", len(records)))
-        for record in tqdm(records, unit="image", disable=None):
+        made = facts(crf, settings, source.kind)
+        writer = stack.enter_context(write_shard(output, "labels", made, stamps(records), inputs))
+        left = writer.left(records)
+        stack.enter_context(rate("images", len(left)))
+        for record in tqdm(left, unit="image", disable=None):
             writer.put(record.id, {"mask": label_map(source, areas, record, crf, settings)})

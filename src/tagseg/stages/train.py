@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from tagseg.bundle import save_bundle
-from tagseg.checkpoints import Checkpoints, digest_of
+from tagseg.checkpoints import Checkpoints
 from tagseg.config import BackboneSettings, Mask, SegmentationSettings, TrainingMachine
 from tagseg.datasets.index import ImageRecord, labels_of, read_classes, read_index
 from tagseg.errors import TagsegError
@@ -23,7 +23,7 @@ from tagseg.networks.backbones import load_backbone
 from tagseg.networks.losses import empty_masks, fgbg_loss, multiclass_loss, tag_loss
 from tagseg.networks.segmentation import Fov, ScoreNetwork, describe, upsample
 from tagseg.networks.training import Schedule, train
-from tagseg.store import ShardSet, write_text
+from tagseg.store import ShardSet, digest_of, shard_paths, write_text
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,13 @@ def run(
         order = shuffled(len(records), settings.batch, seed, flip=settings.flip, first=first)
         return ahead(order, load, here.loaders)
 
-    settled = {"tags": digest_of([tags, classes]), "masks": digest_of(masks), "mask": mask, "fov": fov, "seed": seed}
+    settled = {
+        "tags": digest_of([tags, classes]),
+        "masks": digest_of(shard_paths(masks)),
+        "mask": mask,
+        "fov": fov,
+        "seed": seed,
+    }
     keeper = Checkpoints(checkpoints, machine.checkpoint_every, settled | network.model_dump() | settings.model_dump())
     history = train(
         model,
