@@ -25,7 +25,7 @@ def benchmark(name: str) -> types.ModuleType:
 
 
 def test_steps_of_a_relative_data_set_run_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every step of a configuration with relative paths is given them as absolute ones, and its figures are gathered."""
+    """Every step is given the relative paths of a configuration as absolute ones, and its figures are gathered."""
     steps = benchmark("steps")
     config = {
         "datasets": {

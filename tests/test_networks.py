@@ -1,5 +1,6 @@
 """Backbones and heads: strides, and weights that land where they belong."""
 
+import itertools
 import re
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from tagseg.networks.localization import (
     LocalizationNetwork,
 )
 from tagseg.networks.segmentation import ContextHead, ScoreNetwork, VggHead, start_classifier, upsample
+from tagseg.networks.taps import LAYERS
 from tagseg.networks.timm_backbone import PACKAGED
 from tagseg.networks.weights import imagenet_wordnet_ids, read_weights
 
@@ -66,7 +68,7 @@ def test_wordnet_ids_are_ilsvrc_s_in_order() -> None:
 
 
 # each at the size that the packages' own network pads for: lite1's and lite2's pads other sizes differently
-@pytest.mark.parametrize(("name", "size"), zip(PACKAGED, (224, 240, 260), strict=True))
+@pytest.mark.parametrize(("name", "size"), list(zip(PACKAGED, (224, 240, 260), strict=True)))
 @torch.no_grad()
 def test_packaged_networks_equal_the_packages_own(name: str, size: int) -> None:
     reference = pytest.importorskip("efficientnet_lite_pytorch")
@@ -110,6 +112,27 @@ def test_strides_of_other_timm_networks(name: str, stride: int, wanted: list[int
     assert strides(backbone, 224) == wanted
     with torch.no_grad():
         assert backbone.trunk(torch.zeros(1, 3, 224, 224)).features.shape[1] == backbone.channels
+
+
+@pytest.mark.parametrize(
+    ("name", "stride", "wanted"),
+    [
+        ("tf_efficientnet_lite0", 32, {"conv1": 2, "conv2": 4, "conv3": 8, "conv4": 16, "conv5": 32}),
+        ("tf_efficientnet_lite0", 16, {"conv1": 2, "conv2": 4, "conv3": 8, "conv4": 16, "conv5": 16}),
+        ("convnext_atto", 32, {"conv2": 4, "conv3": 8, "conv4": 16, "conv5": 32}),  # begins with a stride of 4
+        ("vit_tiny_patch16_224", 16, dict.fromkeys(LAYERS, 16)),
+    ],
+)
+@torch.no_grad()
+def test_layers_of_timm_networks(name: str, stride: int, wanted: dict[str, int]) -> None:
+    backbone = load_backbone(f"timm/{name}", "random", stride=stride)
+    x = torch.randn(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    layers, taps = backbone.trunk.layers(x), backbone.trunk(x)
+    assert list(layers) == list(wanted)
+    assert {layer: 128 // values.shape[-1] for layer, values in layers.items()} == wanted
+    assert torch.equal(layers["conv4"], taps.conv4) and torch.equal(layers["conv5"], taps.conv5)
+    maps = list(layers.values())  # of a transformer, too, each is another block's
+    assert all(not torch.equal(a, b) for a, b in itertools.pairwise(maps) if a.shape == b.shape)
 
 
 @pytest.mark.parametrize("name", ["timm/resnet10t", "timm/tf_efficientnet_lite0"])

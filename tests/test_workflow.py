@@ -283,7 +283,7 @@ EXTRACTED = {f"extract activations, shard {shard}" for shard in SHARDS}
 # Key -> the jobs whose own settings it is. Everything that follows from them is redone too, and nothing else.
 REDOES = {
     "data.seed": {"make the embedded demo's scenes"},
-    "network.preprocessing": EXTRACTED | LOCALIZATION | SAMPLES | SECOND | _trained(),
+    "network.preprocessing": EXTRACTED | LOCALIZATION | SAMPLES | SECOND | _trained() | {"draw figures/foreground"},
     "seed": LOCALIZATION | SAMPLES | _trained(),
     "localization.learning_rate": LOCALIZATION,
     "localization.stride": LOCALIZATION,
