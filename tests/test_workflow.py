@@ -296,7 +296,11 @@ REDOES = {
     "priors.grid": _maps("fgbg", "localization", "multiclass"),
     "priors.background_power": _maps("localization", "multiclass"),
     "priors.fgbg_centre": _maps("fgbg"),
-    "views.mirror": EXTRACTED | SAMPLES | SECOND | {f"class activation maps, shard {shard}" for shard in SHARDS},
+    "views.mirror": EXTRACTED
+    | SAMPLES
+    | SECOND
+    | {f"class activation maps, shard {shard}" for shard in SHARDS}
+    | {"draw figures/foreground"},
     "refit.confidence": SAMPLES,
     "refit.decay": {f"refit the {prior} maps on their confident pixels" for prior in REFITTED},
     "refit.weight": SECOND,
