@@ -3,10 +3,11 @@
     python benchmarks/steps.py CONFIG DATASET [--results FOLDER] [--cores 2]
     python benchmarks/steps.py tests/configs/voc_mini.yaml voc_mini
 
-Each step keeps those before it and changes a few keys of the data set; Snakemake redoes what depends on them and keeps
-the rest. After each, the masks made with known tags are compared with the truth of both splits: `multiclass` over the
-classes, `fgbg` against any foreground. Prints a row a step, the last first, and writes them, with the classes' own IoU,
-to steps-DATASET.csv.
+It can be started from any folder: relative paths in CONFIG are from the repository's root, as for a run that is started
+there. Each step keeps those before it and changes a few keys of the data set; Snakemake redoes what depends on them and
+keeps the rest. After each, the masks made with known tags are compared with the truth of both splits: `multiclass` over
+the classes, `fgbg` against any foreground. Prints a row a step, the last first, and writes them, with the classes' own
+IoU, to steps-DATASET.csv.
 """
 
 import argparse
@@ -41,6 +42,8 @@ STEPS: list[tuple[str, dict[str, dict[str, Any]], str]] = [
     ("the default recipe, no CRF", {}, "none"),
 ]
 SPLITS, PRIORS = ("train", "val"), ("multiclass", "fgbg")
+# The keys that may name something on disk. Of VOC's `masks` and of `weights` other values are no paths.
+PATHS = {"data": ("root", "masks", "sbd", "tags_table"), "network": ("weights",)}
 
 
 def main() -> None:
@@ -54,6 +57,10 @@ def main() -> None:
     folder = arguments.results
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(REPOSITORY / "config.yaml", folder / "config.yaml")
+    given = yaml.safe_load(arguments.config.read_text(encoding="utf-8"))
+    make_absolute(given)
+    config = folder / "given.yaml"
+    config.write_text(yaml.safe_dump(given), encoding="utf-8")
     done: list[dict[str, Any]] = []
     for name, keys, crf in reversed(cumulated()):  # a folder that holds the default recipe's run has the longest part
         overlay = folder / "step.yaml"
@@ -63,7 +70,7 @@ def main() -> None:
             for prior in PRIORS
             for split in arguments.splits
         }
-        run(folder, [arguments.config.resolve(), overlay.resolve()], arguments.cores, list(files.values()))
+        run(folder, [config.resolve(), overlay.resolve()], arguments.cores, list(files.values()))
         row: dict[str, Any] = {"step": name, "crf": crf}
         for (prior, split), file in files.items():
             result = Result.from_json((folder / file).read_text(encoding="utf-8"))
@@ -77,6 +84,17 @@ def main() -> None:
             writer = csv.DictWriter(file, done[0])
             writer.writeheader()
             writer.writerows(done)
+
+
+def make_absolute(config: dict[str, Any]) -> None:
+    """Make the paths of a configuration absolute: Snakemake is started elsewhere than where relative ones are from."""
+    for block in config.get("datasets", {}).values():
+        for group, keys in PATHS.items():
+            values = block.get(group, {})
+            for key in set(keys) & set(values):
+                path = REPOSITORY / values[key]
+                if values[key] and path.exists():
+                    values[key] = str(path.resolve())
 
 
 def cumulated() -> list[tuple[str, dict[str, dict[str, Any]], str]]:

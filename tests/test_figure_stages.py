@@ -16,7 +16,8 @@ from tagseg import cli
 from tagseg.datasets.images import read_image, write_labels
 from tagseg.datasets.index import ImageRecord, write_classes, write_ground_truth, write_index
 from tagseg.evaluation.result import Result
-from tagseg.priors.foreground import resize_map
+from tagseg.networks.taps import LAYERS
+from tagseg.priors.foreground import resize_map, scale_min_max
 from tagseg.stages import figure_average, figure_cams, figure_foreground, figure_ranked
 from tagseg.store import Shard, write_shard
 
@@ -67,7 +68,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_classes(folder / "classes.txt", ["apple", "berry", "cherry"])
     small = rng.random((6, 10, 12)).astype(np.float16)
     for name, kind in (
-        ("activations", "activations"),
         ("cams", "cams"),
         ("fgbg", "probabilities"),
         ("fused", "probabilities"),
@@ -78,7 +78,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for k, image_id in enumerate(IDS):
                 labels = np.array([] if k == 5 else [1 + k % 2], dtype=np.uint8)
                 arrays: dict[str, np.ndarray] = {
-                    "activations": {"conv4": small[k], "conv5": small[-k]},
                     "cams": {"cams": small[k][None][: len(labels)], "labels": labels},
                     "fgbg": {"maps": small[:2], "labels": np.array([0, 1], dtype=np.uint8)},
                     "fused": {"maps": small[: 1 + len(labels)], "labels": np.array([0, *labels], dtype=np.uint8)},
@@ -106,8 +105,8 @@ LINES = [
     "tabulate --table masks half.json --output masks.csv",
     f"trimap --prediction good/none=good.h5 --prediction poor/pairwise=poor.h5 {BASE} {CLASSES} --width 6 "
     "--output trimap.csv",
-    f"figure foreground {BASE} --activations activations.h5 --priors fgbg.h5 --masks good.h5 --count 2 "
-    "-o foreground.png -o foreground.svg",
+    f"figure foreground {BASE} --priors fgbg.h5 --masks good.h5 --count 2 --backbone shapes --scales 0.5 --scales 1 "
+    "--stride 8 -o foreground.png -o foreground.svg",
     f"figure cams {BASE} {CLASSES} --cams cams.h5 --masks good.h5 --count 2 -o cams.png",
     f"figure cams {BASE} {CLASSES} --cams cams.h5 --masks good.h5 --foreground fgbg.h5 --fused fused.h5 --count 2 "
     "-o fused.png",
@@ -190,10 +189,22 @@ def drawing(start: str, tmp_path: Path) -> None:
 def test_foreground_figure_shows_what_it_says(drawn: Drawn, tmp_path: Path) -> None:
     drawing("figure foreground", tmp_path)
     columns, rows, names, _ = drawn[0]
-    assert columns == ["image", "conv4", "conv5", "fusion Pf", "mask", "truth"] and names == ["i0", "i5"]
+    assert columns == ["image", *LAYERS, "fusion Pf", "mask", "truth"] and names == ["i0", "i5"]
     assert set(np.unique(rows[1][-1])) == {0, 1, 255}  # i5 holds class 2
-    np.testing.assert_array_equal(rows[0][4], prediction_of(0, 0))
-    assert all(values.min() == 0 and values.max() == 1 for values in rows[0][1:3])
+    np.testing.assert_array_equal(rows[0][7], prediction_of(0, 0))
+    assert all(values.min() == 0 and values.max() == 1 for row in rows for values in row[1:6])
+
+
+def test_foreground_figure_shows_the_activations_of_which_the_prior_is_made(drawn: Drawn, tmp_path: Path) -> None:
+    """conv4 and conv5 of each image are what `extract` keeps of it, its scales brought to one and averaged."""
+    drawing("figure foreground", tmp_path)
+    _, rows, names, _ = drawn[0]
+    invoke(f"extract --tags tags.csv --backbone shapes --scales 0.5 --scales 1 --stride 8 --output {tmp_path}/a.h5")
+    kept = Shard(tmp_path / "a.h5", "activations")
+    for row, image_id in zip(rows, names, strict=True):
+        for place, layer in ((4, "conv4"), (5, "conv5")):
+            both = [scale_min_max(resize_map(kept.get(image_id, f"{layer}-{s}"), (HEIGHT, WIDTH))) for s in (0, 1)]
+            np.testing.assert_allclose(row[place], scale_min_max(sum(both)), atol=5e-3)  # kept as float16
 
 
 def test_fused_figure_takes_the_map_of_its_tag(drawn: Drawn, tmp_path: Path) -> None:
@@ -336,15 +347,6 @@ def test_a_user_s_error_is_one_line(
     line, told = ERRORS[name]
     assert told in fails(line)
     assert not list(run.glob("out.*"))
-
-
-def test_activations_of_other_blocks_are_named(run: Path, tmp_path: Path, fails: Callable[[str], str]) -> None:
-    with write_shard(tmp_path / "none.h5", "activations", {}) as writer:
-        for image_id in IDS:
-            writer.put(image_id, {"mixed": np.zeros((2, 2), dtype=np.float16)})
-    line = f"figure foreground --tags {run}/tags.csv --ground-truth {run}/truth.csv --activations {tmp_path}/none.h5 "
-    told = fails(f"{line} --priors {run}/fgbg.h5 --masks {run}/good.h5 -o {tmp_path}/out.png")
-    assert told.startswith(f"{tmp_path}/none.h5: holds none of conv1")
 
 
 def test_a_truth_of_another_size_is_named(run: Path, tmp_path: Path, fails: Callable[[str], str]) -> None:

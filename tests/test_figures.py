@@ -86,6 +86,14 @@ def test_average_figure_names_classes_and_those_without_an_image() -> None:
     assert figure.get_supxlabel() == "in no image: cow"
 
 
+def test_average_figure_spreads_its_classes_over_equal_rows() -> None:
+    """Eleven classes: six above five, not ten above one."""
+    maps = np.zeros((11, 4, 4))
+    figure = average_figure([f"c{i}" for i in range(11)], [1] * 11, maps, maps, [])
+    titles = [a.get_title() for a in figure.axes]
+    assert len(titles) == 24 and titles[5] == "c5\n1 image" and titles[12] == "c6\n1 image" and titles[17] == ""
+
+
 def test_trimap_figure_has_a_line_a_method_and_crf() -> None:
     for field in FIGURES["trimap"]().axes:
         assert [(line.get_label(), line.get_linestyle()) for line in field.lines] == [("a", "--"), ("a + CRF", "-")]

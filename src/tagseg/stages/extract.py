@@ -12,8 +12,6 @@ from tagseg.datasets.index import ImageRecord, in_shard, read_index
 from tagseg.features import FrozenTrunk, weights_file
 from tagseg.loading import fetched, one_behind
 from tagseg.machine import prepare
-from tagseg.networks.views import mean_over_mirror, views
-from tagseg.priors.foreground import mean_activation
 from tagseg.progress import rate
 from tagseg.stamps import stamps
 from tagseg.store import write_shard
@@ -41,12 +39,11 @@ def run(
 
     def activations() -> Iterator[tuple[list[ImageRecord], Callable[[], dict[str, np.ndarray]]]]:
         for group, images in frozen.batches(records, machine.images_at_once, writer.done):
-            maps = {}
-            for number, same_size in enumerate(views(images, looks.scales, looks.mirror)):
-                taps = [frozen.trunk(view) for view in same_size]
-                for name in ("conv4", "conv5"):
-                    means = [mean_activation(getattr(t, name))[:, None] for t in taps]
-                    maps[f"{name}-{number}"] = mean_over_mirror(means)[:, 0].half()
+            maps = {
+                f"{name}-{number}": values.half()
+                for number, layers in enumerate(frozen.activations(images))
+                for name, values in layers.items()
+            }
             yield group, fetched(maps)
 
     facts = network.model_dump() | looks.model_dump()
