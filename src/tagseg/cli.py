@@ -254,18 +254,18 @@ def train(
 
 
 @command(app)
-def predict(
+def score(
     model: Annotated[Path, typer.Option(help="Segmentation model")],
     tags: Tags,
     output: Output,
     machine: config.InferenceMachine,
-    split: Annotated[str, typer.Option(help="Split to predict")] = "val",
+    split: Annotated[str, typer.Option(help="Split to score")] = "val",
     shard: ShardNumber = 0,
     shards: Shards = 1,
     threads: Threads = 1,
 ) -> None:
     """Scores of every class, without tags."""
-    from tagseg.stages import predict as stage
+    from tagseg.stages import score as stage
 
     stage.run(model, tags, output, machine, split=split, shard=shard, shards=shards, threads=threads)
 
