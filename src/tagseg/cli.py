@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Optional
 
 import typer
 
-from tagseg import cli_data, cli_figures, cli_results, config
+from tagseg import cli_data, cli_figures, cli_models, cli_results, config
 from tagseg.config import Crf, Mask, Prior, ShapesData
 from tagseg.errors import TagsegError
 from tagseg.options import (
@@ -26,7 +26,7 @@ from tagseg.options import (
 )
 
 app = typer.Typer(
-    help="From image tags to pixel labels, stage by stage. Snakemake calls these; each also runs by hand.",
+    help="From image tags to pixel labels. Snakemake calls the stages; each also runs by hand.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -270,10 +270,12 @@ def score(
     stage.run(model, tags, output, machine, split=split, shard=shard, shards=shards, threads=threads)
 
 
-# the commands that read data sets, and those that make tables and pictures, stand beside the stages
+# the commands that read data sets, and those that make tables and pictures, stand beside the stages; those that people
+# use on what came out stand last, where a terminal shows them
 app.add_typer(cli_data.app)
 app.add_typer(cli_results.app)
 app.add_typer(cli_figures.app)
+app.add_typer(cli_models.app)
 
 
 def main() -> None:
