@@ -2,12 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Literal, Optional
 
 import typer
 
 from tagseg import config
 from tagseg.config import Crf
+from tagseg.errors import TagsegError
 from tagseg.gathering import gather
 from tagseg.options import OWN, Threads, command
 
@@ -19,12 +20,16 @@ Model = Annotated[Path, typer.Argument(help="Segmentation model: results/NAME/se
 @command(app, panel=OWN)
 def predict(
     model: Model,
-    images: Annotated[list[str], typer.Argument(help="Photographs, folders of them, or - for a list on standard input")],
+    images: Annotated[
+        list[str], typer.Argument(help="Photographs, folders of them, or - for a list on standard input")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to")],
     smoothing: Annotated[config.CrfSettings, config.PREDICTION_CRF_KEYS],
     areas: config.RegionSettings,
     machine: config.InferenceMachine,
-    crf: Annotated[Crf, typer.Option(help="Smooth with a dense CRF; higher_order: and regions, made on the fly")] = "none",
+    crf: Annotated[
+        Crf, typer.Option(help="Smooth with a dense CRF; higher_order: and regions, made on the fly")
+    ] = "none",
     classes: Annotated[
         Optional[str],  # noqa: UP045 (typer)
         typer.Option(help="Known tags, for all photographs: only these classes (dog,person) and background may win"),
@@ -54,3 +59,44 @@ def predict(
         print(f"tagseg: {result.photograph.path}: {result.failure}", file=sys.stderr)
     if failed:
         raise typer.Exit(1)
+
+
+@command(app, panel=OWN)
+def show(
+    folder: Annotated[Path, typer.Argument(help="A results folder, such as results/shapes")],
+    image: Annotated[list[str], typer.Option(help="Id of an image for the sheet; repeatable; default: a few")] = [],  # noqa: B006
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--output", "-o", help="Contact sheet to write, .png or .svg: images' way through the pipeline"),
+    ] = None,
+) -> None:
+    """The tables of a run, and a contact sheet of its images."""
+    from tagseg.stages import show as tables
+
+    if image and output is None:
+        raise TagsegError("--image is for the contact sheet: say where to write it (-o sheet.png)")
+    parts = [tables.run(folder, needed=output is None)]
+    if output is not None:
+        from tagseg.stages import sheet
+
+        parts.append(sheet.run(folder, image, output))
+    typer.echo("\n".join(filter(None, parts)))
+
+
+@command(app, panel=OWN)
+def export(
+    model: Model,
+    onnx: Annotated[Path, typer.Option(help="ONNX file to write")],
+    input_type: Annotated[
+        Literal["uint8", "float32"],
+        typer.Option("--input", help="Type of the graph's input; RGB from 0 to 255 either way"),
+    ] = "uint8",
+    check: Annotated[
+        list[Path], typer.Option(help="Photograph to check the file with; repeatable; default: three made images")
+    ] = [],  # noqa: B006
+    threads: Threads = 1,
+) -> None:
+    """A trained model as an ONNX file, checked against PyTorch."""
+    from tagseg.stages import export as stage
+
+    typer.echo(stage.run(model, onnx, check, input_type=input_type, threads=threads))

@@ -57,7 +57,7 @@ class _Table:
 
 
 def _labels(tags: Sequence[str], names: list[str], where: str) -> Labels:
-    """Labels of the tags and background. Raises TagsegError beginning with `where` for a tag that is none of `names`."""
+    """Labels of the tags and background. Raises TagsegError that begins with `where` for a tag not in `names`."""
     wanted = {tag.strip() for tag in tags} - {"", BACKGROUND}
     for tag in sorted(wanted - set(names)):
         close = difflib.get_close_matches(tag, names, n=1, cutoff=0.5)

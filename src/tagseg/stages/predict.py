@@ -101,9 +101,9 @@ def run(
     """Write the outputs of each photograph, and `summary.csv`; what became of each, in the order given.
 
     A photograph that cannot be done does not stop the others. It is brought to the size that the network was trained
-    at, as `tagseg score` does, so that both give the same labels. With `skip_existing`, one whose outputs are there, made
-    from the same content by the same model in the same way, is left as it is. Raises TagsegError for a model that is none,
-    and for classes that it does not know.
+    at, as `tagseg score` does, so that both give the same labels. With `skip_existing`, one whose outputs are there,
+    made from the same content by the same model in the same way, is left as it is. Raises TagsegError for a model that
+    is none, and for classes that it does not know.
     """
     if outputs.folder.exists() and not outputs.folder.is_dir():
         raise TagsegError(f"{outputs.folder}: is a file; give a folder to write to")
@@ -247,7 +247,7 @@ def _reason(error: Exception, photograph: Photograph) -> str:
 
 
 def _table(results: list[Result], outputs: Outputs) -> str:
-    """`summary.csv`: image, its label map, the classes found as NAME=SHARE joined by `;`, and why it failed if it did."""
+    """`summary.csv`: image, its label map, the classes found (NAME=SHARE, joined by `;`), and why it failed if so."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["image", "file", "classes", "failure"])
