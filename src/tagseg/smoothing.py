@@ -63,14 +63,18 @@ def with_crf(
 
 
 def strongest(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Which of the maps (L, h, w) is largest at each of (H, W) pixels, as `enlarged(...).argmax(axis=0)`; int.
+    """Which of the maps (L, h, w) is largest at each of (H, W) pixels, as `enlarged(...).argmax(axis=0)`; uint8.
 
-    A map that nowhere exceeds the first, background, cannot win in between either: such maps, most of a photograph's,
-    are not enlarged.
+    One map at a time, so that memory does not grow with the classes. A map that nowhere exceeds the first, background,
+    cannot win in between either: such maps, most of a photograph's, are left out.
     """
-    able = np.flatnonzero((scores > scores[0]).any(axis=(1, 2)))
-    rows = np.concatenate([[0], able])
-    return rows[enlarged(scores[rows], size).argmax(axis=0)]
+    best = np.array(resize_map(scores[0], size))
+    winner = np.zeros(size, dtype=np.uint8)
+    for row in np.flatnonzero((scores > scores[0]).any(axis=(1, 2))):
+        values = resize_map(scores[row], size)
+        np.copyto(winner, row, where=values > best, casting="unsafe")
+        np.maximum(best, values, out=best)
+    return winner
 
 
 def facts(crf: Crf, settings: CrfSettings, kind: str) -> dict[str, Any]:

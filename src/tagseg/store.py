@@ -7,7 +7,7 @@ folder and renamed when whole, so a reader sees the old file, the new one, or no
 import glob
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -23,20 +23,36 @@ _STRUCTURE_CACHE = 16 * 1024  # bytes, as they are on the disk
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic(path: Path, *, tidy: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` on success, remove it on failure.
 
-    A process that was killed leaves its temporary file; it goes when the file itself is made.
+    A process that was killed leaves its temporary file; it goes when the file itself is made, unless `tidy` is off: to
+    look for it takes as long as the folder has files, which `tidied` spares who writes very many into one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield temporary
         temporary.replace(path)
-        for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-            left.unlink(missing_ok=True)
+        if tidy:
+            for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+                left.unlink(missing_ok=True)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def tidied(paths: Iterable[Path]) -> None:
+    """Remove what killed processes left of these files: each folder is looked through once."""
+    names: dict[Path, set[str]] = {}
+    for path in paths:
+        names.setdefault(path.parent, set()).add(path.name)
+    for folder, made in names.items():
+        for left in folder.glob(".*.part"):
+            name = left.name[1:]
+            while "." in name and name not in made:
+                name = name.rpartition(".")[0]
+            if name in made:
+                left.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -61,8 +61,6 @@ def onnx_bytes(network: ScoreNetwork, input_type: InputType, metadata: dict[str,
             dynamic_axes=free,
         )
     model = onnx.load_from_string(content.getvalue())
-    for node in model.graph.node:
-        node.ClearField("doc_string")  # it says where on this machine each line of code lies
     onnx.helper.set_model_props(model, {name: json.dumps(value) for name, value in metadata.items()})
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())

@@ -29,7 +29,7 @@ from tagseg.networks.weights import one_line
 from tagseg.progress import rate
 from tagseg.regions import MODES
 from tagseg.smoothing import facts, strongest, with_crf
-from tagseg.store import atomic, write_text
+from tagseg.store import atomic, tidied, write_text
 
 SUMMARY = "summary.csv"
 _MARK = "tagseg"  # the text chunk of a label map that says what it was made of
@@ -159,6 +159,7 @@ def run(
             results[result.photograph] = result
             bar.update()
     ordered = [results[photograph] for photograph in photographs]
+    tidied(path for result in ordered if not result.failure for path in outputs.all(result.photograph))
     write_text(outputs.folder / SUMMARY, _table(ordered, outputs))
     return ordered
 
@@ -198,13 +199,13 @@ def _write(
         winner = with_crf(own, "scores", one.image, regions, smoothing).argmax(axis=0)
     labels = np.array(one.labels, dtype=np.uint8)[winner]
     if outputs.scores:
-        with atomic(outputs.arrays(one.photograph)) as temporary, temporary.open("wb") as file:
+        with atomic(outputs.arrays(one.photograph), tidy=False) as temporary, temporary.open("wb") as file:
             np.savez(file, scores=scores, classes=np.array(names))
     if outputs.overlay:
-        with atomic(outputs.picture(one.photograph)) as temporary:
+        with atomic(outputs.picture(one.photograph), tidy=False) as temporary:
             picture = Image.fromarray(overlay(one.image, labels, names))
             picture.save(temporary, format="JPEG", quality=90, subsampling=0)
-    with atomic(outputs.labels(one.photograph)) as temporary:
+    with atomic(outputs.labels(one.photograph), tidy=False) as temporary:
         temporary.write_bytes(encode_labels(labels, **{_MARK: one.mark}))
     return Result(one.photograph, _shares(labels, names))
 

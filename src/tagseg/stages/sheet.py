@@ -177,7 +177,7 @@ def _labels(title: str, truth: dict[str, Path]) -> Callable[[ShardSet, ImageReco
 
 def _scores(title: str) -> Callable[[ShardSet, ImageRecord], Cells]:
     def draw(shards: ShardSet, record: ImageRecord) -> Cells:
-        return [(title, strongest(shards.get(record.id, "maps"), _size(record)).astype(np.uint8))]
+        return [(title, strongest(shards.get(record.id, "maps"), _size(record)))]
 
     return draw
 
