@@ -123,9 +123,10 @@ def settings_received(name: str, words: list[str], monkeypatch: pytest.MonkeyPat
     module = import_module(f"tagseg.stages.{stage}")
     signature = inspect.signature(module.run)
 
-    def run(*given: Any, **named: Any) -> None:
+    def run(*given: Any, **named: Any) -> list[Any]:
         bound = signature.bind(*given, **named)  # the subcommand must fit the stage
         received.extend(value for value in bound.arguments.values() if isinstance(value, Settings))
+        return []
 
     monkeypatch.setattr(module, "run", run)
     outcome = CliRunner().invoke(cli.app, [*name.split(), *arguments, *words], catch_exceptions=False)
