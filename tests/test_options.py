@@ -17,6 +17,7 @@ from tagseg import cli, parsing
 from tagseg.config import (
     INFERENCE_KEYS,
     LOCALIZATION_HEAD_KEYS,
+    PREDICTION_CRF_KEYS,
     PRIOR_KEYS,
     TRAINING_KEYS,
     BackboneSettings,
@@ -100,7 +101,7 @@ COMMANDS: dict[str, tuple[list[str], str, list[type[Settings]]]] = {
     ),
     "localization": (TRAINING, "localization", [BackboneSettings, LocalizationSettings, TrainingMachine]),
     "cams": ([*COMMON, "--model", "model.pt"], "cams", [ViewSettings, InferenceMachine]),
-    "predict": ([*COMMON, "--model", "model.pt"], "predict", [InferenceMachine]),
+    "score": ([*COMMON, "--model", "model.pt"], "score", [InferenceMachine]),
     "samples": (
         [*COMMON, "--maps", "maps.h5"],
         "samples",
@@ -127,9 +128,10 @@ def settings_received(name: str, words: list[str], monkeypatch: pytest.MonkeyPat
     module = import_module(f"tagseg.stages.{stage}")
     signature = inspect.signature(module.run)
 
-    def run(*given: Any, **named: Any) -> None:
+    def run(*given: Any, **named: Any) -> list[Any]:
         bound = signature.bind(*given, **named)  # the subcommand must fit the stage
         received.extend(value for value in bound.arguments.values() if isinstance(value, Settings))
+        return []
 
     monkeypatch.setattr(module, "run", run)
     outcome = CliRunner().invoke(cli.app, [*name.split(), *arguments, *words], catch_exceptions=False)
@@ -142,6 +144,19 @@ def test_the_command_line_takes_back_what_flags_gives(name: str, monkeypatch: py
     sent = [another(settings) for settings in COMMANDS[name][2]]
     words = [word for settings in sent for word in shlex.split(flags(settings))]
     assert settings_received(name, words, monkeypatch) == sent
+
+
+def test_predict_takes_the_keys_that_count_for_scores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    monkeypatch.setitem(
+        COMMANDS,
+        "predict",
+        (["model.pt", str(tmp_path), "--output", "out"], "predict", [CrfSettings, RegionSettings, InferenceMachine]),
+    )
+    crf = CrfSettings(**{**another(CrfSettings).model_dump(), "mask_gain": CrfSettings().mask_gain})
+    sent = [crf, another(RegionSettings), another(InferenceMachine)]
+    words = [flags(crf, PREDICTION_CRF_KEYS), *map(flags, sent[1:])]
+    assert settings_received("predict", shlex.split(" ".join(words)), monkeypatch) == sent
 
 
 @pytest.mark.parametrize("name", ["extract", "localization", "fuse", "smooth", "train", "make-shapes"])

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Optional
 
 import typer
 
-from tagseg import cli_data, cli_figures, cli_results, config
+from tagseg import cli_data, cli_figures, cli_models, cli_results, config
 from tagseg.config import Crf, Mask, Prior, ShapesData
 from tagseg.disk import explained
 from tagseg.errors import TagsegError
@@ -28,7 +28,7 @@ from tagseg.options import (
 from tagseg.orphans import end_with_master
 
 app = typer.Typer(
-    help="From image tags to pixel labels, stage by stage. Snakemake calls these; each also runs by hand.",
+    help="From image tags to pixel labels. Snakemake calls the stages; each also runs by hand.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -256,26 +256,28 @@ def train(
 
 
 @command(app)
-def predict(
+def score(
     model: Annotated[Path, typer.Option(help="Segmentation model")],
     tags: Tags,
     output: Output,
     machine: config.InferenceMachine,
-    split: Annotated[str, typer.Option(help="Split to predict")] = "val",
+    split: Annotated[str, typer.Option(help="Split to score")] = "val",
     shard: ShardNumber = 0,
     shards: Shards = 1,
     threads: Threads = 1,
 ) -> None:
     """Scores of every class, without tags."""
-    from tagseg.stages import predict as stage
+    from tagseg.stages import score as stage
 
     stage.run(model, tags, output, machine, split=split, shard=shard, shards=shards, threads=threads)
 
 
-# the commands that read data sets, and those that make tables and pictures, stand beside the stages
+# the commands that read data sets, and those that make tables and pictures, stand beside the stages; those that people
+# use on what came out stand last, where a terminal shows them
 app.add_typer(cli_data.app)
 app.add_typer(cli_results.app)
 app.add_typer(cli_figures.app)
+app.add_typer(cli_models.app)
 
 
 def main() -> None:

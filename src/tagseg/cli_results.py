@@ -249,14 +249,6 @@ def bsds(
 
 
 @command(app)
-def show(folder: Annotated[Path, typer.Argument(help="A results folder, such as results/shapes")]) -> None:
-    """Print the tables of a run, and where its pictures are."""
-    from tagseg.stages import show as stage
-
-    typer.echo(stage.run(folder))
-
-
-@command(app)
 def config_schema() -> None:
     """Print the JSON schema of the configuration."""
     typer.echo(parsing.schema(), nl=False)

@@ -6,10 +6,11 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 from tagseg.errors import TagsegError
 
+Rest = ParamSpec("Rest")
 _FULL = "free some space, then run again: what is whole stays, and only this file is made anew"
 _CLOSED = "give write permission, or choose another folder"
 _BLOCKED = "move away what is in its place, or choose another name"
@@ -39,14 +40,16 @@ def explained(error: OSError, path: Path | str | None = None) -> TagsegError | N
     return TagsegError(f"{name}: {error.strerror or error}; {remedy}")
 
 
-def named(manager: Callable[[Path], AbstractContextManager[Path]]) -> Callable[[Path], AbstractContextManager[Path]]:
+def named(
+    manager: Callable[Concatenate[Path, Rest], AbstractContextManager[Path]],
+) -> Callable[Concatenate[Path, Rest], AbstractContextManager[Path]]:
     """Of a context manager that writes a file: an error of writing becomes a TagsegError that names this file."""
 
     @functools.wraps(manager)
     @contextmanager
-    def naming(path: Path) -> Iterator[Path]:
+    def naming(path: Path, *rest: Rest.args, **more: Rest.kwargs) -> Iterator[Path]:
         try:
-            with manager(path) as temporary:
+            with manager(path, *rest, **more) as temporary:
                 yield temporary
         except OSError as error:
             # one that names a file elsewhere is of something that was read

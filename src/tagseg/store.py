@@ -36,17 +36,19 @@ _HOUR = 3600.0
 
 @named
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic(path: Path, *, tidy: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` on success, remove it on failure.
 
-    A process that was killed leaves its temporary file; it goes when the file itself is made.
+    A process that was killed leaves its temporary file; it goes when the file itself is made, unless `tidy` is off: to
+    look for it takes as long as the folder has files, which `tidied` spares who writes very many into one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path)
     try:
         yield temporary
         temporary.replace(path)
-        _remove_left(path)
+        if tidy:
+            _remove_left(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -89,6 +91,18 @@ def _at_work(left: Path, host: str, process: str) -> bool:
     except PermissionError:
         pass  # it lives, and is another user's
     return True
+
+
+def tidied(paths: Iterable[Path]) -> None:
+    """Remove what killed processes left of these files: each folder is looked through once."""
+    names: dict[Path, set[str]] = {}
+    for path in paths:
+        names.setdefault(path.parent, set()).add(path.name)
+    for folder, made in names.items():
+        for left in folder.glob(".*.part"):
+            name, host, process = left.name[1:].removesuffix(".part").rsplit(".", 2)
+            if name in made and not _at_work(left, host, process):
+                left.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
