@@ -1,10 +1,11 @@
 """Whether files have been replaced: looked at by name and size, which costs no reading and is the same everywhere.
 
-Times of change are left out on purpose: a data set that was copied or unpacked elsewhere has others, and nothing of it is
-new. The price: a file replaced by another of exactly as many bytes is not noticed.
+Times of change are left out on purpose: a data set that was copied or unpacked elsewhere has others, and nothing of it
+is new. The price: a file replaced by another of exactly as many bytes is not noticed.
 """
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,10 +13,10 @@ from pathlib import Path
 def files_below(folder: Path) -> list[Path]:
     """All files below a folder that are not hidden; none where there is no folder."""
     found = []
-    for base, folders, names in folder.walk() if hasattr(folder, "walk") else _walk(folder):
+    for base, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [base / name for name in names if not name.startswith(".")]
-    return sorted(found)
+        found += [f"{base}/{name}" for name in names if not name.startswith(".")]
+    return [Path(name) for name in sorted(found)]
 
 
 def state(files: Iterable[Path]) -> str:
@@ -25,7 +26,7 @@ def state(files: Iterable[Path]) -> str:
     for path in files:
         none = False
         try:
-            size = path.stat().st_size
+            size = os.stat(path).st_size  # noqa: PTH116 (in half the time of path.stat, and there are many)
         except OSError:
             size = -1
         digest.update(f"{path}\0{size}\n".encode("utf-8", "surrogateescape"))
