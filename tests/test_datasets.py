@@ -51,7 +51,9 @@ def test_tags_csv_survives_its_file(tmp_path: Path) -> None:
     write_index(tmp_path / "tags.csv", records)
     assert read_index(tmp_path / "tags.csv") == records
     assert read_index(tmp_path / "tags.csv", split="val") == records[1:]
-    assert (tmp_path / "tags.csv").read_text(encoding="utf-8").splitlines()[0] == "id,split,path,width,height,tags"
+    assert (tmp_path / "tags.csv").read_text(encoding="utf-8").splitlines()[0] == (
+        "id,split,path,width,height,tags,digest"
+    )
 
 
 def test_faults_of_tags_csv_are_named(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from tagseg import cli
 from tagseg.checkpoints import Checkpoints
 from tagseg.datasets.images import write_labels
 from tagseg.datasets.index import read_index
-from workflow import ENVIRONMENT, prepare, snakemake
+from workflow import ENVIRONMENT, REPOSITORY, prepare, snakemake
 
 TAGS, NETWORK = "--tags tags.csv", "--backbone shapes --weights random"
 LOOKS = "--scales 1 --no-mirror --stride 0"
@@ -813,3 +813,16 @@ def test_a_broken_image_is_left_out_on_request(run: Path) -> None:
     assert [record.id for record in read_index(Path("results/own/tags.csv"))] == ["a", "c", "d", "e"]
     assert "left out,b,,,named in data.leave_out," in report.read_text(encoding="utf-8")
     assert "left out, as data.leave_out says: b" in Path("logs/own/index.log").read_text(encoding="utf-8")
+
+
+def test_the_page_s_messages_are_those_that_a_user_sees() -> None:
+    """docs/photographs.md lists messages and what to do; one that is no longer said would lead astray."""
+    page = (REPOSITORY / "docs" / "photographs.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([^`]+)` \|", page.partition("## Messages")[2], flags=re.MULTILINE)
+    said = [line for _, _, line in CASES.values()]
+    sources = [path.read_text(encoding="utf-8") for path in (REPOSITORY / "src" / "tagseg").rglob("*.py")]
+    disk = ("No space left on device", "Permission denied")  # the system's words; the tests of disks have them
+    assert len(rows) > 30
+    for row in rows:
+        pattern = re.escape(row).replace("…", ".*")
+        assert row in disk or any(re.search(pattern, text) for text in [*said, *sources]), row

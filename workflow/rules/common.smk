@@ -1,5 +1,6 @@
 """Helpers of the rules: where things lie, and which settings a stage is handed."""
 
+import functools
 import re
 import shlex
 import sys
@@ -23,6 +24,7 @@ from tagseg.config import (
 )
 from tagseg.datasets.layouts import LAYOUTS
 from tagseg.datasets.shapes import TARGETS
+from tagseg.datasets.watching import state
 from tagseg.errors import TagsegError
 from tagseg.parsing import flags, parse_config
 
@@ -125,6 +127,21 @@ def source_options(wildcards):
     if data.kind == "shapes":
         data = FolderData(root=f"results/{wildcards.dataset}/data", classes=list(TARGETS))
     return flags(data)
+
+
+def file_state(which):
+    """Params function: a digest of the sizes of the photographs, or masks, that a data set on disk has now.
+
+    It is no option of the stage. It is there so that a replaced file is noticed, which no list of inputs is fit for: it
+    would be as long as the data set. The demo's files are made by a rule, and need none.
+    """
+
+    @functools.cache
+    def of(dataset):
+        data = CONFIG.datasets[dataset].data
+        return "" if data.kind == "shapes" else state(getattr(LAYOUTS[data.kind], which)(data))
+
+    return lambda wildcards: of(wildcards.dataset)
 
 
 def layout_of(wildcards):

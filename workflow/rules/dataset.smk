@@ -70,6 +70,7 @@ rule index:
     params:
         kind=source_kind,
         options=source_options,
+        state=file_state("photographs"),
     message:
         "{wildcards.dataset}: index images and tags"
     shell:
@@ -97,6 +98,7 @@ rule render_truth:
     params:
         kind=source_kind,
         options=source_options,
+        state=file_state("masks"),
     message:
         "{wildcards.dataset}: draw the truth masks, for evaluation only"
     shell:
@@ -124,6 +126,7 @@ rule ground_truth:
     params:
         kind=source_kind,
         options=source_options,
+        state=file_state("masks"),
         rendered=lambda wildcards, input: (f"--rendered {input.rendered}" if input.rendered else ""),
     message:
         "{wildcards.dataset}: name the truth masks, for evaluation only"

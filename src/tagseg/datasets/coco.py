@@ -18,6 +18,7 @@ from pycocotools import mask as coco_mask
 from tagseg.config import CocoData
 from tagseg.datasets.checks import Checks
 from tagseg.datasets.index import BACKGROUND, ImageRecord
+from tagseg.datasets.watching import files_below
 from tagseg.errors import TagsegError
 from tagseg.labels import IGNORE
 
@@ -96,6 +97,11 @@ def render(data: CocoData, records: list[ImageRecord]) -> Iterator[tuple[str, np
 def sources(data: CocoData) -> list[Path]:
     """The annotation files: a new index is made when one changes."""
     return [path for _, path, _ in _files(data)]
+
+
+def photographs(data: CocoData) -> list[Path]:
+    """The files in the folders of photographs: which are used, the annotations say, which are long to read."""
+    return [path for _, _, folder in _files(data) for path in files_below(folder)]
 
 
 def has_truth(data: CocoData) -> bool:

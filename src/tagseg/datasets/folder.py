@@ -9,6 +9,7 @@ from tagseg.datasets.checks import Checks
 from tagseg.datasets.index import ImageRecord
 from tagseg.datasets.photographs import Photographs, image_id
 from tagseg.datasets.tag_tables import SPLITS, TagRow, TagTable, read_class_folders, read_tags
+from tagseg.datasets.watching import files_below
 from tagseg.errors import TagsegError
 
 log = logging.getLogger(__name__)
@@ -21,10 +22,10 @@ def index(data: FolderData, checks: Checks | None = None) -> tuple[list[str], li
     first such thing is raised as a TagsegError naming file and line. So is a missing or unreadable table, always.
     """
     checks = checks or Checks()
-    photographs, table = _read(data)
+    found, table = _read(data)
     named = set()
     for fault in table.faults:
-        name, _ = _find(photographs, fault.image)
+        name, _ = _find(found, fault.image)
         named.add(name)
         if not checks.leaves_out(image_id(name), name, fault.image):
             checks.add(fault)
@@ -34,12 +35,12 @@ def index(data: FolderData, checks: Checks | None = None) -> tuple[list[str], li
     rows: dict[str, tuple[TagRow, Path]] = {}
     for row in table.rows:
         with checks.of(row.image):
-            named.add(_find(photographs, row.image)[0])
-            _add(row, photographs, classes, checks, rows)
+            named.add(_find(found, row.image)[0])
+            _add(row, found, classes, checks, rows)
     if not rows and not checks.faults and not checks.left_out:
         raise TagsegError(f"{_source(data)}: no images; add a line image,tags for each photograph")
     _warn(classes, rows)
-    checks.unnamed = [path for name, path in photographs.paths.items() if name not in named]
+    checks.unnamed = [path for name, path in found.paths.items() if name not in named]
     sizes = checks.sizes({name: path for name, (_, path) in rows.items()})
     records = []
     for name, (width, height) in sizes.items():
@@ -51,15 +52,15 @@ def index(data: FolderData, checks: Checks | None = None) -> tuple[list[str], li
 def truth(data: FolderData, records: list[ImageRecord]) -> dict[str, Path]:
     """Masks by id, of the images that have one: `ID.png`, or the photograph's own path with the suffix `.png`."""
     folder, images = data.root / data.masks, data.root / data.images
-    masks: dict[str, Path] = {}
+    found: dict[str, Path] = {}
     for record in records:
         names = [folder / f"{record.id}.png"]
         if record.path.is_relative_to(images):
             names.append(folder / record.path.relative_to(images).with_suffix(".png"))
         there = [path for path in names if path.is_file()]
         if there:
-            masks[record.id] = there[0]
-    return masks
+            found[record.id] = there[0]
+    return found
 
 
 def sources(data: FolderData) -> list[Path]:
@@ -68,6 +69,21 @@ def sources(data: FolderData) -> list[Path]:
         return [_source(data)]
     folder = _source(data)
     return [folder, *(folder / name for name in Photographs(folder).folders)] if folder.is_dir() else [folder]
+
+
+def photographs(data: FolderData) -> list[Path]:
+    """The photographs that rows name. Where the table is broken, none: the index says what is wrong with it."""
+    try:
+        found, table = _read(data)
+    except TagsegError:
+        return []
+    names = {_find(found, row.image)[0] for row in table.rows}
+    return [path for name, path in found.paths.items() if name in names]
+
+
+def masks(data: FolderData) -> list[Path]:
+    """The files in the folder of masks."""
+    return files_below(data.root / data.masks)
 
 
 def has_truth(data: FolderData) -> bool:
@@ -81,11 +97,11 @@ def _source(data: FolderData) -> Path:
 
 def _read(data: FolderData) -> tuple[Photographs, TagTable]:
     if data.tags == CLASS_FOLDERS:
-        photographs = Photographs(data.root / data.images)
-        table = read_class_folders(photographs)
+        found = Photographs(data.root / data.images)
+        table = read_class_folders(found)
         if not table.rows and not table.faults:
-            raise TagsegError(f"{photographs.folder}: no folder of photographs in it; put them there as CLASS/NAME.jpg")
-        return photographs, table
+            raise TagsegError(f"{found.folder}: no folder of photographs in it; put them there as CLASS/NAME.jpg")
+        return found, table
     path = _source(data)
     if not path.is_file():
         raise TagsegError(

@@ -7,9 +7,10 @@ only evaluation reads.
 import csv
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from tagseg.datasets.watching import content
 from tagseg.errors import TagsegError
 from tagseg.store import write_text
 
@@ -27,12 +28,13 @@ class ImageRecord:
     width: int
     height: int
     tags: tuple[str, ...]
+    digest: str = field(default="", compare=False)  # of the photograph's content: a replaced one makes another index
 
 
 def write_index(path: Path, records: Iterable[ImageRecord]) -> None:
     """Write `tags.csv`."""
-    rows = [[r.id, r.split, r.path, r.width, r.height, ";".join(r.tags)] for r in records]
-    write_text(path, csv_text(_COLUMNS, rows))
+    rows = [[r.id, r.split, r.path, r.width, r.height, ";".join(r.tags), r.digest] for r in records]
+    write_text(path, csv_text([*_COLUMNS, "digest"], rows))
 
 
 def read_index(path: Path, split: str | None = None) -> list[ImageRecord]:
@@ -46,7 +48,8 @@ def read_index(path: Path, split: str | None = None) -> list[ImageRecord]:
                 f"{path}:{line}: width and height must be whole numbers; index the data set again"
             ) from None
         tags = tuple(tag for tag in row["tags"].split(";") if tag)
-        records.append(ImageRecord(row["id"], row["split"], Path(row["path"]), width, height, tags))
+        digest = row.get("digest", "")
+        records.append(ImageRecord(row["id"], row["split"], Path(row["path"]), width, height, tags, digest))
     return [record for record in records if split is None or record.split == split]
 
 
@@ -56,8 +59,9 @@ def in_shard(records: list[ImageRecord], shard: int, shards: int) -> list[ImageR
 
 
 def write_ground_truth(path: Path, masks: dict[str, Path]) -> None:
-    """Write `ground_truth.csv`: id -> mask path."""
-    write_text(path, csv_text(["id", "mask"], [[image_id, mask] for image_id, mask in masks.items()]))
+    """Write `ground_truth.csv`: id -> mask path, and a digest of the mask's content, so that a replaced one shows."""
+    rows = [[image_id, mask, content(mask) if mask.is_file() else ""] for image_id, mask in masks.items()]
+    write_text(path, csv_text(["id", "mask", "digest"], rows))
 
 
 def read_ground_truth(path: Path) -> dict[str, Path]:

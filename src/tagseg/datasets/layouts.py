@@ -21,7 +21,8 @@ class Layout:
     evaluated. `render` draws the masks (H, W) uint8 of the records whose truth is in another form than PNG, and is None
     where that never happens; `rendered` says whether it happens under these settings. `has_test`: there are images
     without truth, of split test. `train_truth`: training images have truth, too. `memory`: MB that reading the
-    annotations takes.
+    annotations takes. `photographs` and `masks` give the files that the index and the truth are made of, besides
+    `sources`: that one of them was replaced is noticed by its size.
     """
 
     index: Callable[[Any, Checks], tuple[list[str], list[ImageRecord]]]
@@ -33,13 +34,40 @@ class Layout:
     has_test: Callable[[Any], bool] = lambda data: False
     train_truth: bool = True
     memory: int = 1000
+    photographs: Callable[[Any], list[Path]] = lambda data: []
+    masks: Callable[[Any], list[Path]] = lambda data: []
 
 
 LAYOUTS: dict[str, Layout] = {
-    "folder": Layout(folder.index, folder.truth, folder.sources, folder.has_truth, train_truth=False),
-    "voc": Layout(voc.index, voc.truth, voc.sources, voc.has_truth, voc.render, voc.rendered, voc.has_test),
+    "folder": Layout(
+        folder.index,
+        folder.truth,
+        folder.sources,
+        folder.has_truth,
+        train_truth=False,
+        photographs=folder.photographs,
+        masks=folder.masks,
+    ),
+    "voc": Layout(
+        voc.index,
+        voc.truth,
+        voc.sources,
+        voc.has_truth,
+        voc.render,
+        voc.rendered,
+        voc.has_test,
+        photographs=voc.photographs,
+        masks=voc.masks,
+    ),
     "coco": Layout(
-        coco.index, coco.truth, coco.sources, coco.has_truth, coco.render, rendered=lambda data: True, memory=8000
+        coco.index,
+        coco.truth,
+        coco.sources,
+        coco.has_truth,
+        coco.render,
+        rendered=lambda data: True,
+        memory=8000,
+        photographs=coco.photographs,
     ),
     "youtube_objects": Layout(
         youtube_objects.index,
@@ -49,5 +77,6 @@ LAYOUTS: dict[str, Layout] = {
         youtube_objects.render,
         rendered=youtube_objects.has_truth,
         train_truth=False,
+        masks=youtube_objects.masks,
     ),
 }

@@ -44,30 +44,30 @@ class Photographs:
             raise TagsegError(f"{folder}: no such folder; put the photographs there")
         self.folder = folder
         self.folders: list[str] = []
-        found: dict[str, Path] = {}
+        found: dict[str, str] = {}
         self._others: set[str] = set()
         for base, folders, files in os.walk(folder, followlinks=True):
             folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
             real = Path(base).resolve()
             above = (real, *real.parents)  # where a link would lead round in a circle
             folders[:] = [name for name in folders if (Path(base) / name).resolve() not in above]
-            below = Path(base).relative_to(folder)
-            self.folders += [(below / name).as_posix() for name in folders]
+            below = "".join(f"{part}/" for part in Path(base).relative_to(folder).parts)
+            self.folders += [f"{below}{name}" for name in folders]
+            # plain text, not Path: there may be a hundred thousand
             for name in files:
-                path = Path(base) / name
-                key = _plain((below / name).as_posix())
                 if name.startswith("."):
                     continue
-                if path.suffix.lower() in SUFFIXES:
-                    found[key] = path
+                key = _plain(f"{below}{name}")
+                if os.path.splitext(name)[1].lower() in SUFFIXES:  # noqa: PTH122
+                    found[key] = f"{base}/{name}"
                 else:
                     self._others.add(key)
-        self.paths = dict(sorted(found.items()))
+        self.paths = {key: Path(found[key]) for key in sorted(found)}
         self._by_name: dict[str, list[str]] = {}
         for key in self.paths:
-            pure = PurePosixPath(key)
-            for name in {key, pure.with_suffix("").as_posix(), pure.name, pure.stem}:
-                self._by_name.setdefault(name, []).append(key)
+            name = key.rpartition("/")[2]
+            for known in {key, _stem(key), name, _stem(name)}:
+                self._by_name.setdefault(known, []).append(key)
 
     def find(self, written: str) -> str:
         """The path below the folder of the photograph that a table calls `written`.
@@ -81,9 +81,7 @@ class Photographs:
         if name not in self._by_name and name.startswith(f"{self.folder.name}/"):
             name = name.removeprefix(f"{self.folder.name}/")
         fitting = self._by_name.get(name, [])
-        exact = [key for key in fitting if key == name] or [
-            key for key in fitting if PurePosixPath(key).with_suffix("").as_posix() == name
-        ]
+        exact = [key for key in fitting if key == name] or [key for key in fitting if _stem(key) == name]
         fitting = exact or fitting
         if len(fitting) > 1:
             raise TagsegError(
@@ -97,6 +95,11 @@ class Photographs:
                 f"convert it to one of {' '.join(SUFFIXES)}"
             )
         raise TagsegError(f"no image {written!r} under {self.folder}; add it or drop the line")
+
+
+def _stem(name: str) -> str:
+    """A photograph's path without its suffix."""
+    return name.rpartition(".")[0]
 
 
 def _plain(name: str) -> str:

@@ -101,7 +101,7 @@ def _faults_of(row: TagRow) -> Iterator[tuple[str, str]]:
         yield "no image ''", "add its name or drop the line"
     elif row.image.encode("utf-8", "replace").decode() != row.image:
         yield f"image {row.image!r} has a name that is no UTF-8", "rename the file"
-    elif Path(row.image).is_absolute() or ".." in re.split(r"[/\\]", row.image):
+    elif row.image.startswith(("/", "\\")) or (".." in row.image and ".." in re.split(r"[/\\]", row.image)):
         yield f"image {row.image!r} leads out of the folder of photographs", "write its path below that folder"
     for tag in row.tags:
         if tag == BACKGROUND:

@@ -54,13 +54,13 @@ def index(data: VocData, checks: Checks | None = None) -> tuple[list[str], list[
                     where = f"{first} and {second}" if first != second else f"{first} twice"
                     raise TagsegError(f"{data.root}: {image_id} is in {where}; list it once")
                 listed[image_id] = split
-    photographs = {image_id: data.root / "JPEGImages" / f"{image_id}.jpg" for image_id in listed}
+    paths = {image_id: data.root / "JPEGImages" / f"{image_id}.jpg" for image_id in listed}
     records = []
-    for image_id, (width, height) in checks.sizes(photographs).items():
+    for image_id, (width, height) in checks.sizes(paths).items():
         split = listed[image_id]
         with checks.of(image_id):
             tags = () if split == "test" else read_tags(image_id)
-            records.append(ImageRecord(image_id, split, photographs[image_id], width, height, tags))
+            records.append(ImageRecord(image_id, split, paths[image_id], width, height, tags))
     return list(CLASSES), records
 
 
@@ -89,6 +89,33 @@ def sources(data: VocData) -> list[Path]:
         if data.sbd:
             paths += [Path(data.sbd) / name for name in sbd.LISTS]
     return [*paths, *([Path(data.tags_table)] if data.tags_table else [])]
+
+
+def photographs(data: VocData) -> list[Path]:
+    """The listed photographs, and what their tags are read from. Where a list is missing, none: the index says so."""
+    try:
+        ids = [*_training_ids(data), *_list(_list_path(data, data.val))]
+        tests = _test_ids(data)
+    except TagsegError:
+        return []
+    files = [data.root / "JPEGImages" / f"{image_id}.jpg" for image_id in [*ids, *tests]]
+    if data.tags == "annotations":
+        files += [data.root / "Annotations" / f"{image_id}.xml" for image_id in ids]
+    return files + (_mask_files(data, ids) if data.tags == "masks" else [])
+
+
+def masks(data: VocData) -> list[Path]:
+    """The masks of the listed images."""
+    try:
+        return _mask_files(data, [*_training_ids(data), *_list(_list_path(data, data.val))])
+    except TagsegError:
+        return []
+
+
+def _mask_files(data: VocData, ids: list[str]) -> list[Path]:
+    """PNG masks and, with SBD, its .mat masks, whether they are there or not."""
+    files = [_png(data, image_id) for image_id in ids]
+    return files + ([sbd.mask_path(Path(data.sbd), image_id) for image_id in ids] if data.sbd else [])
 
 
 def has_truth(data: VocData) -> bool:

@@ -16,6 +16,7 @@ from tagseg.config import YoutubeObjectsData
 from tagseg.datasets.checks import Checks
 from tagseg.datasets.images import SUFFIXES, UNREADABLE
 from tagseg.datasets.index import ImageRecord
+from tagseg.datasets.watching import files_below
 from tagseg.errors import TagsegError
 from tagseg.labels import IGNORE
 
@@ -96,6 +97,11 @@ def sources(data: YoutubeObjectsData) -> list[Path]:
     """The class folders: a new index is made when a video is added."""
     roots = [data.root, *([Path(data.masks)] if data.masks else [])]
     return [_inner(root / name, "data") for root in roots for name in CLASSES]
+
+
+def masks(data: YoutubeObjectsData) -> list[Path]:
+    """The files in the folder of the labelled shots. Frames are too many to be watched: some 700,000."""
+    return files_below(Path(data.masks)) if data.masks else []
 
 
 def has_truth(data: YoutubeObjectsData) -> bool:

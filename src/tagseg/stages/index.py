@@ -1,6 +1,8 @@
 """Index a data set: what is there, how large, tagged with what, and all that is wrong with it."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from tagseg.config_data import DiskData
@@ -8,6 +10,7 @@ from tagseg.datasets.checks import Checks, Fault, write_report
 from tagseg.datasets.images import require_size
 from tagseg.datasets.index import write_classes, write_index
 from tagseg.datasets.layouts import LAYOUTS
+from tagseg.datasets.watching import content
 from tagseg.errors import TagsegError
 
 log = logging.getLogger(__name__)
@@ -37,6 +40,9 @@ def run(data: DiskData, output: Path, classes: Path, *, report: Path | None = No
         )
     if not records:
         raise TagsegError(f"{data.root}: no image is left; take some out of data.leave_out")
+    with ThreadPoolExecutor(threads) as pool:
+        digests = pool.map(content, [record.path for record in records])
+        records = [replace(record, digest=digest) for record, digest in zip(records, digests, strict=True)]
     write_classes(classes, names)
     write_index(output, records)
     for split in sorted({record.split for record in records}):
