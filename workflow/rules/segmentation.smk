@@ -41,7 +41,7 @@ rule predict:
         model="results/{dataset}/segmentation/{experiment}/model.pt",
         tags="results/{dataset}/tags.csv",
     output:
-        "results/{dataset}/predictions/{experiment}/{split}/{shard}.h5",
+        passing("results/{dataset}/predictions/{experiment}/{split}/{shard}.h5"),
     log:
         "logs/{dataset}/predict/{experiment}/{split}/{shard}.log",
     benchmark:
@@ -76,6 +76,7 @@ rule smooth_predictions:
         "logs/{dataset}/smooth_predictions/{experiment}/{split}-{crf}/{shard}.tsv"
     conda:
         ENVIRONMENT
+    priority: 1  # before further scores, so that few wait at a time
     resources:
         mem_mb=2000,
         runtime=240,
