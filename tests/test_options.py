@@ -201,7 +201,7 @@ def test_config_schema_prints_the_schema() -> None:
     assert outcome.exit_code == 0
     assert outcome.output == parsing.schema()
     content = json.loads(outcome.output)
-    assert set(content["properties"]) == {"default", "datasets"} | TRAINING_KEYS | INFERENCE_KEYS
+    assert set(content["properties"]) == {"default", "datasets", "keep_maps"} | TRAINING_KEYS | INFERENCE_KEYS
     assert content["required"] == ["datasets"]
 
 

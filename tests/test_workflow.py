@@ -372,6 +372,7 @@ DEFAULT_EXPERIMENTS = {
         ("images_at_once", 3),
         ("deterministic", False),
         ("checkpoint_every", 7),
+        ("keep_maps", False),
     ],
 )
 def test_keys_of_the_machine_redo_nothing(finished: Path, tmp_path: Path, key: str, value: object) -> None:

@@ -188,6 +188,11 @@ class Config(TrainingMachine, InferenceMachine):
     """The whole file."""
 
     default: str = Field("shapes", description="Data set that a bare `snakemake` makes")
+    keep_maps: bool = Field(
+        True,
+        description="Keep activations, CAMs, probability maps and scores. false: each goes once all that the run makes "
+        "of it is there, which a large data set needs; what later reads it makes it again",
+    )
     datasets: dict[str, DatasetConfig] = Field(description="One block for each data set")
 
     @model_validator(mode="after")

@@ -38,6 +38,8 @@ except TagsegError as error:
 # its training is saved, is no reason to run it again.
 GPUS = 1 if CONFIG.device == "cuda" else 0
 THREADS = 1 + CONFIG.loaders
+# What is written to be read once more by the run itself.
+passing = (lambda path: path) if CONFIG.keep_maps else temp
 TRAINING = flags(CONFIG, TRAINING_KEYS)
 INFERENCE = flags(CONFIG, INFERENCE_KEYS)
 ENVIRONMENT = "../../envs/gpu.yaml" if CONFIG.device == "cuda" else "../../envs/cpu.yaml"

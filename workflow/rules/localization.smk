@@ -38,7 +38,7 @@ rule cams:
         tags="results/{dataset}/tags.csv",
         model="results/{dataset}/localization/model.pt",
     output:
-        "results/{dataset}/cams/{shard}.h5",
+        passing("results/{dataset}/cams/{shard}.h5"),
     log:
         "logs/{dataset}/cams/{shard}.log",
     benchmark:

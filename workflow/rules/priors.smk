@@ -5,7 +5,7 @@ rule extract:
     input:
         tags="results/{dataset}/tags.csv",
     output:
-        "results/{dataset}/activations/{shard}.h5",
+        passing("results/{dataset}/activations/{shard}.h5"),
     log:
         "logs/{dataset}/extract/{shard}.log",
     benchmark:
@@ -35,7 +35,7 @@ rule fuse:
         tags="results/{dataset}/tags.csv",
         classes="results/{dataset}/classes.txt",
     output:
-        "results/{dataset}/priors/{prior}/{shard}.h5",
+        passing("results/{dataset}/priors/{prior}/{shard}.h5"),
     log:
         "logs/{dataset}/fuse/{prior}/{shard}.log",
     benchmark:
@@ -63,7 +63,7 @@ rule samples:
         tags="results/{dataset}/tags.csv",
         maps="results/{dataset}/priors/{prior}/{shard}.h5",
     output:
-        "results/{dataset}/refit/{prior}/samples/{shard}.h5",
+        passing("results/{dataset}/refit/{prior}/samples/{shard}.h5"),
     log:
         "logs/{dataset}/samples/{prior}/{shard}.log",
     benchmark:
@@ -123,7 +123,7 @@ rule second_round:
         maps="results/{dataset}/priors/{prior}/{shard}.h5",
         model="results/{dataset}/refit/{prior}/model.pt",
     output:
-        "results/{dataset}/refit/{prior}/maps/{shard}.h5",
+        passing("results/{dataset}/refit/{prior}/maps/{shard}.h5"),
     log:
         "logs/{dataset}/second_round/{prior}/{shard}.log",
     benchmark:

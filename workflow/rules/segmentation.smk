@@ -41,7 +41,7 @@ rule score:
         model="results/{dataset}/segmentation/{experiment}/model.pt",
         tags="results/{dataset}/tags.csv",
     output:
-        "results/{dataset}/predictions/{experiment}/{split}/{shard}.h5",
+        passing("results/{dataset}/predictions/{experiment}/{split}/{shard}.h5"),
     log:
         "logs/{dataset}/score/{experiment}/{split}/{shard}.log",
     benchmark:
@@ -77,6 +77,7 @@ rule smooth_predictions:
     conda:
         ENVIRONMENT
     threads: 1
+    priority: 1  # before further scores, so that few wait at a time
     resources:
         mem_mb=memory(2000),
         runtime=minutes(10, shard=10),

@@ -6,7 +6,7 @@ only evaluation reads.
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ BACKGROUND = "background"
 _COLUMNS = ["id", "split", "path", "width", "height", "tags"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageRecord:
     """One row of `tags.csv`: size in pixels as displayed, tags as class names without background."""
 
@@ -40,7 +40,9 @@ def write_index(path: Path, records: Iterable[ImageRecord]) -> None:
 def read_index(path: Path, split: str | None = None) -> list[ImageRecord]:
     """Read `tags.csv`, all rows or those of one split. Raises TagsegError naming file and line."""
     records = []
-    for line, row in read_table(path, _COLUMNS):
+    for line, row in _rows(path, _COLUMNS):
+        if split is not None and row["split"] != split:
+            continue
         try:
             width, height = int(row["width"]), int(row["height"])
         except ValueError:
@@ -50,7 +52,7 @@ def read_index(path: Path, split: str | None = None) -> list[ImageRecord]:
         tags = tuple(tag for tag in row["tags"].split(";") if tag)
         digest = row.get("digest", "")
         records.append(ImageRecord(row["id"], row["split"], Path(row["path"]), width, height, tags, digest))
-    return [record for record in records if split is None or record.split == split]
+    return records
 
 
 def in_shard(records: list[ImageRecord], shard: int, shards: int) -> list[ImageRecord]:
@@ -66,7 +68,7 @@ def write_ground_truth(path: Path, masks: dict[str, Path]) -> None:
 
 def read_ground_truth(path: Path) -> dict[str, Path]:
     """Read `ground_truth.csv`."""
-    return {row["id"]: Path(row["mask"]) for _, row in read_table(path, ["id", "mask"])}
+    return {row["id"]: Path(row["mask"]) for _, row in _rows(path, ["id", "mask"])}
 
 
 def write_classes(path: Path, names: Iterable[str]) -> None:
@@ -112,8 +114,14 @@ def csv_text(columns: list[str], rows: Iterable[Iterable[object]]) -> str:
 
 def read_table(path: Path, columns: list[str]) -> list[tuple[int, dict[str, str]]]:
     """Rows of a CSV file with their line numbers. Raises TagsegError for a missing column or another encoding."""
+    return list(_rows(path, columns))
+
+
+def _rows(path: Path, columns: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """The same one by one: of a hundred thousand rows not all are held at once."""
     reader = csv.DictReader(io.StringIO(read_utf8(path), newline=""))
     missing = [column for column in columns if column not in (reader.fieldnames or [])]
     if missing:
         raise TagsegError(f"{path}:1: the header lacks {', '.join(missing)}; it needs {','.join(columns)}")
-    return [(reader.line_num, {key: value or "" for key, value in row.items() if key}) for row in reader]
+    for row in reader:
+        yield reader.line_num, {key: value or "" for key, value in row.items() if key}
