@@ -10,11 +10,10 @@ import pytest
 from trees import put_image, put_text
 from typer.testing import CliRunner
 
-from tagseg import cli
+from tagseg import cli, sheet
 from tagseg.datasets.images import write_labels
 from tagseg.datasets.index import ImageRecord, write_classes, write_ground_truth, write_index
 from tagseg.figures.panels import sheet_figure
-from tagseg.stages import sheet
 from tagseg.store import write_shard, write_text
 
 H, W = 40, 50

@@ -8,7 +8,6 @@ import typer
 
 from tagseg import config
 from tagseg.config import Crf
-from tagseg.errors import TagsegError
 from tagseg.gathering import gather
 from tagseg.options import OWN, Threads, command
 
@@ -71,16 +70,9 @@ def show(
     ] = None,
 ) -> None:
     """The tables of a run, and a contact sheet of its images."""
-    from tagseg.stages import show as tables
+    from tagseg.stages import show as stage
 
-    if image and output is None:
-        raise TagsegError("--image is for the contact sheet: say where to write it (-o sheet.png)")
-    parts = [tables.run(folder, needed=output is None)]
-    if output is not None:
-        from tagseg.stages import sheet
-
-        parts.append(sheet.run(folder, image, output))
-    typer.echo("\n".join(filter(None, parts)))
+    typer.echo(stage.run(folder, image, output))
 
 
 @command(app, panel=OWN)

@@ -24,7 +24,7 @@ _FEW = 4  # images, where none is named
 Cells = list[tuple[str, np.ndarray]]
 
 
-def run(folder: Path, images: list[str], output: Path) -> str:
+def draw_sheet(folder: Path, images: list[str], output: Path) -> str:
     """Write the sheet for the images of these ids, else for a few of split val, or of all without val.
 
     Returns lines for the terminal: where the sheet is, and which steps could not be drawn. Raises TagsegError for an id
