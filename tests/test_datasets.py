@@ -197,9 +197,14 @@ def test_a_folder_without_table_or_images_is_named(tmp_path: Path) -> None:
         indexed(tmp_path)
 
 
-def test_two_images_of_one_name_are_refused(tmp_path: Path) -> None:
-    own_folder(tmp_path, images=("a.jpg", "a.png"))
-    with refused(tmp_path / "images" / "a.png", "equals that of a.jpg", "rename one"):
+def test_two_images_of_one_name_are_told_apart_or_refused(tmp_path: Path) -> None:
+    path = own_folder(tmp_path, images=("a.jpg", "a.png"))
+    assert [record.path.name for record in indexed(tmp_path)[1]] == ["a.jpg"]
+    put_text(path, "image,tags\na,cat\n")
+    with refused(f"{path}:2:", "may be a.jpg or a.png", "write its whole path"):
+        indexed(tmp_path)
+    put_text(path, TWO_ROWS + "a.png,cat\n")
+    with refused(f"{path}:3:", "a.png and a.jpg would have one id, a", "rename one"):
         indexed(tmp_path)
 
 

@@ -22,18 +22,35 @@ class ShapesData(Settings):
     size: int = Field(80, ge=48, description="Side of a scene in pixels")
 
 
+MOST_CLASSES = 254  # labels of a mask are bytes: 0 is background, 255 is ignored
+CLASS_FOLDERS = "folders"  # in the place of a table's name: the photographs lie in folders called like their class
+LeaveOut = Annotated[list[str], Field(description="Ids of images to use nowhere: broken ones, for instance")]
+
+
 class FolderData(Settings):
-    """An own folder: `images/`, `tags.csv` (image,tags[,split]) and, for evaluation only, perhaps `masks/`."""
+    """An own folder: photographs, their tags and, for evaluation only, perhaps masks."""
 
     kind: Literal["folder"] = "folder"
-    root: Path = Field(description="Folder that holds images/, tags.csv and perhaps masks/")
+    root: Path = Field(description="Folder that the paths below are under")
+    images: str = Field("images", description="Folder of the photographs, in folders of any depth")
+    tags: str = Field(
+        "tags.csv", description="Table of tags: .csv, .tsv or .json; folders: the photographs lie in folders of classes"
+    )
+    masks: str = Field("masks", description="Folder of masks to evaluate on, where there is one")
     classes: list[str] = Field([], description="Class names in order, without background; empty: found in the tags")
+    leave_out: LeaveOut = []
 
     @model_validator(mode="after")
-    def _no_class_twice(self) -> Self:
-        doubled = [name for i, name in enumerate(self.classes) if name in self.classes[:i]]
-        if doubled:
-            raise ValueError(f"class {doubled[0]!r} is listed twice; name each class once")
+    def _classes_that_can_be(self) -> Self:
+        for i, name in enumerate(self.classes):
+            if name in self.classes[:i]:
+                raise ValueError(f"class {name!r} is listed twice; name each class once")
+            if name == "background":
+                raise ValueError("classes has 'background', every image's own class; take it out")
+            if not name.strip() or not name.isprintable() or ";" in name:
+                raise ValueError(f"class {name!r}: a name has letters, and no ';' or line break; rename it")
+        if len(self.classes) > MOST_CLASSES:
+            raise ValueError(f"{len(self.classes)} classes; a mask has room for {MOST_CLASSES}; drop some")
         return self
 
 
@@ -53,7 +70,8 @@ class VocData(Settings):
     tags: Literal["masks", "annotations", "table"] = Field(
         "masks", description="Where tags come from: classes in the mask (the paper), Annotations/*.xml, or tags_table"
     )
-    tags_table: str = Field("", description="With tags table: CSV file of columns image,tags")
+    tags_table: str = Field("", description="With tags table: .csv, .tsv or .json of image,tags")
+    leave_out: LeaveOut = []
 
     @model_validator(mode="after")
     def _a_table_where_one_is_read(self) -> Self:
@@ -74,6 +92,7 @@ class CocoData(Settings):
     val_share: float = Field(
         0.0, ge=0, lt=1, description="With val '': this part of the training images, by a hash of their ids, is val"
     )
+    leave_out: LeaveOut = []
 
     @model_validator(mode="after")
     def _one_source_of_val(self) -> Self:
@@ -89,6 +108,7 @@ class YoutubeObjectsData(Settings):
     root: Path = Field(description="Folder of the ten class folders: CLASS/VIDEO/SHOT/*.jpg")
     masks: str = Field("", description="Folder of the labelled shots, to evaluate on; '': none")
     per_class: int = Field(2200, ge=1, description="Training frames a class, spread evenly over its videos")
+    leave_out: LeaveOut = []
 
 
 Data = Annotated[ShapesData | FolderData | VocData | CocoData | YoutubeObjectsData, Field(discriminator="kind")]

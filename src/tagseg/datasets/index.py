@@ -76,13 +76,15 @@ def read_classes(path: Path) -> list[str]:
 
 
 def read_utf8(path: Path) -> str:
-    """Text of a file. Raises TagsegError if it is missing or in another encoding."""
+    """Text of a file. Raises TagsegError if it is missing, or naming the line that is in another encoding."""
     if not path.is_file():
         raise TagsegError(f"{path}: no such file; index the data set first (tagseg index --help)")
+    content = path.read_bytes()
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise TagsegError(f"{path}: not UTF-8 text; save it as UTF-8") from None
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise TagsegError(f"{path}:{line}: not UTF-8 text; save it as UTF-8") from None
 
 
 def labels_of(tags: Iterable[str], classes: list[str]) -> list[int]:

@@ -14,7 +14,8 @@ import numpy as np
 from tagseg.config import VocData
 from tagseg.datasets import sbd
 from tagseg.datasets.images import image_size, read_labels
-from tagseg.datasets.index import ImageRecord, read_table, read_utf8
+from tagseg.datasets.index import ImageRecord, read_utf8
+from tagseg.datasets.tag_tables import read_tags
 from tagseg.errors import TagsegError
 from tagseg.labels import IGNORE
 
@@ -174,19 +175,21 @@ def _of_annotation(data: VocData, image_id: str) -> tuple[str, ...]:
 
 
 def _table_reader(path: Path) -> Callable[[str], tuple[str, ...]]:
-    """Tags of a CSV file (image,tags). Raises TagsegError for an unknown class, a doubled image, or one not in it."""
+    """Tags of a table. Raises TagsegError for an unknown class, a doubled image, or one not in it."""
     if not path.is_file():
         raise TagsegError(f"{path}: no such file; set data.tags_table to a CSV file of columns image,tags")
+    table = read_tags(path)
+    if table.faults:
+        raise TagsegError(str(table.faults[0]))
     tags: dict[str, tuple[str, ...]] = {}
-    for line, row in read_table(path, ["image", "tags"]):
-        image_id = row["image"].strip().removesuffix(".jpg")
-        given = {tag.strip() for tag in row["tags"].split(";") if tag.strip()}
-        unknown = sorted(given - set(CLASSES))
+    for row in table.rows:
+        image_id = row.image.removesuffix(".jpg")
+        unknown = sorted(set(row.tags) - set(CLASSES))
         if unknown:
-            raise TagsegError(f"{path}:{line}: tag {unknown[0]!r} is not among the classes: {', '.join(CLASSES)}")
+            raise TagsegError(f"{path}:{row.line}: tag {unknown[0]!r} is not among the classes: {', '.join(CLASSES)}")
         if image_id in tags:
-            raise TagsegError(f"{path}:{line}: image {image_id!r} was named before; keep one line for each image")
-        tags[image_id] = tuple(name for name in CLASSES if name in given)
+            raise TagsegError(f"{path}:{row.line}: image {image_id!r} was named before; keep one line for each image")
+        tags[image_id] = tuple(name for name in CLASSES if name in row.tags)
 
     def read(image_id: str) -> tuple[str, ...]:
         if image_id not in tags:
