@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Optional
 
 import typer
 
-from tagseg import cli_data, cli_figures, cli_results, config
+from tagseg import cli_data, cli_figures, cli_project, cli_results, config
 from tagseg.config import Crf, Mask, Prior, ShapesData
 from tagseg.errors import TagsegError
 from tagseg.options import (
@@ -271,6 +271,7 @@ def predict(
 
 
 # the commands that read data sets, and those that make tables and pictures, stand beside the stages
+app.add_typer(cli_project.app)
 app.add_typer(cli_data.app)
 app.add_typer(cli_results.app)
 app.add_typer(cli_figures.app)

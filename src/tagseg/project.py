@@ -7,16 +7,19 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Literal
 
+import yaml
+
 from tagseg.datasets.index import ImageRecord
 
 NAME = "photos"  # of the data set in a project's configuration, and so of its folder below results/
+ORIGINALS = "originals.csv"  # of a project with working copies: id, original, and the original's width and height
 FEW = 10  # photographs of a class; on fewer its map is little more than the pre-trained classifier's
 
 # Core-seconds a photograph of 500 x 375 pixels and a training step of 8 at 320, measured for docs/results.md with the
 # light backbone: activations, CAMs, regions, pixels of the second round and its maps, the CRF with regions.
 _MASK_SECONDS, _STEP_SECONDS = 5.5, 1.3
 _PIXELS = 500 * 375
-_LIGHT = "timm/tf_efficientnet_lite0"
+LIGHT = "timm/tf_efficientnet_lite0"
 
 
 @dataclass(frozen=True)
@@ -49,16 +52,20 @@ class Survey:
         """What will make masks poor, one sentence each: no method that has tags alone can do better."""
         training, counts = self.training, self.counts()
         found = []
-        few = [f"{name} ({count})" for name, count in counts.items() if count < FEW]
+        few = [name for name, count in counts.items() if count < FEW]
         if few:
-            found.append(f"fewer than {FEW} photographs: {', '.join(few)}; add some, or expect poor masks of these")
+            who = "all classes have" if len(few) == len(counts) else f"{len(few)} of {len(counts)} classes have"
+            found.append(f"{who} fewer than {FEW} photographs; add some, or expect poor masks of these")
         everywhere = [name for name, count in counts.items() if count == len(training) and name not in self.known]
         if everywhere:
             found.append(
                 f"on every photograph: {', '.join(everywhere)}; add some without, or the network cannot learn what it is"
             )
-        for name, others in self._companions().items():
-            found.append(f"{name} never comes without {others}; add photographs that have one of the two alone")
+        together = ", ".join(f"{name} ({other})" for name, other in self._companions().items())
+        if together:
+            found.append(
+                f"never without another class: {together}; tags cannot tell the two apart: add photographs of one alone"
+            )
         empty = sum(not record.tags for record in training)
         if empty:
             found.append(f"{empty} without a tag: taken to show background alone; tag them if they show more")
@@ -145,3 +152,60 @@ _SHAPES: dict[str, Any] = {
         "stride": 8, "batch": 8, "learning_rate": 0.003, "schedule": "poly", "lse_r": 0.1, "flip": True,
     },
 }  # fmt: skip
+
+
+def config_text(survey: Survey, places: dict[str, Any], settings: dict[str, Any], device: str) -> str:
+    """A project's `config.yaml`: every key that is not the default's, and what it is for.
+
+    `places` are the keys of `data` but its kind, `settings` what `settings_for` gave.
+    """
+    count = len(survey.records)
+    gpu = device == "cuda"
+    lines = [
+        f"# {count} photographs, {len(survey.classes)} classes. Made for them once; yours to change.",
+        "# docs/configuration.md lists every key, and what those have that are left out. Unknown keys are refused.",
+        "",
+        f"default: {NAME}",
+        f"device: {device} # where networks run: cpu or cuda",
+        f"loaders: {4 if gpu else 0} # threads that decode photographs ahead of a network; 4 with a GPU",
+        f"images_at_once: {8 if gpu else 1} # images of one size that a network takes at once; 8 with a GPU",
+        "",
+        "datasets:",
+        f"  {NAME}:",
+        "    data:",
+        "      kind: folder",
+        f"      root: {_flow(places['root'])} # what follows is seen from the folder of this file",
+        f"      images: {_flow(places['images'])} # tags.csv beside this file names photographs below it",
+        f"      masks: {_flow(places['masks'])} # truth to evaluate on, if there is any: ID.png, never trained on",
+        f"      classes: {_flow(places['classes'])} # label 1 is the first, 0 is background",
+        "",
+    ]
+    for key, comments in _COMMENTS.items():
+        if key in settings:
+            lines += [f"    # {line}" for line in comments] + [f"    {key}: {_flow(settings[key])}"]
+    return "\n".join(lines) + "\n"
+
+
+_COMMENTS = {
+    "shards": ["pieces that the photographs are cut into, one job each; more for more cores or a cluster"],
+    "network": ["what everything starts from; docs/backbones.md has others"],
+    "views": ["how often a photograph is looked at"],
+    "localization": ["where a class is: a linear layer on the frozen network, fitted to the tags"],
+    "priors": ["probability maps of each tag"],
+    "refit": ["the second round"],
+    "crf": ["the dense CRF that smooths masks and predictions"],
+    "regions": ["regions whose borders are object borders"],
+    "segmentation": [
+        "the network that needs no tags any more. More iterations: better, slower; size: longer side of a photograph in",
+        "training and in use; batch: photographs a step",
+    ],
+    "experiments": ["which networks to train, on which masks"],
+    "headline": ["those of miou.csv and of the pictures"],
+    "masks_table": ["masks that masks.csv evaluates, if there is truth"],
+}
+
+
+def _flow(value: Any) -> str:
+    """A value as YAML on one line."""
+    text = yaml.safe_dump(value, default_flow_style=True, width=math.inf, sort_keys=False, allow_unicode=True)
+    return text.removesuffix("...\n").strip()
