@@ -72,7 +72,7 @@ def steps() -> list[str]:
         lines += [
             f"train {TAGS} {CLASSES} {NETWORK} --mask {experiment} {masks} --fov {fov} --batch 2 --iterations 2 "
             f"--learning-rate 0.01 --seed 3 --output {experiment}.pt --log {experiment}.csv",
-            f"predict {TAGS} --model {experiment}.pt --split val --output scores-{experiment}.h5",
+            f"score {TAGS} --model {experiment}.pt --split val --output scores-{experiment}.h5",
         ]
         for crf in ("none", "pairwise"):
             name = f"{experiment}-{crf}"
@@ -206,7 +206,7 @@ def test_a_broken_shard_is_one_line(fails: Callable[[str], str], chain: Path, tm
     assert [path.name for path in tmp_path.iterdir()] == ["broken.h5"]
 
 
-@pytest.mark.parametrize("command", ["extract", "localization", "cams", "samples", "second-round", "train", "predict"])
+@pytest.mark.parametrize("command", ["extract", "localization", "cams", "samples", "second-round", "train", "score"])
 def test_cuda_that_is_absent_is_one_line(
     fails: Callable[[str], str], chain: Path, tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,7 +218,7 @@ def test_cuda_that_is_absent_is_one_line(
         "samples": f"--maps {chain}/multiclass.h5 {NETWORK}",
         "second-round": f"--maps {chain}/multiclass.h5 --model {chain}/pixels.pt {NETWORK}",
         "train": f"--classes {chain}/classes.txt --log {tmp_path}/log.csv --mask none",
-        "predict": f"--model {chain}/none.pt",
+        "score": f"--model {chain}/none.pt",
     }[command]
     line = fails(f"{command} --tags {chain}/tags.csv --output {tmp_path}/out --device cuda {more}")
     assert line.startswith("device cuda: no usable GPU") and "set device: cpu" in line
@@ -239,7 +239,7 @@ ERRORS = {
         "--mask none: ",
     ),
     "model of another kind": (f"cams {TAGS} --model none.pt --output out", "none.pt: holds segmentation"),
-    "file that is no model": (f"predict {TAGS} --model tags.csv --output out", "tags.csv: not a tagseg model"),
+    "file that is no model": (f"score {TAGS} --model tags.csv --output out", "tags.csv: not a tagseg model"),
     "split without truth": (
         f"evaluate --labels labels-none-none.h5 {TAGS} --ground-truth ground_truth.csv {CLASSES} --split train "
         "--output out",
@@ -590,7 +590,7 @@ def test_trained_networks_read_no_truth(chain: Path, tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     lines = steps()
     for line in lines[: next(i for i, line in enumerate(lines) if "--mask fgbg" in line) + 1]:
-        if not line.startswith(("evaluate", "predict", "ground-truth")) and "scores" not in line:
+        if not line.startswith(("evaluate", "score ", "ground-truth")) and "scores" not in line:
             invoke(line)
     assert (tmp_path / "fgbg.pt").read_bytes() == (chain / "fgbg.pt").read_bytes()
 

@@ -23,7 +23,7 @@ from tagseg.datasets.index import ImageRecord, read_index, write_classes, write_
 from tagseg.errors import TagsegError
 from tagseg.loading import ahead, batches_of, fetched, like_sizes, one_behind, shuffled
 from tagseg.models import load_localization
-from tagseg.stages import cams, extract, localization, predict, train
+from tagseg.stages import cams, extract, localization, score, train
 from tagseg.store import Shard
 
 SIZES = [(50, 40), (40, 50), (50, 40), (50, 40), (64, 40)]
@@ -159,7 +159,7 @@ def run_all(folder: Path, target: Path, machine: InferenceMachine) -> dict[str, 
     files = {name: target / f"{name}.h5" for name in ("activations", "cams", "scores")}
     extract.run(tags, files["activations"], NETWORK, LOOKS, machine, **rest)
     cams.run(tags, folder / "one-localization.pt", files["cams"], LOOKS, machine, **rest)
-    predict.run(folder / "one-segmentation.pt", tags, files["scores"], machine, split="train", **rest)
+    score.run(folder / "one-segmentation.pt", tags, files["scores"], machine, split="train", **rest)
     return files
 
 

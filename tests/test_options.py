@@ -95,7 +95,7 @@ COMMANDS: dict[str, tuple[list[str], str, list[type[Settings]]]] = {
     "extract": (COMMON, "extract", [BackboneSettings, ViewSettings, InferenceMachine]),
     "localization": (TRAINING, "localization", [BackboneSettings, LocalizationSettings, TrainingMachine]),
     "cams": ([*COMMON, "--model", "model.pt"], "cams", [ViewSettings, InferenceMachine]),
-    "predict": ([*COMMON, "--model", "model.pt"], "predict", [InferenceMachine]),
+    "score": ([*COMMON, "--model", "model.pt"], "score", [InferenceMachine]),
     "samples": (
         [*COMMON, "--maps", "maps.h5"],
         "samples",

@@ -57,7 +57,7 @@ def steps(name: str) -> list[str]:
         lines += [
             f"train {TAGS} {CLASSES} {network} --mask {mask} {masks} --fov {fov} --stride 16 --iterations 2 "
             f"--output {mask}.pt --log {mask}.csv",
-            f"predict {TAGS} --model {mask}.pt --output scores-{mask}.h5",
+            f"score {TAGS} --model {mask}.pt --output scores-{mask}.h5",
             f"smooth --crf pairwise {TAGS} --maps scores-{mask}.h5 --split val --output labels-{mask}.h5",
             f"evaluate --labels labels-{mask}.h5 {TAGS} --ground-truth truth.csv {CLASSES} --fact experiment={mask} "
             f"--fact mask={mask} --fact crf=pairwise --fact fov={fov} --fact smoothing=pairwise --output {mask}.json",

@@ -200,7 +200,7 @@ def test_a_submission_is_of_test_images_or_of_val_on_request(tmp_path: Path) -> 
     (lists / "test.txt").write_text("2008_000006\n", encoding="utf-8")
     messages = {job.message for job in plan(folder, target, configs=[voc])}
     assert "voc: pack the predictions of test for the test server" in messages
-    assert "voc: multiclass_large_regions predicts test, shard 000" in messages
+    assert "voc: multiclass_large_regions scores test, shard 000" in messages
 
 
 def test_photographs_from_a_devkit_to_every_table(voc_mini: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Optional
 
 import typer
 
-from tagseg import cli_data, cli_figures, cli_project, cli_results, config
+from tagseg import cli_data, cli_figures, cli_models, cli_project, cli_results, config
 from tagseg.config import Crf, Mask, Prior, ShapesData
 from tagseg.errors import TagsegError
 from tagseg.options import (
@@ -26,7 +26,7 @@ from tagseg.options import (
 )
 
 app = typer.Typer(
-    help="From image tags to pixel labels, stage by stage. Snakemake calls these; each also runs by hand.",
+    help="From image tags to pixel labels. Snakemake calls the stages; each also runs by hand.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -254,27 +254,29 @@ def train(
 
 
 @command(app)
-def predict(
+def score(
     model: Annotated[Path, typer.Option(help="Segmentation model")],
     tags: Tags,
     output: Output,
     machine: config.InferenceMachine,
-    split: Annotated[str, typer.Option(help="Split to predict")] = "val",
+    split: Annotated[str, typer.Option(help="Split to score")] = "val",
     shard: ShardNumber = 0,
     shards: Shards = 1,
     threads: Threads = 1,
 ) -> None:
     """Scores of every class, without tags."""
-    from tagseg.stages import predict as stage
+    from tagseg.stages import score as stage
 
     stage.run(model, tags, output, machine, split=split, shard=shard, shards=shards, threads=threads)
 
 
-# the commands that read data sets, and those that make tables and pictures, stand beside the stages
-app.add_typer(cli_project.app)
+# the commands that read data sets, and those that make tables and pictures, stand beside the stages; those that people
+# use on what came out stand last, where a terminal shows them
 app.add_typer(cli_data.app)
 app.add_typer(cli_results.app)
 app.add_typer(cli_figures.app)
+app.add_typer(cli_models.app)
+app.add_typer(cli_project.app)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 import typer
 
 from tagseg.config_data import DISK_KINDS, DiskData
-from tagseg.options import Classes, Files, Output, Tags, command
+from tagseg.options import STAGES, Classes, Files, Output, Tags, command
 
 app = typer.Typer()
 index_app = typer.Typer(help="Index a data set: write tags.csv and classes.txt.", no_args_is_help=True)
@@ -16,9 +16,9 @@ truth_app = typer.Typer(
 render_app = typer.Typer(
     help="Draw truth masks that a data set has in another form than PNG (for evaluation only).", no_args_is_help=True
 )
-app.add_typer(index_app, name="index")
-app.add_typer(truth_app, name="ground-truth")
-app.add_typer(render_app, name="render-truth")
+app.add_typer(index_app, name="index", rich_help_panel=STAGES)
+app.add_typer(truth_app, name="ground-truth", rich_help_panel=STAGES)
+app.add_typer(render_app, name="render-truth", rich_help_panel=STAGES)
 
 Index = Annotated[Path, typer.Option(help="tags.csv that tagseg index wrote")]
 RENDERED = ("voc", "coco", "youtube_objects")  # kinds whose truth may be in another form

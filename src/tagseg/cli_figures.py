@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from tagseg.options import Classes, Files, GroundTruth, Output, Tags, command, grouped, pair
+from tagseg.options import STAGES, Classes, Files, GroundTruth, Output, Tags, command, grouped, pair
 
 app = typer.Typer()
 figure_app = typer.Typer(help="Draw one of the paper's figures; PNG and SVG by suffix.", no_args_is_help=True)
-app.add_typer(figure_app, name="figure")
+app.add_typer(figure_app, name="figure", rich_help_panel=STAGES)
 
 Outputs = Annotated[list[Path], typer.Option("--output", "-o", help="File to write, .png or .svg; repeatable")]
 Split = Annotated[str, typer.Option(help="Split to show")]

@@ -6,7 +6,8 @@ from typing import Annotated, Literal, Optional
 
 import typer
 
-from tagseg.options import command
+from tagseg.config import Crf, Prior
+from tagseg.options import OWN, command
 from tagseg.project import LIGHT
 
 app = typer.Typer()
@@ -16,7 +17,7 @@ Cores = Annotated[int, typer.Option(min=1, help="Cores to use; all of this machi
 _CORES = os.cpu_count() or 1
 
 
-@command(app)
+@command(app, panel=OWN)
 def init(
     project: Project,
     images: Annotated[Path, typer.Option(help="Folder of photographs, in folders of any depth")],
@@ -48,3 +49,26 @@ def init(
             leave_out_faulty=leave_out_faulty,
         )
     )  # fmt: skip
+
+
+@command(app, panel=OWN)
+def masks(
+    project: Project,
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--output", "-o", help="Folder to copy the masks to, at the photographs' original sizes"),
+    ] = None,
+    prior: Annotated[
+        Prior, typer.Option(help="What they are made of: class masks, or fgbg: any foreground")
+    ] = "multiclass",
+    crf: Annotated[Crf, typer.Option(help="How they are smoothed")] = "higher_order",
+    layout: Annotated[
+        Literal["plain", "voc"],
+        typer.Option(help="Of the copy. voc: a devkit's folders, for torchvision and mmsegmentation"),
+    ] = "plain",
+    cores: Cores = _CORES,
+) -> None:
+    """Make the masks of a project's photographs, and a sheet of them; run again, it goes on where it was."""
+    from tagseg.stages import masks as stage
+
+    typer.echo(stage.run(project, output, prior=prior, crf=crf, layout=layout, cores=cores))

@@ -113,6 +113,20 @@ def losses(
 
 
 @command(app)
+def mask_preview(
+    labels: Files,
+    tags: Tags,
+    classes: Classes,
+    output: Output,
+    count: Annotated[int, typer.Option(min=1, help="Photographs on it")] = 24,
+) -> None:
+    """A sheet of training photographs under their masks."""
+    from tagseg.stages import mask_preview as stage
+
+    stage.run(labels, tags, classes, output, count=count)
+
+
+@command(app)
 def recipe_panels(
     tags: Tags,
     classes: Classes,
@@ -246,14 +260,6 @@ def bsds(
         count=thresholds, max_distance=max_distance, processes=processes,
     )  # fmt: skip
     typer.echo(text)
-
-
-@command(app)
-def show(folder: Annotated[Path, typer.Argument(help="A results folder, such as results/shapes")]) -> None:
-    """Print the tables of a run, and where its pictures are."""
-    from tagseg.stages import show as stage
-
-    typer.echo(stage.run(folder))
 
 
 @command(app)

@@ -2,9 +2,10 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Annotated, Any, Optional, TypeVar
+from typing import Annotated, Any, Optional, TypeVar, get_args
 
 import typer
 from pydantic import BaseModel, ValidationError
@@ -13,6 +14,10 @@ from pydantic.fields import FieldInfo
 from tagseg.errors import TagsegError
 
 S = TypeVar("S", bound=BaseModel)
+
+# Under which heading of `tagseg --help` a command stands.
+STAGES = "Stages"
+OWN = "Your own photographs"
 
 Tags = Annotated[Path, typer.Option(help="tags.csv of the data set")]
 GroundTruth = Annotated[Path, typer.Option(help="ground_truth.csv of the data set; only evaluation reads it")]
@@ -32,25 +37,35 @@ TrainingLog = Annotated[Path, typer.Option("--log", help="CSV of the training to
 OneSplit = Annotated[Optional[str], typer.Option(help="Only images of this split")]  # noqa: UP045 (typer)
 
 
-def command(group: typer.Typer, name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a function as a subcommand; a parameter whose type is a settings class becomes an option a key."""
+def command(
+    group: typer.Typer, name: str | None = None, *, panel: str = STAGES
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function as a subcommand under the heading `panel`.
+
+    A parameter whose type is a settings class becomes an option a key; `Annotated[Class, keys]` has only some of them.
+    """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         parameters = inspect.signature(function).parameters.values()
-        groups = {p.name: p.annotation for p in parameters if _is_settings(p.annotation)}
+        groups = {p.name: found for p in parameters if (found := _settings(p.annotation))}
 
         @functools.wraps(function)
         def wrapper(**values: Any) -> None:
-            for parameter, settings in groups.items():
-                given = {key: values.pop(key) for key in settings.model_fields if key in values}
+            for parameter, (settings, keys) in groups.items():
+                given = {key: values.pop(key) for key in keys if key in values}
                 values[parameter] = checked(settings, given)
             function(**values)
 
         plain = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters if p.name not in groups]
-        options = [_option(key, field) for settings in groups.values() for key, field in settings.model_fields.items()]
+        options = [
+            _option(key, field, settings)
+            for settings, keys in groups.values()
+            for key, field in settings.model_fields.items()
+            if key in keys
+        ]
         signature = inspect.Signature([*plain, *(option for option in options if option.name != "kind")])
         setattr(wrapper, "__signature__", signature)  # noqa: B010 (the attribute is the protocol of inspect)
-        group.command(name or function.__name__.replace("_", "-"))(wrapper)
+        group.command(name or function.__name__.replace("_", "-"), rich_help_panel=panel)(wrapper)
         return function
 
     return decorate
@@ -73,13 +88,18 @@ def grouped(items: list[str], option: str) -> dict[str, list[Path]]:
     return files
 
 
-def _is_settings(annotation: Any) -> bool:
-    return inspect.isclass(annotation) and issubclass(annotation, BaseModel)
+def _settings(annotation: Any) -> tuple[type[BaseModel], Collection[str]] | None:
+    """The settings class that a parameter is annotated with, and those of its keys that become options."""
+    inner, *keys = get_args(annotation) or (annotation,)
+    if not (inspect.isclass(inner) and issubclass(inner, BaseModel)):
+        return None
+    return inner, keys[0] if keys else inner.model_fields
 
 
-def _option(name: str, field: FieldInfo) -> inspect.Parameter:
+def _option(name: str, field: FieldInfo, settings: type[BaseModel]) -> inspect.Parameter:
     """One key of a settings class as a typer option with the same type, default and description."""
-    annotation: Any = Annotated[field.annotation, typer.Option(help=field.description)]
+    panel = re.sub("(?<=[a-z])(?=[A-Z])", " ", settings.__name__).capitalize()
+    annotation: Any = Annotated[field.annotation, typer.Option(help=field.description, rich_help_panel=panel)]
     default = inspect.Parameter.empty if field.is_required() else field.default
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 

@@ -33,18 +33,44 @@ def smoothed(maps: Shard, regions: Shard | None, record: ImageRecord, crf: Crf, 
     `maps` holds probabilities of the image's labels (unary of Eq. 7) or a network's scores of all classes (unary
     -log softmax); which of the two, the file says itself. Raises TagsegError if regions are of another size.
     """
-    size = record.height, record.width
-    values = np.stack([resize_map(values, size) for values in maps.get(record.id, "maps")])
-    if crf != "none":
-        unary_of, gain = _UNARIES[maps.kind]
-        values = dense_crf(
-            read_image(record.path),
-            unary_of(values, getattr(settings, gain)),
-            regions=None if regions is None else _regions(regions, record),
-            higher_order=None if regions is None else settings.higher_order,
-            parameters=CrfParameters(**settings.model_dump(exclude={"mask_gain", "score_gain", "higher_order"})),
-        )
-    return values
+    values = maps.get(record.id, "maps")
+    if crf == "none":
+        return enlarged(values, (record.height, record.width))
+    areas = None if regions is None else _regions(regions, record)
+    return with_crf(values, maps.kind, read_image(record.path), areas, settings)
+
+
+def enlarged(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Maps (L, h, w) -> (L, H, W) float32, bilinear."""
+    return np.stack([resize_map(values, size) for values in maps])
+
+
+def with_crf(
+    maps: np.ndarray, kind: str, image: np.ndarray, regions: np.ndarray | None, settings: CrfSettings
+) -> np.ndarray:
+    """Marginals (L, H, W) of a dense CRF over `image` (H, W, 3) uint8, its energies those of `maps` (L, h, w).
+
+    `kind` says what the maps are, one of `KINDS`. With `regions` (H, W) int32, higher-order ones.
+    """
+    unary_of, gain = _UNARIES[kind]
+    return dense_crf(
+        image,
+        unary_of(enlarged(maps, (image.shape[0], image.shape[1])), getattr(settings, gain)),
+        regions=regions,
+        higher_order=None if regions is None else settings.higher_order,
+        parameters=CrfParameters(**settings.model_dump(exclude={"mask_gain", "score_gain", "higher_order"})),
+    )
+
+
+def strongest(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Which of the maps (L, h, w) is largest at each of (H, W) pixels, as `enlarged(...).argmax(axis=0)`; int.
+
+    A map that nowhere exceeds the first, background, cannot win in between either: such maps, most of a photograph's,
+    are not enlarged.
+    """
+    able = np.flatnonzero((scores > scores[0]).any(axis=(1, 2)))
+    rows = np.concatenate([[0], able])
+    return rows[enlarged(scores[rows], size).argmax(axis=0)]
 
 
 def facts(crf: Crf, settings: CrfSettings, kind: str) -> dict[str, Any]:

@@ -143,6 +143,9 @@ class ShardSet:
     def __init__(self, paths: list[Path], kind: str | tuple[str, ...]):
         self._shards = [Shard(path, kind) for path in paths]
 
+    def __contains__(self, image_id: str) -> bool:
+        return any(image_id in shard for shard in self._shards)
+
     def get(self, image_id: str, name: str) -> np.ndarray:
         """Array `name` of one image. Raises TagsegError if no shard holds it."""
         return self._holder(image_id).get(image_id, name)

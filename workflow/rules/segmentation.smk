@@ -1,4 +1,4 @@
-"""Score networks: training and prediction."""
+"""Score networks: training, scores and label maps."""
 
 
 rule train:
@@ -36,16 +36,16 @@ rule train:
         "{resources.machine} --threads {threads} > {log} 2>&1"
 
 
-rule predict:
+rule score:
     input:
         model="results/{dataset}/segmentation/{experiment}/model.pt",
         tags="results/{dataset}/tags.csv",
     output:
         "results/{dataset}/predictions/{experiment}/{split}/{shard}.h5",
     log:
-        "logs/{dataset}/predict/{experiment}/{split}/{shard}.log",
+        "logs/{dataset}/score/{experiment}/{split}/{shard}.log",
     benchmark:
-        "logs/{dataset}/predict/{experiment}/{split}/{shard}.tsv"
+        "logs/{dataset}/score/{experiment}/{split}/{shard}.tsv"
     conda:
         ENVIRONMENT
     threads: THREADS
@@ -57,9 +57,9 @@ rule predict:
     params:
         shard=shard_options,
     message:
-        "{wildcards.dataset}: {wildcards.experiment} predicts {wildcards.split}, shard {wildcards.shard}"
+        "{wildcards.dataset}: {wildcards.experiment} scores {wildcards.split}, shard {wildcards.shard}"
     shell:
-        "tagseg predict --model {input.model} --tags {input.tags} --split {wildcards.split} --output {output} "
+        "tagseg score --model {input.model} --tags {input.tags} --split {wildcards.split} --output {output} "
         "{params.shard} {resources.machine} --threads {threads} > {log} 2>&1"
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from tagseg.errors import TagsegError
 from tagseg.labels import voc_palette
@@ -69,12 +70,15 @@ def read_grey(path: Path) -> np.ndarray:
         raise TagsegError(f"{path}: not a readable map ({error}); replace it") from None
 
 
-def encode_labels(labels: np.ndarray) -> bytes:
-    """A label map (H, W) uint8 as the content of an indexed PNG with the VOC palette."""
+def encode_labels(labels: np.ndarray, **notes: str) -> bytes:
+    """A label map (H, W) uint8 as the content of an indexed PNG with the VOC palette; `notes` are its text chunks."""
+    info = PngInfo()
+    for name, text in notes.items():
+        info.add_text(name, text)
     image = Image.fromarray(labels.astype(np.uint8))
     image.putpalette(voc_palette().tobytes())
     content = io.BytesIO()
-    image.save(content, format="PNG")
+    image.save(content, format="PNG", pnginfo=info)
     return content.getvalue()
 
 

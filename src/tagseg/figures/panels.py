@@ -71,12 +71,47 @@ def panel_figure(
         used |= {int(label) for picture in row if _is_label_map(picture) for label in np.unique(picture)}
         painted.append([colour_labels(picture) if _is_label_map(picture) else picture for picture in row])
     figure = picture_grid(columns, painted, names)
+    _class_legend(figure, used, classes)
+    return figure
+
+
+def sheet_figure(
+    blocks: Sequence[tuple[str, Sequence[tuple[str, np.ndarray]]]], classes: list[str], columns: int = 6
+) -> Figure:
+    """A contact sheet: of each image its name and its pictures, each with a title, in lines of `columns`.
+
+    Pictures are as in `panel_figure`; below stands a legend of the classes in use.
+    """
+    used = {int(v) for _, cells in blocks for _, p in cells if _is_label_map(p) for v in np.unique(p)}
+    lines = [
+        (name if start == 0 else "", cells[start : start + columns])
+        for name, cells in blocks
+        for start in range(0, len(cells), columns)
+    ]
+    heights = [max(picture.shape[0] / picture.shape[1] for _, picture in cells) + 0.12 for _, cells in lines]
+    figure = Figure(figsize=(_CELL * columns, _CELL * sum(heights) + 0.7), dpi=110, layout="constrained")
+    axes = figure.subplots(len(lines), columns, squeeze=False, height_ratios=heights)
+    for field in axes.ravel():
+        field.set_axis_off()
+    for row, (name, cells) in zip(axes, lines, strict=True):
+        for field, (title, picture) in zip(row, cells, strict=False):
+            field.set_axis_on()
+            field.set_xticks([])
+            field.set_yticks([])
+            painted = colour_labels(picture) if _is_label_map(picture) else picture
+            field.imshow(painted, cmap="magma", vmin=0, vmax=1, interpolation="auto")
+            field.set_title(title, fontsize=7)
+        row[0].set_ylabel(name, fontsize=7)
+    _class_legend(figure, used, classes)
+    return figure
+
+
+def _class_legend(figure: Figure, used: set[int], classes: list[str]) -> None:
     palette = voc_palette() / 255
     patches = [
         Patch(color=palette[label], label=classes[label]) for label in sorted(used - {IGNORE}) if label < len(classes)
     ]
     figure.legend(handles=patches, loc="outside lower center", ncols=min(8, max(1, len(patches))), fontsize=7)
-    return figure
 
 
 def experiment_chart(names: Sequence[str], without: Sequence[float], with_crf: Sequence[float], title: str) -> Figure:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from PIL import Image
-from skimage.filters import threshold_otsu
 
 if TYPE_CHECKING:  # to import torch costs two seconds, and most stages that use this module need none of it
     from torch import Tensor
@@ -79,6 +78,8 @@ def scale_otsu(values: np.ndarray) -> np.ndarray:
     Where the border between foreground and background lies differs from trunk to trunk and image to image; Otsu's
     split finds it without truth, so that Pf > .5 means foreground for any trunk.
     """
+    from skimage.filters import threshold_otsu  # here: it takes half a second to load, and resizing does without
+
     scaled = scale_quantile(values)
     if scaled.min() == scaled.max():
         return scaled

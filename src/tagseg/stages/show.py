@@ -7,11 +7,16 @@ import pandas as pd
 from tagseg.errors import TagsegError
 
 
-def run(folder: Path) -> str:
-    """Headline, ablation and mask tables of a results folder, those that exist, and where its pictures are."""
+def run(folder: Path, *, needed: bool = True) -> str:
+    """Headline, ablation and mask tables of a results folder, those that exist, and where its pictures are.
+
+    Raises TagsegError if there is no such folder, or no table in it and one is `needed`.
+    """
+    if not folder.is_dir():
+        raise TagsegError(f"{folder}: no such folder; give a results folder, such as results/shapes")
     tables = [folder / f"{name}.csv" for name in ("miou", "ablation", "masks")]
     found = [path for path in tables if path.is_file()]
-    if not found:
+    if not found and needed:
         raise TagsegError(f"{folder}: no miou.csv, ablation.csv or masks.csv in it; make one (snakemake {tables[0]})")
     parts = []
     for path in found:

@@ -1,0 +1,55 @@
+"""Scores of every class at every position, without tags."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from tagseg.config import InferenceMachine
+from tagseg.datasets.index import ImageRecord, in_shard, read_index
+from tagseg.loading import batches_of, fetched, one_behind
+from tagseg.machine import prepare
+from tagseg.models import load_segmentation
+from tagseg.progress import rate
+from tagseg.store import write_shard
+
+
+@torch.inference_mode()
+def run(
+    model: Path,
+    tags: Path,
+    output: Path,
+    machine: InferenceMachine,
+    *,
+    split: str,
+    shard: int,
+    shards: int,
+    threads: int,
+) -> None:
+    """Write one shard of scores: `maps` (N, h, w) float16 before the softmax, `labels` 0..N-1.
+
+    Images are brought to the size that the network was trained at, so that objects have the sizes that it knows.
+
+    Of `tags.csv` only ids, paths and the split are used: the network sees no tag.
+    """
+    here = prepare(machine, threads)
+    network, classes, side = load_segmentation(model)
+    here.put(network)
+    records = [record for record in in_shard(read_index(tags), shard, shards) if record.split == split]
+    labels = np.arange(len(classes), dtype=np.uint8)
+
+    def scores() -> Iterator[tuple[list[ImageRecord], Callable[[], dict[str, np.ndarray]]]]:
+        for group, images in batches_of(records, machine.images_at_once, here.loaders, side):
+            yield group, fetched({"maps": network(images.to(here.place, non_blocking=True)).half()})
+
+    with (
+        write_shard(output, "scores", {"model": str(model), "split": split}) as writer,
+        rate("images", len(records)),
+        tqdm(total=len(records), unit="image", disable=None) as bar,
+    ):
+        for group, maps in one_behind(scores()):
+            for record, own in zip(group, maps()["maps"], strict=True):
+                writer.put(record.id, {"maps": own, "labels": labels})
+            bar.update(len(group))
