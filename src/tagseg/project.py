@@ -43,9 +43,9 @@ class Survey:
     def table(self) -> str:
         """One line a class: its training photographs, and whether the pre-trained network has met it."""
         width = max(len(name) for name in self.classes)
+        new = "   not in ILSVRC: learned from your tags alone"
         return "\n".join(
-            f"  {name:<{width}}  {count:>5}{'' if name in self.known else '   not in ILSVRC: learned from your tags alone'}"
-            for name, count in self.counts().items()
+            f"  {name:<{width}}  {count:>5}{'' if name in self.known else new}" for name, count in self.counts().items()
         )
 
     def doubts(self) -> list[str]:
@@ -59,7 +59,7 @@ class Survey:
         everywhere = [name for name, count in counts.items() if count == len(training) and name not in self.known]
         if everywhere:
             found.append(
-                f"on every photograph: {', '.join(everywhere)}; add some without, or the network cannot learn what it is"
+                f"on every photograph: {', '.join(everywhere)}; add some without, or the network cannot learn it"
             )
         together = ", ".join(f"{name} ({other})" for name, other in self._companions().items())
         if together:
@@ -196,8 +196,8 @@ _COMMENTS = {
     "crf": ["the dense CRF that smooths masks and predictions"],
     "regions": ["regions whose borders are object borders"],
     "segmentation": [
-        "the network that needs no tags any more. More iterations: better, slower; size: longer side of a photograph in",
-        "training and in use; batch: photographs a step",
+        "the network that needs no tags any more. iterations: more are better and slower; size: longer side of a",
+        "photograph in training and in use; batch: photographs a step",
     ],
     "experiments": ["which networks to train, on which masks"],
     "headline": ["those of miou.csv and of the pictures"],

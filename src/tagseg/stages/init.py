@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -108,7 +109,7 @@ def _looked_at(
 
 
 def _working_copies(
-    project: Path, records: list[ImageRecord], truths: dict[str, Path], longest_side: int, threads: int
+    project: Path, records: Sequence[ImageRecord], truths: dict[str, Path], longest_side: int, threads: int
 ) -> list[ImageRecord]:
     """Copies of all photographs, and of their masks, no longer than `longest_side`; `originals.csv` says whose."""
 

@@ -1,6 +1,5 @@
 """Masks of a project's photographs, for people who want these alone: to look at, or to train a network of their own."""
 
-import csv
 import shutil
 from pathlib import Path
 from typing import Literal
