@@ -20,6 +20,7 @@ FEW = 10  # photographs of a class; on fewer its map is little more than the pre
 _MASK_SECONDS, _STEP_SECONDS = 5.5, 1.3
 _PIXELS = 500 * 375
 LIGHT = "timm/tf_efficientnet_lite0"
+SHAPES = "shapes"  # the demo's network, pre-trained on the demo's classes
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def settings_for(survey: Survey, backbone: str, device: Literal["cpu", "cuda"], 
         "masks_table": ["multiclass"],
     }
     iterations = iterations_for(training, device)
-    if backbone == "shapes":
+    if backbone == SHAPES:
         return common | _SHAPES | {"segmentation": _SHAPES["segmentation"] | {"iterations": iterations}} | experiments
     return (
         common

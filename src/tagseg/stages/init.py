@@ -20,9 +20,10 @@ from tagseg.datasets.checks import Checks
 from tagseg.datasets.images import read_image, read_labels, require_size, write_labels
 from tagseg.datasets.index import ImageRecord
 from tagseg.errors import TagsegError
+from tagseg.networks.backbones import require_known
 from tagseg.networks.classes import synsets_of
 from tagseg.parsing import parse_config
-from tagseg.project import NAME, ORIGINALS, Survey, config_text, minutes, settings_for
+from tagseg.project import NAME, ORIGINALS, SHAPES, Survey, config_text, minutes, settings_for
 from tagseg.store import atomic, write_text
 from tagseg.workflow import command_line
 
@@ -51,6 +52,7 @@ def run(
     """
     if (project / "config.yaml").exists():
         raise TagsegError(f"{project}: has a config.yaml already; edit it, remove it, or give another folder")
+    require_known(backbone)
     classes, records, checks = _looked_at(images, tags, masks, cores)
     if checks.faults:
         _report(project / "faults.csv", checks)
@@ -59,7 +61,8 @@ def run(
     truths = folder.truth(_data(images, tags, masks), records) if masks else {}
     if truths and all(record.split == "train" for record in records):
         records = [replace(r, split="val" if r.id in truths else "train") for r in records]
-    survey = Survey(classes, records, frozenset(name for name in classes if synsets_of(name)))
+    known = classes if backbone == SHAPES else [name for name in classes if synsets_of(name)]
+    survey = Survey(classes, records, frozenset(known))
     if not survey.training:
         raise TagsegError(f"{tags}: no photograph of split train is left; some must have tags and no mask")
     reduced = bool(longest_side) and any(max(r.width, r.height) > longest_side for r in records)
@@ -168,7 +171,7 @@ def _summary(
     if reduced:
         lines.append(f"working copies of all photographs in {project / 'images'}; yours are as they were")
     iterations = settings["segmentation"]["iterations"]
-    if device == "cpu" and settings["network"]["backbone"] != "shapes":
+    if device == "cpu" and settings["network"]["backbone"] != SHAPES:
         masks, training_time = minutes(survey, cores, iterations)
         lines.append(
             f"expected on {cores} cores of a server: masks {masks} min, then {training_time} min to train a network"
