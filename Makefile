@@ -5,7 +5,7 @@ CORES ?= $(shell nproc)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo report test lint lock clean
+.PHONY: install demo report test lint lock clean
 .DELETE_ON_ERROR:
 
 # The stamp is written last: an installation that was interrupted is taken up again.
@@ -23,6 +23,9 @@ demo: $(STAMP)
 	@$(LOCK) sh -c '$(if $(LOCK),$(BIN)/snakemake --quiet all --unlock &&) \
 	  $(BIN)/snakemake --cores $(CORES) --quiet rules' || { test $$? -ne 9 || echo "make demo: already at work"; exit 1; }
 	@$(BIN)/tagseg show results/shapes
+
+# Set up and no more.
+install: $(STAMP)
 
 # One page of tables and figures: results/shapes/report.html
 report: demo

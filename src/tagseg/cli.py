@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Optional
 
 import typer
 
-from tagseg import cli_data, cli_figures, cli_models, cli_results, config
+from tagseg import cli_data, cli_figures, cli_models, cli_project, cli_results, config
 from tagseg.config import Crf, Mask, Prior, ShapesData
 from tagseg.disk import explained
 from tagseg.errors import TagsegError
@@ -278,6 +278,7 @@ app.add_typer(cli_data.app)
 app.add_typer(cli_results.app)
 app.add_typer(cli_figures.app)
 app.add_typer(cli_models.app)
+app.add_typer(cli_project.app)
 
 
 def main() -> None:

@@ -113,6 +113,20 @@ def losses(
 
 
 @command(app)
+def mask_preview(
+    labels: Files,
+    tags: Tags,
+    classes: Classes,
+    output: Output,
+    count: Annotated[int, typer.Option(min=1, help="Photographs on it")] = 24,
+) -> None:
+    """A sheet of training photographs under their masks."""
+    from tagseg.stages import mask_preview as stage
+
+    stage.run(labels, tags, classes, output, count=count)
+
+
+@command(app)
 def recipe_panels(
     tags: Tags,
     classes: Classes,

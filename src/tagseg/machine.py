@@ -39,10 +39,15 @@ def prepare(settings: MachineSettings, threads: int, seed: int = 0) -> Machine:
     return Machine(torch.device(settings.device), settings.loaders)
 
 
+def has_gpu() -> bool:
+    """Whether networks could run on a GPU here."""
+    return torch.cuda.is_available()
+
+
 def _prepare_gpu(deterministic: bool) -> None:
     # cuBLAS reads it when it is first used, and sums in a fixed order only with a workspace of its own
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    if not torch.cuda.is_available():
+    if not has_gpu():
         raise TagsegError("device cuda: no usable GPU on this machine; set device: cpu, or run where nvidia-smi works")
     # an operation that has no deterministic form is named in the log and runs all the same
     torch.use_deterministic_algorithms(deterministic, warn_only=True)

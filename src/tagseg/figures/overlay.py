@@ -19,14 +19,20 @@ def overlay(image: np.ndarray, labels: np.ndarray, classes: list[str]) -> np.nda
     The picture is as wide as the image, or a little wider if that is very narrow, and as much higher as the strip is:
     (H', W', 3) uint8. Background is left as it is; outlines are white.
     """
-    photograph, painted = Image.fromarray(image), Image.fromarray(labels)
-    painted.putpalette(voc_palette().tobytes())
-    colours = Image.blend(photograph, painted.convert("RGB"), _STRENGTH)
-    inside = Image.fromarray(((labels != 0) * np.uint8(255)).astype(np.uint8))
-    pixels = np.array(Image.composite(colours, photograph, inside))
-    pixels[outlines(labels, max(1, min(labels.shape) // 250))] = 255
+    pixels = painted(image, labels)
     found = [int(label) for label in np.flatnonzero(np.bincount(labels.ravel())) if label not in (0, IGNORE)]
     return _with_legend(pixels, [(label, classes[label]) for label in found])
+
+
+def painted(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """`image` (H, W, 3) uint8 under the colours of `labels` (H, W) uint8, outlines white: the same shape."""
+    photograph, colours = Image.fromarray(image), Image.fromarray(labels)
+    colours.putpalette(voc_palette().tobytes())
+    inside = Image.fromarray(((labels != 0) * np.uint8(255)).astype(np.uint8))
+    mixed = Image.blend(photograph, colours.convert("RGB"), _STRENGTH)
+    pixels = np.array(Image.composite(mixed, photograph, inside))
+    pixels[outlines(labels, max(1, min(labels.shape) // 250))] = 255
+    return pixels
 
 
 def outlines(labels: np.ndarray, width: int = 1) -> np.ndarray:

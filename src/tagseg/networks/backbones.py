@@ -38,10 +38,24 @@ def load_backbone(
     elif name.startswith("timm/"):
         backbone = timm_backbone(name, weights, stride)
     else:
-        raise TagsegError(f"backbone {name!r}: unknown; use shapes, vgg16 or timm/NAME (timm.list_models() lists them)")
+        raise _unknown(name)
     if preprocessing != "default":
         backbone = Backbone(**{**backbone.__dict__, "statistics": PREPROCESSING[preprocessing]})
     return backbone
+
+
+def require_known(name: str) -> None:
+    """Raise TagsegError if there is no backbone of this name; whether its weights are at hand is not looked at."""
+    if name in ("shapes", "vgg16"):
+        return
+    import timm  # here, as it takes a second, and whoever loads a backbone has it already
+
+    if not name.startswith("timm/") or not timm.is_model(name.removeprefix("timm/").split(".")[0]):
+        raise _unknown(name)
+
+
+def _unknown(name: str) -> TagsegError:
+    return TagsegError(f"backbone {name!r}: unknown; use shapes, vgg16 or timm/NAME (timm.list_models() lists them)")
 
 
 def _shapes(weights: str, stride: int) -> Backbone:

@@ -1,0 +1,74 @@
+"""The command line for own photographs: from a folder and a list of tags to masks and a run."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal, Optional
+
+import typer
+
+from tagseg.config import Crf, Prior
+from tagseg.options import OWN, command
+from tagseg.project import LIGHT
+
+app = typer.Typer()
+
+Project = Annotated[Path, typer.Argument(help="Folder of the project")]
+Cores = Annotated[int, typer.Option(min=1, help="Cores to use; all of this machine, if not given")]
+_CORES = os.cpu_count() or 1
+
+
+@command(app, panel=OWN)
+def init(
+    project: Project,
+    images: Annotated[Path, typer.Option(help="Folder of photographs, in folders of any depth")],
+    tags: Annotated[
+        str, typer.Option(help="Table of tags: .csv, .tsv or .json; or folders: photographs lie in folders of classes")
+    ],
+    masks: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Folder of masks of some photographs, to evaluate on; these are not trained on"),
+    ] = None,
+    backbone: Annotated[str, typer.Option(help="Pre-trained network, docs/backbones.md")] = LIGHT,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], typer.Option(help="Where networks will run; auto: a GPU if there is one")
+    ] = "auto",
+    longest_side: Annotated[
+        int, typer.Option(min=0, help="Work on copies of at most this many pixels if a photograph is longer; 0: never")
+    ] = 640,
+    cores: Cores = _CORES,
+    leave_out_faulty: Annotated[bool, typer.Option(help="Leave out what is broken, and say what")] = False,
+) -> None:
+    """Look at photographs and tags, and write a configuration fitted to them."""
+    from tagseg.machine import has_gpu
+    from tagseg.stages import init as stage
+
+    place: Literal["cpu", "cuda"] = ("cuda" if has_gpu() else "cpu") if device == "auto" else device
+    typer.echo(
+        stage.run(
+            project, images, tags, masks, backbone=backbone, device=place, longest_side=longest_side, cores=cores,
+            leave_out_faulty=leave_out_faulty,
+        )
+    )  # fmt: skip
+
+
+@command(app, panel=OWN)
+def masks(
+    project: Project,
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--output", "-o", help="Folder to copy the masks to, at the photographs' original sizes"),
+    ] = None,
+    prior: Annotated[
+        Prior, typer.Option(help="What they are made of: class masks, or fgbg: any foreground")
+    ] = "multiclass",
+    crf: Annotated[Crf, typer.Option(help="How they are smoothed")] = "higher_order",
+    layout: Annotated[
+        Literal["plain", "voc"],
+        typer.Option(help="Of the copy. voc: a devkit's folders, for torchvision and mmsegmentation"),
+    ] = "plain",
+    cores: Cores = _CORES,
+) -> None:
+    """Make the masks of a project's photographs, and a sheet of them; run again, it goes on where it was."""
+    from tagseg.stages import masks as stage
+
+    typer.echo(stage.run(project, output, prior=prior, crf=crf, layout=layout, cores=cores))
