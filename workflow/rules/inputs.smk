@@ -172,13 +172,12 @@ FIGURE_OF_PRIOR = {"fgbg": "foreground", "localization": "cams", "multiclass": "
 def targets(dataset):
     """What a run on one data set makes for people; without truth there is nothing to evaluate."""
     run = CONFIG.datasets[dataset]
-    pictures = [f"predictions/{name}/val-{run.experiments[name].crf}-png" for name in run.headline]
-    names = ["miou.csv", "miou.png", "masks.csv", "trimap.csv", "panels.png", "losses.png", *pictures]
-    names += ["summary.html", *(f"figures/{name}.png" for name in figures_of(run))]
-    if run.data.kind != "shapes" and not LAYOUTS[run.data.kind].has_truth(run.data):
-        names = [
-            "masks/multiclass-pairwise-png",
-            *(f"segmentation/{name}/model.pt" for name in run.headline),
-            "losses.png",
-        ]
+    masks = f"masks/multiclass-{best_crf(run)}"
+    names = ["losses.png", *(f"segmentation/{name}/model.pt" for name in run.headline)]
+    if run.data.kind == "folder":
+        names += [f"{masks}-png", f"{masks}-preview.png"]
+    if run.data.kind == "shapes" or LAYOUTS[run.data.kind].has_truth(run.data):
+        names += ["miou.csv", "miou.png", "masks.csv", "trimap.csv", "panels.png", "summary.html"]
+        names += [f"predictions/{name}/val-{run.experiments[name].crf}-png" for name in run.headline]
+        names += [f"figures/{name}.png" for name in figures_of(run)]
     return [f"results/{dataset}/{name}" for name in names]

@@ -66,9 +66,10 @@ rule mask_preview:
         "logs/{dataset}/mask_preview/{prior}-{crf}.tsv"
     conda:
         ENVIRONMENT
+    threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory(1000),
+        runtime=minutes(10),
     params:
         labels=lambda wildcards, input: repeated("--labels", input.labels),
     message:

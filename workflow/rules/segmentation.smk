@@ -74,10 +74,10 @@ rule smooth_predictions:
         "logs/{dataset}/smooth_predictions/{experiment}/{split}-{crf}/{shard}.log",
     benchmark:
         "logs/{dataset}/smooth_predictions/{experiment}/{split}-{crf}/{shard}.tsv"
+    priority: 1  # before further scores, so that few wait at a time
     conda:
         ENVIRONMENT
     threads: 1
-    priority: 1  # before further scores, so that few wait at a time
     resources:
         mem_mb=memory(2000),
         runtime=minutes(10, shard=10),
