@@ -73,7 +73,7 @@ def test_minutes_follow_the_images_of_a_shard(tmp_path: Path) -> None:
         write_index(tmp_path, 64 * 1000 - 5)
         after = {name: asked(rule, "runtime") for name, rule in rules.items()}
         of_shards = {name for name, rule in rules.items() if "{shard" in str(rule.output)}
-        assert {"extract", "regions", "smooth_masks", "predict"} <= of_shards
+        assert {"extract", "regions", "smooth_masks", "score"} <= of_shards
         assert all(after[name] > before[name] for name in {*of_shards, "evaluate_masks", "index"})
         assert after["regions"] == 10 + 20 * 1000 // 60 + 1
         assert after["train"] == before["train"] == 60 + 60000 // 120

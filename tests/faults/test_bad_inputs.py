@@ -47,11 +47,11 @@ TRAIN = (
     f"train {TAGS} --classes classes.txt {NETWORK} --mask fgbg --masks masks.h5 --batch 2 --iterations 2 "
     "--checkpoint-every 1 --checkpoints kept --output model.pt --log model.csv"
 )
-PREDICT = f"predict {TAGS} --model model.pt --output scores.h5"
+SCORE = f"score {TAGS} --model model.pt --output scores.h5"
 LABELS = f"smooth --crf none {TAGS} --maps scores.h5 --split val --output labels.h5"
 EVALUATE = f"evaluate --labels labels.h5 {TAGS} --ground-truth ground_truth.csv --classes classes.txt --output all.json"
 COCO = INDEX.replace("folder --root own", "coco --root coco --train instances.json --train-images . --val=")
-RUN = [INDEX, TRUTH, EXTRACT, f"{LOCALIZE} --output head.pt", FUSE, SMOOTH, TRAIN, PREDICT, LABELS, EVALUATE]
+RUN = [INDEX, TRUTH, EXTRACT, f"{LOCALIZE} --output head.pt", FUSE, SMOOTH, TRAIN, SCORE, LABELS, EVALUATE]
 
 
 def invoke(line: str) -> None:
@@ -539,22 +539,22 @@ CASES: dict[str, tuple[Callable[[], None], str, str]] = {
     ),
     "model of another kind": (
         lambda: void(shutil.copy("head.pt", "model.pt")),
-        PREDICT,
+        SCORE,
         "model.pt: holds localization, but a segmentation model is needed; give the right file",
     ),
     "model that is text": (
         file("model.pt", "x"),
-        PREDICT,
+        SCORE,
         "model.pt: not a tagseg model (UnpicklingError); give the right file, or train it again",
     ),
     "model cut short": (
         cut("model.pt", 0.5),
-        PREDICT,
+        SCORE,
         "model.pt: not a tagseg model (RuntimeError); give the right file, or train it again",
     ),
     "model missing": (
         lambda: Path("model.pt").unlink(),
-        PREDICT,
+        SCORE,
         "model.pt: no such model; train it first (snakemake model.pt)",
     ),
     "checkpoint that is broken": (
