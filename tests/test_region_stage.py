@@ -32,18 +32,17 @@ def photographs(tmp_path: Path) -> Path:
     return index
 
 
-def test_a_shard_holds_the_regions_and_the_contour_map_of_its_images(photographs: Path) -> None:
+def test_a_shard_holds_the_regions_of_its_images(photographs: Path) -> None:
     output = photographs.with_name("regions.h5")
     settings = RegionSettings(threshold=0.01, longest_side=50)
     regions.run(photographs, output, settings, shard=0, shards=2)
     with Shard(output, "regions") as shard:
         assert "p0" in shard and "p2" in shard and "p1" not in shard
-        labels, ucm = shard.get("p2", "labels"), shard.get("p2", "ucm")
-    assert (labels.dtype, ucm.dtype, labels.shape) == (np.uint16, np.uint8, (40, 66))
+        labels = shard.get("p2", "labels")
+    assert (labels.dtype, labels.shape) == (np.uint16, (40, 66))
     parameters = MODES["speedy"].__class__(longest_side=50)
     wanted = crisp_boundaries(read_image(photographs.with_name("p2.png")), parameters=parameters)
     np.testing.assert_array_equal(labels, wanted.regions(0.01))
-    np.testing.assert_array_equal(ucm, np.rint(wanted.ucm * 255))
     assert 1 < labels.max() + 1 < 40
     assert all(ndimage.label(labels == region)[1] == 1 for region in range(labels.max() + 1))
 

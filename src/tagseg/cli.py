@@ -204,7 +204,7 @@ def regions(
     shard: ShardNumber = 0,
     shards: Shards = 1,
 ) -> None:
-    """Crisp regions of each image, and their contour map."""
+    """Crisp regions of each image."""
     from tagseg.stages import regions as stage
 
     stage.run(tags, output, settings, shard=shard, shards=shards)

@@ -17,7 +17,7 @@ from tagseg.store import write_shard
 
 
 def run(tags: Path, output: Path, settings: RegionSettings, *, shard: int, shards: int) -> None:
-    """Write one shard: `labels` (H, W) uint16, 0..R-1, and `ucm` (H, W) uint8, 255 times the contour map.
+    """Write one shard: `labels` (H, W) uint16, 0..R-1.
 
     Raises TagsegError naming an image that falls into more than 65,536 regions.
     """
@@ -31,5 +31,4 @@ def run(tags: Path, output: Path, settings: RegionSettings, *, shard: int, shard
                 labels = crisp.regions(settings.threshold)
                 if labels.max() > np.iinfo(np.uint16).max:
                     raise TagsegError(f"{record.path}: {labels.max() + 1} regions; raise the regions' threshold")
-                ucm = np.rint(crisp.ucm * 255).astype(np.uint8)
-                writer.put(record.id, {"labels": labels.astype(np.uint16), "ucm": ucm})
+                writer.put(record.id, {"labels": labels.astype(np.uint16)})
