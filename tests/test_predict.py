@@ -27,7 +27,7 @@ from tagseg.priors.foreground import resize_map
 from tagseg.smoothing import enlarged, label_map, strongest
 from tagseg.stages import regions as region_stage
 from tagseg.stages import score
-from tagseg.store import Shard
+from tagseg.store import Shard, _temporary
 
 SIZES = {"a.jpg": (70, 50), "sub/b.png": (64, 64), "sub/c.jpg": (70, 50), "d.jpg": (90, 40)}
 NAMES = ["a", "d", "sub/b", "sub/c"]
@@ -207,7 +207,8 @@ def test_without_it_everything_is_made_again(model: Path, photos: Path, tmp_path
     predict(model, photos, "-o", out)
     right = (out / "a.png").read_bytes()
     (out / "a.png").write_bytes(b"old")
-    put_text(out / ".a.png.77.part", "left by a killed run")
+    dead = _temporary(out / "a.png").name.replace(str(os.getpid()), "99999999")
+    put_text(out / dead, "left by a killed run")
     put_text(out / ".mine.part", "not ours")
     predict(model, photos, "-o", out)
     assert (out / "a.png").read_bytes() == right

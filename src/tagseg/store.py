@@ -100,8 +100,8 @@ def tidied(paths: Iterable[Path]) -> None:
         names.setdefault(path.parent, set()).add(path.name)
     for folder, made in names.items():
         for left in folder.glob(".*.part"):
-            name, host, process = left.name[1:].removesuffix(".part").rsplit(".", 2)
-            if name in made and not _at_work(left, host, process):
+            name, *rest = left.name[1:].removesuffix(".part").rsplit(".", 2)
+            if name in made and len(rest) == 2 and not _at_work(left, *rest):
                 left.unlink(missing_ok=True)
 
 
