@@ -53,6 +53,7 @@ def atomic(path: Path, *, tidy: bool = True) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@named
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """The same for a folder, with all that is put in it. One that is there already is replaced."""

@@ -1,6 +1,7 @@
 """A sheet of training photographs under their masks."""
 
 from pathlib import Path
+from textwrap import shorten
 
 import numpy as np
 from PIL import Image
@@ -14,6 +15,7 @@ from tagseg.pictures import write_figure
 from tagseg.store import ShardSet
 
 _SIDE = 320  # pixels of a photograph on the sheet
+_LETTERS = 44  # of its tags, so that neighbours do not overlap
 
 
 def run(labels: list[Path], tags: Path, classes: Path, output: Path, *, count: int) -> None:
@@ -32,5 +34,5 @@ def run(labels: list[Path], tags: Path, classes: Path, output: Path, *, count: i
         np.asarray(resized(Image.fromarray(maps.get(record.id, "mask")), _SIDE, Image.Resampling.NEAREST))
         for record in chosen
     ]
-    titles = [f"{record.id}\n{', '.join(record.tags)}" for record in chosen]
+    titles = [f"{record.id}\n{shorten(', '.join(record.tags), _LETTERS, placeholder=' ...')}" for record in chosen]
     write_figure(preview_figure(images, small, titles, names), output)
