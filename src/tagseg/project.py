@@ -17,7 +17,7 @@ FEW = 10  # photographs of a class; on fewer its map is little more than the pre
 
 # Core-seconds a photograph of 500 x 375 pixels and a training step of 8 at 320, measured for docs/results.md with the
 # light backbone: activations, CAMs, regions, pixels of the second round and its maps, the CRF with regions.
-_MASK_SECONDS, _STEP_SECONDS = 5.5, 1.3
+_MASK_SECONDS, _STEP_SECONDS = 5.5, 2.5
 _PIXELS = 500 * 375
 LIGHT = "timm/tf_efficientnet_lite0"
 SHAPES = "shapes"  # the demo's network, pre-trained on the demo's classes
