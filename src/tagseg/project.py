@@ -150,7 +150,7 @@ _SHAPES: dict[str, Any] = {
     "crf": {"mask_gain": 1, "score_gain": 0.1, "bilateral_width": 30},
     "regions": {"mode": "accurate_high_res", "threshold": 0.05},
     "segmentation": {
-        "stride": 8, "batch": 8, "learning_rate": 0.003, "schedule": "poly", "lse_r": 0.1, "flip": True,
+        "stride": 8, "batch": 8, "learning_rate": 0.003, "head_factor": 10, "schedule": "poly", "lse_r": 0.1,
     },
 }  # fmt: skip
 

@@ -1,6 +1,7 @@
 """A contact sheet of a results folder: photographs' way through the pipeline, as far as it has gone."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +32,11 @@ def draw_sheet(folder: Path, images: list[str], output: Path) -> str:
     that tags.csv does not hold, and for a file of the run that cannot be read.
     """
     checked_outputs([output])
-    chosen = _chosen(folder / "tags.csv", images)
+    seen_from = _run_folder(folder)
+    chosen = [replace(r, path=seen_from / r.path) for r in _chosen(folder / "tags.csv", images)]
     classes = read_classes(folder / "classes.txt") if (folder / "classes.txt").is_file() else []
     truth = read_ground_truth(folder / "ground_truth.csv") if (folder / "ground_truth.csv").is_file() else {}
+    truth = {image_id: seen_from / path for image_id, path in truth.items()}
     blocks: list[tuple[str, Cells]] = []
     missing: dict[str, list[str]] = {}
     sources = list(_sources(folder, truth))
@@ -51,6 +54,12 @@ def draw_sheet(folder: Path, images: list[str], output: Path) -> str:
         whom = "" if len(ids) == len(chosen) else f", of {', '.join(ids)}"
         lines.append(f"not there: {step}{whom}")
     return "\n".join(lines)
+
+
+def _run_folder(folder: Path) -> Path:
+    """The folder that the paths of a run are seen from, that which holds results/NAME; else the present one."""
+    whole = folder.resolve()
+    return whole.parents[1] if whole.parent.name == "results" else Path()
 
 
 def _chosen(tags: Path, images: list[str]) -> list[ImageRecord]:
