@@ -283,6 +283,7 @@ def test_trimaps_of_each_method(run: Path) -> None:
 
 def test_the_page_has_tables_and_pictures_in_it(run: Path) -> None:
     text = (run / "page.html").read_text(encoding="utf-8")
+    assert "<th>classes</th>" in text and "<td>3</td>" in text  # how many the mean is over
     assert text.count("data:image/png;base64,") == 2 and "<h1>mine</h1>" in text
     assert "Ours multi-class masks+CRF" in text and "masks.csv" in text
     headline = text[: text.index("All figures")]

@@ -80,6 +80,23 @@ def test_bars_are_as_long_as_the_figures() -> None:
     assert field.lines[0].get_xdata().tolist() == [20, 30]
 
 
+def test_bars_tell_an_iou_of_0_from_an_unknown_one_and_name_classes_without_any() -> None:
+    nan = np.nan
+    field = class_bars(
+        ["a", "b", "c", "d"], {"x": np.array([10, nan, 0, nan]), "y": np.array([nan, nan, 30, nan])}, {}, "t"
+    ).axes[0]
+    assert [tick.get_text() for tick in field.get_yticklabels()] == ["a", "c"]
+    assert [text.get_text() for text in field.texts] == ["10", "0", "", "30"]
+    assert field.get_xlabel() == "IoU (%)\nin no truth and no prediction: b, d"
+
+
+def test_the_legend_of_experiments_lies_on_no_bar() -> None:
+    figure = experiment_chart(["a", "b"], [10, 20], [15, 25], "t")
+    figure.canvas.draw()
+    (legend,) = figure.legends
+    assert legend.get_window_extent().y1 < figure.axes[0].get_window_extent().y0
+
+
 def test_average_figure_names_classes_and_those_without_an_image() -> None:
     figure = FIGURES["average"]()
     assert [a.get_title() for a in figure.axes[:2]] == ["cat\n3 images", "dog\n4 images"]

@@ -1,6 +1,7 @@
 """Figures with a place for each class: average maps, the confusion matrix, IoU beside the published."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 
 import numpy as np
 from matplotlib import colormaps
@@ -79,8 +80,13 @@ def class_bars(
 ) -> Figure:
     """IoU of each class in percent: a bar a measured method, a mark a published one; arrays (N,), NaN where unknown.
 
-    Classes stand below each other, so that the figure is as readable with 80 as with 8, and on a narrow page.
+    Classes stand below each other, so that the figure is as readable with 80 as with 8, and on a narrow page. Those
+    of which nothing is known are named below it. A bar has its figure beside it, which tells 0 from unknown.
     """
+    known: np.ndarray = np.any(np.isfinite([*measured.values(), *published.values()]), axis=0)
+    missing = [name for name, one in zip(names, known, strict=True) if not one]
+    names = [name for name, one in zip(names, known, strict=True) if one]
+    measured, published = ({m: values[known] for m, values in group.items()} for group in (measured, published))
     each = 0.16 * max(2, len(measured)) + 0.14
     lines = -(-(len(measured) + len(published)) // 2)
     figure = Figure(figsize=(6.4, 1.1 + 0.2 * lines + each * len(names)), dpi=110, layout="constrained")
@@ -89,14 +95,18 @@ def class_bars(
     thick = 0.8 / max(1, len(measured))
     for i, (method, values) in enumerate(measured.items()):
         offset = (i - (len(measured) - 1) / 2) * thick
-        field.barh(places + offset, np.nan_to_num(values), thick, label=method, color=_COLOURS[i % len(_COLOURS)])
+        bars = field.barh(
+            places + offset, np.nan_to_num(values), thick, label=method, color=_COLOURS[i % len(_COLOURS)]
+        )
+        field.bar_label(bars, [f"{iou:.0f}" if np.isfinite(iou) else "" for iou in values], padding=2, fontsize=5)
     for i, (method, values) in enumerate(published.items()):
         mark = _MARKS[i % len(_MARKS)]
         field.plot(values, places, mark, color="black", markersize=4, label=method, fillstyle="full" if i else "none")
     field.set_yticks(places, names, fontsize=8)
     field.set_ylim(len(names) - 0.4, -0.6)
     field.set_xlim(0, 100)
-    field.set_xlabel("IoU (%)", fontsize=9)
+    label = "IoU (%)" + (f"\nin no truth and no prediction: {', '.join(missing)}" if missing else "")
+    field.set_xlabel(fill(label, 90, replace_whitespace=False), fontsize=8)
     field.grid(axis="x", color="#eeeeee")
     field.set_axisbelow(True)
     field.spines[["top", "right"]].set_visible(False)

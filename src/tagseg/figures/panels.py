@@ -129,5 +129,5 @@ def experiment_chart(names: Sequence[str], without: Sequence[float], with_crf: S
     axes.set_ylabel("mIoU (%)")
     axes.set_title(title)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)  # inside, it would lie on bars
     return figure

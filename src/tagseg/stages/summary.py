@@ -14,6 +14,7 @@ _HEADLINE = {
     "miou": "mIoU",
     "published_miou": "published",
     "difference": "difference",
+    "classes": "classes",
     "pixel_accuracy": "pixel accuracy",
     "source": "source",
 }
@@ -41,7 +42,10 @@ def run(miou: Path, tables: list[Path], pictures: list[Path], output: Path, *, t
         raise TagsegError(f"{miou}: not a miou.csv; make it first (tagseg tabulate --table miou)")
     ours = (frame["source"] == "measured") | frame["method"].astype(str).str.startswith("Ours")
     headline = frame[ours][[column for column in _HEADLINE if column in frame]].rename(columns=_HEADLINE)
-    lead = ["mIoU in percent on images that no network was trained on. Networks were trained on image tags alone."]
+    lead = [
+        "mIoU in percent on images that no network was trained on. Networks were trained on image tags alone.",
+        "The mean is over the classes that truth or prediction has; their number stands beside it.",
+    ]
     if (frame["source"] == "published").any():
         lead.append("Published rows, in italics, are the paper's, on the full data set.")
     all_tables = {path.name: _table(path) for path in [miou, *tables]}
@@ -53,9 +57,11 @@ def _table(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise TagsegError(f"{path}: no such file; make it first (snakemake {path})")
     try:
-        return pd.read_csv(path)
+        frame = pd.read_csv(path)
     except ValueError as error:
         raise TagsegError(f"{path}: not a table ({error}); make it again (snakemake {path})") from None
+    # whole numbers, of which published rows have none
+    return frame.astype({"classes": "Int64"}) if "classes" in frame else frame
 
 
 def _picture(path: Path) -> Picture:
