@@ -118,7 +118,7 @@ def test_long_photographs_get_working_copies(pets: Path, monkeypatch: pytest.Mon
     photograph(pets / "photos" / "pet 1.jpg", (900, 600))
     mask(pets / "truth" / "pet 1.png", (900, 600), label=2)
     before = (pets / "photos" / "pet 1.jpg").read_bytes()
-    said = init("project", "--images", "photos", "--tags", "tags.csv", "--masks", "truth")
+    said = init("project", "--images", "photos", "--tags", "tags.csv", "--masks", "truth", "--classes", "cat,dog,gizmo")
     assert "working copies" in said
     assert "1 kept apart" in said
     assert (pets / "photos" / "pet 1.jpg").read_bytes() == before
@@ -146,7 +146,7 @@ def test_without_a_limit_none_does(pets: Path) -> None:
 def test_splits_of_the_table_stand(pets: Path) -> None:
     Path("tags.csv").write_text("image,tags,split\npet 0,dog,train\npet 1,cat,val\npet 2,dog,train\n", encoding="utf-8")
     mask(pets / "truth" / "pet 2.png", (64, 48))
-    said = init("project", "--images", "photos", "--tags", "tags.csv", "--masks", "truth")
+    said = init("project", "--images", "photos", "--tags", "tags.csv", "--masks", "truth", "--classes", "cat,dog,gizmo")
     assert [r["split"] for r in rows("project/tags.csv")] == ["train", "val", "train"]
     assert "2 to train on, 1 kept apart" in said
 
@@ -171,7 +171,12 @@ def test_faults_are_listed_together(pets: Path) -> None:
     [
         (["--images", "nowhere", "--tags", "tags.csv"], "nowhere: no such folder"),
         (["--images", "photos", "--tags", "nothing.csv"], "nothing.csv: no such file"),
-        (["--images", "photos", "--tags", "tags.csv", "--masks", "nowhere"], "nowhere: no such folder; give the one"),
+        (
+            ["--images", "photos", "--tags", "tags.csv", "--masks", "nowhere", "--classes", "a"],
+            "nowhere: no such folder; give the one",
+        ),
+        (["--images", "photos", "--tags", "tags.csv", "--masks", "photos"], "say with --classes which class is 1"),
+        (["--images", "photos", "--tags", "tags.csv", "--classes", "dog,dog"], "'dog' is listed twice"),
         (["--images", "photos", "--tags", "tags.csv", "--backbone", "resnet"], "resnet"),
     ],
 )
@@ -185,6 +190,15 @@ def test_a_project_is_not_written_over(pets: Path) -> None:
     init("project", "--images", "photos", "--tags", "tags.csv")
     with pytest.raises(TagsegError, match=r"project: has a config.yaml already"):
         init("project", "--images", "photos", "--tags", "tags.csv")
+
+
+@pytest.mark.parametrize("given", ["gizmo,dog,cat", "classes.txt"])
+def test_labels_have_the_order_of_the_classes_given(pets: Path, given: str) -> None:
+    Path("classes.txt").write_text("background\ngizmo\ndog\ncat\n", encoding="utf-8")
+    init("project", "--images", "photos", "--tags", "tags.csv", "--classes", given)
+    data = dataset("project").data
+    assert data.kind == "folder"
+    assert data.classes == ["gizmo", "dog", "cat"]
 
 
 def test_doubts() -> None:

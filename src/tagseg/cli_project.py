@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Optional
 import typer
 
 from tagseg.config import Crf, Prior
+from tagseg.datasets.index import BACKGROUND, read_utf8
 from tagseg.options import OWN, command
 from tagseg.project import LIGHT
 
@@ -28,6 +29,9 @@ def init(
         Optional[Path],  # noqa: UP045
         typer.Option(help="Folder of masks of some photographs, to evaluate on; these are not trained on"),
     ] = None,
+    classes: Annotated[
+        str, typer.Option(help="All classes in the order of their labels, a,b,c or a file with one a line; for --masks")
+    ] = "",
     backbone: Annotated[str, typer.Option(help="Pre-trained network, docs/backbones.md")] = LIGHT,
     device: Annotated[
         Literal["auto", "cpu", "cuda"], typer.Option(help="Where networks will run; auto: a GPU if there is one")
@@ -45,10 +49,17 @@ def init(
     place: Literal["cpu", "cuda"] = ("cuda" if has_gpu() else "cpu") if device == "auto" else device
     typer.echo(
         stage.run(
-            project, images, tags, masks, backbone=backbone, device=place, longest_side=longest_side, cores=cores,
-            leave_out_faulty=leave_out_faulty,
+            project, images, tags, masks, _names(classes), backbone=backbone, device=place,
+            longest_side=longest_side, cores=cores, leave_out_faulty=leave_out_faulty,
         )
     )  # fmt: skip
+
+
+def _names(classes: str) -> list[str]:
+    """Names joined by commas, or the lines of a file; a first `background` is every list's own."""
+    text = read_utf8(Path(classes)) if Path(classes).is_file() else classes.replace(",", "\n")
+    names = [name.strip() for name in text.splitlines() if name.strip()]
+    return names[1:] if names[:1] == [BACKGROUND] else names
 
 
 @command(app, panel=OWN)

@@ -22,6 +22,7 @@ from tagseg.datasets.index import ImageRecord
 from tagseg.errors import TagsegError
 from tagseg.networks.backbones import require_known
 from tagseg.networks.classes import synsets_of
+from tagseg.options import checked
 from tagseg.parsing import parse_config
 from tagseg.project import NAME, ORIGINALS, SHAPES, Survey, config_text, minutes, settings_for
 from tagseg.store import atomic, write_text
@@ -36,6 +37,7 @@ def run(
     images: Path,
     tags: str,
     masks: Path | None,
+    classes: list[str],
     *,
     backbone: str,
     device: Literal["cpu", "cuda"],
@@ -47,18 +49,25 @@ def run(
 
     `tags` is a table's path, or `folders` where the photographs lie in folders of classes. If a photograph is longer
     than `longest_side` pixels (0: no limit), all get working copies in `project/images`, the longer ones reduced; the
-    originals are never touched. Photographs with a mask are kept from training where the table names no split.
-    Raises TagsegError if the project is there already, or naming what is wrong with the photographs or the table.
+    originals are never touched. `classes` are all classes in the order of their labels, which `masks` need; empty:
+    found in the tags, in the order of the alphabet. Photographs with a mask are kept from training where the table
+    names no split. Raises TagsegError if the project is there already, or naming what is wrong with the photographs
+    or the table.
     """
     if (project / "config.yaml").exists():
         raise TagsegError(f"{project}: has a config.yaml already; edit it, remove it, or give another folder")
     require_known(backbone)
-    classes, records, checks = _looked_at(images, tags, masks, cores)
+    if masks and not classes:
+        raise TagsegError(
+            "--masks: labels are numbers; say with --classes which class is 1, 2, ... (dog,cat or a file)"
+        )
+    data = _data(images, tags, masks, classes)
+    classes, records, checks = _looked_at(data, images, cores)
     if checks.faults:
         _report(project / "faults.csv", checks)
         if not leave_out_faulty or not records:
             raise TagsegError(_listed(checks, project / "faults.csv"))
-    truths = folder.truth(_data(images, tags, masks), records) if masks else {}
+    truths = folder.truth(data, records) if masks else {}
     if truths and all(record.split == "train" for record in records):
         records = [replace(r, split="val" if r.id in truths else "train") for r in records]
     known = classes if backbone == SHAPES else [name for name in classes if synsets_of(name)]
@@ -87,28 +96,30 @@ def run(
     return _summary(project, survey, checks, settings, reduced=reduced, cores=cores, device=device)
 
 
-def _data(images: Path, tags: str, masks: Path | None) -> FolderData:
-    # absolute, so that the root is of no account
-    table = tags if tags == CLASS_FOLDERS else str(Path(tags).absolute())
-    return FolderData(
-        root=Path(), images=str(images.absolute()), tags=table, masks=str((masks or images / "no masks").absolute())
-    )
-
-
-def _looked_at(
-    images: Path, tags: str, masks: Path | None, threads: int
-) -> tuple[list[str], list[ImageRecord], Checks]:
-    """Classes, records with paths below `images`, and what is wrong."""
+def _data(images: Path, tags: str, masks: Path | None, classes: list[str]) -> FolderData:
     if masks and not masks.is_dir():
         raise TagsegError(f"{masks}: no such folder; give the one that holds the masks, or leave --masks out")
+    values = {
+        "root": Path(),  # of no account, as what follows is absolute
+        "images": str(images.absolute()),
+        "tags": tags if tags == CLASS_FOLDERS else str(Path(tags).absolute()),
+        "masks": str((masks or images / "no masks").absolute()),
+        "classes": classes,
+    }
+    return checked(FolderData, values)
+
+
+def _looked_at(data: FolderData, images: Path, threads: int) -> tuple[list[str], list[ImageRecord], Checks]:
+    """Classes, records with paths below `images`, and what is wrong."""
     checks = Checks(collect=True, threads=threads)
-    classes, records = folder.index(_data(images, tags, masks), checks)
+    classes, records = folder.index(data, checks)
     whole = []
     for record in records:
         with checks.of(record.id):
             require_size(record.path, record.width, record.height)
             whole.append(replace(record, path=images / record.path.relative_to(images.absolute())))
-    return [name for name in classes if any(name in r.tags for r in whole)], whole, checks
+    used = data.classes or [name for name in classes if any(name in r.tags for r in whole)]
+    return used, whole, checks
 
 
 def _working_copies(
