@@ -225,8 +225,8 @@ def test_shards(images: int, cores: int, shards: int) -> None:
 
 
 def test_more_photographs_more_steps() -> None:
-    steps = [iterations_for(n, "cpu") for n in (5, 100, 400, 100_000)]
-    assert steps == sorted(steps)
+    steps = [iterations_for(n, "cpu") for n in (5, 200, 400, 100_000)]
+    assert steps == sorted(set(steps))
     assert iterations_for(100, "cuda") > iterations_for(100, "cpu")
 
 
