@@ -105,6 +105,7 @@ def labels_of(tags: Iterable[str], classes: list[str]) -> list[int]:
 
 
 def csv_text(columns: list[str], rows: Iterable[Iterable[object]]) -> str:
+    """A header and rows as the text of a CSV file; lines end in a bare line feed."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)

@@ -1,7 +1,5 @@
 """A project for somebody's own photographs: looked at, listed, and with a configuration fitted to them."""
 
-import csv
-import io
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +16,7 @@ from tagseg.config_data import CLASS_FOLDERS, FolderData
 from tagseg.datasets import folder
 from tagseg.datasets.checks import Checks
 from tagseg.datasets.images import read_image, read_labels, require_size, write_labels
-from tagseg.datasets.index import ImageRecord
+from tagseg.datasets.index import ImageRecord, csv_text
 from tagseg.errors import TagsegError
 from tagseg.networks.backbones import require_known
 from tagseg.networks.classes import synsets_of
@@ -84,11 +82,8 @@ def run(
         "classes": classes,
     }
     names = [(f"{r.id}.jpg" if reduced else r.path.relative_to(images).as_posix()) for r in survey.records]
-    _write_csv(
-        project / "tags.csv",
-        ["image", "tags", "split"],
-        [[name, ";".join(r.tags), r.split] for name, r in zip(names, survey.records, strict=True)],
-    )
+    rows = [[name, ";".join(r.tags), r.split] for name, r in zip(names, survey.records, strict=True)]
+    write_text(project / "tags.csv", csv_text(["image", "tags", "split"], rows))
     settings = settings_for(survey, backbone, device, cores)
     text = config_text(survey, places, settings, device)
     parse_config(yaml.safe_load(text))
@@ -141,11 +136,8 @@ def _working_copies(
 
     with ThreadPoolExecutor(threads) as pool:
         copies = list(tqdm(pool.map(copy, records), total=len(records), unit="image", disable=None))
-    _write_csv(
-        project / ORIGINALS,
-        ["id", "original", "width", "height"],
-        [[r.id, _seen_from(project, r.path), r.width, r.height] for r in records],
-    )
+    rows = [[r.id, _seen_from(project, r.path), r.width, r.height] for r in records]
+    write_text(project / ORIGINALS, csv_text(["id", "original", "width", "height"], rows))
     return copies
 
 
@@ -200,11 +192,8 @@ def _summary(
 
 
 def _report(path: Path, checks: Checks) -> None:
-    _write_csv(
-        path,
-        ["file", "line", "image", "what", "remedy"],
-        [[f.file, f.line or "", f.image, f.what, f.remedy] for f in checks.faults],
-    )
+    rows = [[f.file, f.line or "", f.image, f.what, f.remedy] for f in checks.faults]
+    write_text(path, csv_text(["file", "line", "image", "what", "remedy"], rows))
 
 
 def _listed(checks: Checks, report: Path) -> str:
@@ -213,11 +202,3 @@ def _listed(checks: Checks, report: Path) -> str:
         f"{len(checks.faults)} faults, all in {report}; mend them, or leave these images out with --leave-out-faulty"
     )
     return "\n".join(lines)
-
-
-def _write_csv(path: Path, columns: list[str], rows: list[list[object]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_text(path, text.getvalue())

@@ -1,8 +1,6 @@
 """A trained model on any photographs: label maps, pictures of them, scores, and a table of what was found."""
 
-import csv
 import hashlib
-import io
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +15,7 @@ from tqdm import tqdm
 
 from tagseg.config import Crf, CrfSettings, InferenceMachine, RegionSettings
 from tagseg.datasets.images import UNREADABLE, encode_labels, read_image, require_size
+from tagseg.datasets.index import csv_text
 from tagseg.errors import TagsegError
 from tagseg.figures.overlay import overlay
 from tagseg.gathering import Photograph
@@ -248,14 +247,12 @@ def _reason(error: Exception, photograph: Photograph) -> str:
 
 def _table(results: list[Result], outputs: Outputs) -> str:
     """`summary.csv`: image, its label map, the classes found (NAME=SHARE, joined by `;`), and why it failed if so."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", "file", "classes", "failure"])
+    rows = []
     for result in results:
         file = "" if result.failure else outputs.labels(result.photograph).relative_to(outputs.folder).as_posix()
         found = ";".join(f"{name}={share:.4g}" for name, share in result.shares.items())
-        writer.writerow([_printable(result.photograph.path), _printable(file), found, result.failure])
-    return text.getvalue()
+        rows.append([_printable(result.photograph.path), _printable(file), found, result.failure])
+    return csv_text(["image", "file", "classes", "failure"], rows)
 
 
 def _printable(path: Path | str) -> str:
