@@ -1,7 +1,8 @@
 # Two commands on a fresh machine: `make demo` and `make test`. Each sets up what it needs, once.
 PYTHON ?= python3
 VENV ?= .venv
-CORES ?= $(shell nproc)
+# Linux has nproc, macOS sysctl; what either prints to its standard error would be no number
+CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
@@ -18,7 +19,7 @@ $(STAMP): requirements.lock pyproject.toml
 
 # A killed run leaves Snakemake's lock behind. Where flock is at hand it tells that no other `make demo` is at work, so
 # that the stale lock can be taken away and the same command goes on where the killed one was.
-LOCK := $(if $(shell command -v flock),flock --close --nonblock --conflict-exit-code 9 .demo.lock)
+LOCK := $(if $(shell command -v flock 2>/dev/null),flock --close --nonblock --conflict-exit-code 9 .demo.lock)
 demo: $(STAMP)
 	@$(LOCK) sh -c '$(if $(LOCK),$(BIN)/snakemake --quiet all --unlock &&) \
 	  $(BIN)/snakemake --cores $(CORES) --quiet rules' || { test $$? -ne 9 || echo "make demo: already at work"; exit 1; }

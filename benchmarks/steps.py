@@ -28,7 +28,7 @@ from tagseg.evaluation.result import Result
 REPOSITORY = Path(__file__).resolve().parents[1]
 # What each step changes, and the CRF after it: none is that of no masks without one.
 STEPS: list[tuple[str, dict[str, dict[str, Any]], str]] = [
-    ("paper, no CRF", PAPER, "none"),
+    ("paper, no CRF", {}, "none"),  # what later steps change, at the paper's values: see below
     ("paper", {}, "pairwise"),
     ("Pf: each layer scaled, Otsu", {"priors": {"layers": "scale_each", "scaling": "otsu"}}, "pairwise"),
     ("M_0 by max, maps not normalised", {"priors": {"background": "max", "normalise": False}}, "pairwise"),
@@ -41,6 +41,14 @@ STEPS: list[tuple[str, dict[str, dict[str, Any]], str]] = [
     ("regions (the default recipe)", {"crf": {"higher_order": "robust_pn"}}, "higher_order"),
     ("the default recipe, no CRF", {}, "none"),
 ]
+# Only what later steps change again: so the last step is the default recipe, and no step is one of training.
+STEPS[0][1].update(
+    {
+        group: {key: PAPER[group][key] for _, keys, _ in STEPS for key in keys.get(group, {})}
+        for _, changes, _ in STEPS
+        for group in changes
+    }
+)
 SPLITS, PRIORS = ("train", "val"), ("multiclass", "fgbg")
 # The keys that may name something on disk. Of VOC's `masks` and of `weights` other values are no paths.
 PATHS = {"data": ("root", "masks", "sbd", "tags_table"), "network": ("weights",)}

@@ -23,7 +23,7 @@ from tagseg.loading import load_image
 from tagseg.machine import prepare
 from tagseg.networks.backbones import load_backbone
 from tagseg.networks.segmentation import ScoreNetwork
-from tagseg.networks.training import _freeze_batch_norm
+from tagseg.networks.training import freeze_batch_norm
 from tagseg.stages import train
 
 CLASSES = [*TAGS, *(f"class {i}" for i in range(3, 21))]
@@ -90,7 +90,7 @@ def seconds_bare(
     here = prepare(machine, machine.loaders + 1)
     backbone = load_backbone(network.backbone, network.weights, stride=settings.stride, pool5=True)
     model = ScoreNetwork(backbone, ["background", *CLASSES], fov).to(here.place).train()
-    _freeze_batch_norm(model)
+    freeze_batch_norm(model)
     if settings.channels_last:
         model.to(memory_format=torch.channels_last)
     image = load_image(read_index(tags)[0])[None].to(here.place)

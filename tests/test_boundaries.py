@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, hstack, identity
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
-from tagseg.datasets.bsds import read_annotations
-from tagseg.evaluation.boundaries import (
+from boundaries import (
     average_precision,
     best_point,
     boundary_counts,
@@ -17,8 +16,9 @@ from tagseg.evaluation.boundaries import (
     thin,
     thresholds,
 )
-from tagseg.evaluation.covering import components, rand_index, region_counts, region_scores, variation_of_information
-from tagseg.evaluation.matching import match, near_pairs
+from covering import components, rand_index, region_counts, region_scores, variation_of_information
+from dataset import read_annotations
+from matching import match, near_pairs
 
 Map = NDArray[np.bool_]
 HALF = np.array([0.5])

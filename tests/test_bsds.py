@@ -1,5 +1,9 @@
-"""tagseg bsds: the files it reads, the tables it writes, and its errors."""
+"""benchmarks/bsds/score.py: the files it reads, the tables it writes, and its errors."""
 
+import contextlib
+import io
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,13 +13,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 from scipy.io import savemat
-from typer.testing import CliRunner
 
-from tagseg import cli
-from tagseg.datasets.bsds import read_annotations
-from tagseg.evaluation.covering import components
+import score
+from covering import components
+from dataset import read_annotations
 from tagseg.regions import MODES, CrispParameters
-from tagseg.stages import bsds as stage
 
 
 def write_set(root: Path, names: tuple[str, ...] = ("a", "b", "c")) -> str:
@@ -35,13 +37,28 @@ def write_set(root: Path, names: tuple[str, ...] = ("a", "b", "c")) -> str:
         grey = np.where(edges, depth[1], 0).astype(depth[0])
         grey[:, 50] = depth[1] // 5  # a weak line that nobody drew
         Image.fromarray(grey).save(root / "maps" / f"{name}.png")
-    return f"bsds {root}/images {root}/groundTruth --maps {root}/maps --output {root}/results.csv --thresholds 9"
+    return f"{root}/images {root}/groundTruth --maps {root}/maps --output {root}/results.csv --thresholds 9"
 
 
 def invoke(line: str) -> str:
-    outcome = CliRunner().invoke(cli.app, line.split(), catch_exceptions=False)
-    assert outcome.exit_code == 0, outcome.output
-    return outcome.stdout
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        score.main(line.split())
+    return out.getvalue()
+
+
+@pytest.fixture
+def fails(capfd: pytest.CaptureFixture[str]) -> Callable[[str], str]:
+    """Run the command; it must end with status 2 and one line, which is returned."""
+
+    def run(line: str) -> str:
+        with pytest.raises(SystemExit) as end:
+            score.main(line.split())
+        out, err = capfd.readouterr()
+        lines = err.splitlines()
+        assert end.value.code == 2 and out == "" and len(lines) == 1
+        return lines[0]
+
+    return run
 
 
 def test_the_command_writes_and_prints_the_scores(tmp_path: Path) -> None:
@@ -68,12 +85,12 @@ def test_processes_do_not_change_a_byte(tmp_path: Path) -> None:
 def test_without_maps_the_method_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def contours(image: np.ndarray, parameters: CrispParameters, seed: int) -> stage.Contours:
+    def contours(image: np.ndarray, parameters: CrispParameters, seed: int) -> score.Contours:
         asked.append((image.shape, parameters, seed))
         edges = image[..., 0] > 100
         return edges.astype(np.float32), lambda level: components(edges, level)
 
-    monkeypatch.setattr(stage, "_contours", contours)
+    monkeypatch.setattr(score, "_contours", contours)
     line = write_set(tmp_path).replace(
         f"--maps {tmp_path}/maps", "--mode accurate_low_res --hierarchy mean_pb --seed 4"
     )
@@ -129,13 +146,30 @@ def test_an_error_in_another_process_is_one_line(tmp_path: Path, fails: Callable
     assert fails(f"{line} --processes 2").startswith(f"{tmp_path}/maps/c.png: not a readable map")
 
 
+def test_the_script_runs_from_any_folder(tmp_path: Path) -> None:
+    """As from the shell: nobody else puts its folder on the path, and its processes find its functions."""
+
+    def run(options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(Path(score.__file__)), *line.split(), *options.split()]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+
+    line = write_set(tmp_path)
+    done = run("--processes 2")
+    assert done.returncode == 0 and "ODS 1.000" in done.stdout
+    (tmp_path / "maps" / "c.png").write_bytes(b"no")
+    done = run("")
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.splitlines()[-1].startswith(f"{tmp_path}/maps/c.png: not a readable map")
+    assert run("--max-distance 0.06").returncode == 2
+
+
 def test_a_method_that_fails_names_the_image(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: Callable[[str], str]
 ) -> None:
-    def contours(image: np.ndarray, mode: str, seed: int) -> stage.Contours:
+    def contours(image: np.ndarray, mode: str, seed: int) -> score.Contours:
         raise FloatingPointError("no eigenvalue\nat all")
 
-    monkeypatch.setattr(stage, "_contours", contours)
+    monkeypatch.setattr(score, "_contours", contours)
     line = fails(write_set(tmp_path).replace(f"--maps {tmp_path}/maps", ""))
     assert line.startswith(f"{tmp_path}/images/a.png: cannot be scored (FloatingPointError: no eigenvalue at all)")
 
@@ -147,6 +181,6 @@ def test_real_annotations_as_maps_score_high(bsds_mini: Path, tmp_path: Path) ->
         (tmp_path / "images" / f"{name}.jpg").write_bytes((bsds_mini / "images" / f"{name}.jpg").read_bytes())
         drawn = read_annotations(bsds_mini / "groundTruth" / f"{name}.mat", (321, 481)).boundaries[0]
         Image.fromarray(drawn.astype(np.uint8) * 255).save(tmp_path / "maps" / f"{name}.png")
-    invoke(f"bsds {tmp_path} {bsds_mini} --maps {tmp_path}/maps --output {tmp_path}/r.csv --thresholds 3")
+    invoke(f"{tmp_path} {bsds_mini} --maps {tmp_path}/maps --output {tmp_path}/r.csv --thresholds 3")
     summary = pd.read_csv(tmp_path / "r.csv").iloc[0]
     assert summary["ods"] > 0.85 and summary["covering_ods"] > 0.85

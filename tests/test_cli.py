@@ -202,7 +202,7 @@ def test_a_broken_shard_is_one_line(fails: Callable[[str], str], chain: Path, tm
         f"fuse --prior fgbg --tags {chain}/tags.csv --classes {chain}/classes.txt --activations {broken} "
         f"--output {tmp_path}/out.h5"
     )
-    assert line.startswith(f"{broken}: not a whole tagseg HDF5 file; delete it and run again")
+    assert line.startswith(f"{broken}: not a whole tagseg HDF5 file (truncated file); make it again")
     assert [path.name for path in tmp_path.iterdir()] == ["broken.h5"]
 
 

@@ -153,7 +153,7 @@ def test_it_stops_at_the_first_step_that_moves_little(model: HigherOrder | None)
 def test_energies_that_are_no_numbers_are_refused(value: float) -> None:
     image, unary = scene()
     unary[1, 3, 4] = value
-    with pytest.raises(ValueError, match="least energy is not finite"):
+    with pytest.raises(ValueError, match="minimum energy is not finite"):
         dense_crf(image, unary)
 
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from tagseg.crf import CrfParameters, dense_crf, softmax_unary
-from tagseg.crf.parameters import HigherOrder
-from tagseg.crf.resize import (
+from tagseg.crf.downscaling import (
     enlarge_marginals,
     shrink_image,
     shrink_regions,
     shrink_unary,
     smaller_size,
 )
+from tagseg.crf.parameters import HigherOrder
 
 
 def discs(height: int = 120, width: int = 160) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -99,13 +99,13 @@ def test_an_image_that_may_not_be_written_to_is_taken() -> None:
 @pytest.mark.parametrize(
     ("image", "words"),
     [
-        (np.zeros((4, 4, 3), np.float32), "uint8 is needed, this one is float32"),
-        (np.zeros((4, 4, 3), bool), "uint8 is needed, this one is bool"),
+        (np.zeros((4, 4, 3), np.float32), "uint8, got float32"),
+        (np.zeros((4, 4, 3), bool), "uint8, got bool"),
         (np.zeros((0, 4, 3), np.uint8), r"\(0, 4, 3\) has no pixels"),
         (np.zeros((4, 0), np.uint8), "has no pixels"),
-        (np.zeros((4, 4, 2), np.uint8), r"\(H, W, 3\) is needed, this one is \(4, 4, 2\)"),
-        (np.zeros(4, np.uint8), r"\(H, W, 3\) is needed"),
-        (np.zeros((2, 4, 4, 3), np.uint8), r"\(H, W, 3\) is needed"),
+        (np.zeros((4, 4, 2), np.uint8), r"\(H, W, 3\), got \(4, 4, 2\)"),
+        (np.zeros(4, np.uint8), r"expected an image \(H, W, 3\)"),
+        (np.zeros((2, 4, 4, 3), np.uint8), r"expected an image \(H, W, 3\)"),
     ],
 )
 def test_what_is_no_image_is_refused(image: np.ndarray, words: str) -> None:

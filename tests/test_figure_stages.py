@@ -15,7 +15,10 @@ from typer.testing import CliRunner
 from tagseg import cli
 from tagseg.datasets.images import read_image, write_labels
 from tagseg.datasets.index import ImageRecord, write_classes, write_ground_truth, write_index
+from tagseg.evaluation.confusion import any_foreground
 from tagseg.evaluation.result import Result
+from tagseg.figures.panels import heat_panel
+from tagseg.labels import voc_palette
 from tagseg.networks.taps import LAYERS
 from tagseg.priors.foreground import resize_map, scale_min_max
 from tagseg.stages import figure_average, figure_cams, figure_foreground, figure_ranked
@@ -169,8 +172,8 @@ def drawn(run: Path, monkeypatch: pytest.MonkeyPatch) -> Drawn:
     """What stages hand to the functions that draw."""
     calls: Drawn = []
     monkeypatch.chdir(run)
-    for stage, name in ((figure_foreground, "panel_figure"), (figure_cams, "panel_figure"),
-                        (figure_ranked, "panel_figure"), (figure_average, "average_figure")):  # fmt: skip
+    for stage, name in ((figure_foreground, "image_grid"), (figure_cams, "image_grid"),
+                        (figure_ranked, "image_grid"), (figure_average, "average_figure")):  # fmt: skip
         draw = getattr(stage, name)
 
         def record(*given: Any, draw: Callable[..., Any] = draw) -> Any:
@@ -186,38 +189,57 @@ def drawing(start: str, tmp_path: Path) -> None:
     invoke(re.sub(r" -o \S+", "", line) + f" -o {tmp_path}/again.png")
 
 
+def grid(drawn: Drawn) -> tuple[list[str], list[str], list[list[np.ndarray]]]:
+    """Of the grid that was drawn: its column titles, its row labels, the pixels of each row."""
+    rows = drawn[0][0]
+    pixels = [[panel.pixels for _, panel in cells] for _, cells in rows]
+    return [title for title, _ in rows[0][1]], [label for label, _ in rows], pixels
+
+
+def labelled(labels: np.ndarray) -> np.ndarray:
+    return voc_palette()[labels]
+
+
+def heat(values: np.ndarray) -> np.ndarray:
+    return heat_panel(values).pixels
+
+
 def test_foreground_figure_shows_what_it_says(drawn: Drawn, tmp_path: Path) -> None:
     drawing("figure foreground", tmp_path)
-    columns, rows, names, _ = drawn[0]
+    columns, names, rows = grid(drawn)
     assert columns == ["image", *LAYERS, "fusion Pf", "mask", "truth"] and names == ["i0", "i5"]
-    assert set(np.unique(rows[1][-1])) == {0, 1, 255}  # i5 holds class 2
-    np.testing.assert_array_equal(rows[0][7], prediction_of(0, 0))
-    assert all(values.min() == 0 and values.max() == 1 for row in rows for values in row[1:6])
+    assert drawn[0][1] == ["background", "foreground"]
+    np.testing.assert_array_equal(rows[1][-1], labelled(any_foreground(truth_of(5))))  # i5 holds class 2
+    np.testing.assert_array_equal(rows[0][7], labelled(prediction_of(0, 0)))
+    darkest, brightest = heat(np.array([[0, 1]]))[0]
+    for shown in (pixels for row in rows for pixels in row[1:6]):
+        assert (shown == darkest).all(axis=2).any() and (shown == brightest).all(axis=2).any()
 
 
 def test_foreground_figure_shows_the_activations_of_which_the_prior_is_made(drawn: Drawn, tmp_path: Path) -> None:
     """conv4 and conv5 of each image are what `extract` keeps of it, its scales brought to one and averaged."""
     drawing("figure foreground", tmp_path)
-    _, rows, names, _ = drawn[0]
+    _, names, rows = grid(drawn)
     invoke(f"extract --tags tags.csv --backbone shapes --scales 0.5 --scales 1 --stride 8 --output {tmp_path}/a.h5")
     kept = Shard(tmp_path / "a.h5", "activations")
     for row, image_id in zip(rows, names, strict=True):
-        for place, layer in ((4, "conv4"), (5, "conv5")):
+        for column, layer in ((4, "conv4"), (5, "conv5")):
             both = [scale_min_max(resize_map(kept.get(image_id, f"{layer}-{s}"), (HEIGHT, WIDTH))) for s in (0, 1)]
-            np.testing.assert_allclose(row[place], scale_min_max(sum(both)), atol=5e-3)  # kept as float16
+            wanted = heat(scale_min_max(sum(both))).astype(int)
+            assert abs(row[column] - wanted).max() <= 5  # kept as float16
 
 
 def test_fused_figure_takes_the_map_of_its_tag(drawn: Drawn, tmp_path: Path) -> None:
     drawing("figure cams --tags tags.csv --ground-truth truth.csv --classes classes.txt --cams cams.h5 --masks good.h5 "
             "--foreground", tmp_path)  # fmt: skip
-    columns, rows, names, classes = drawn[0]
-    assert columns[3:5] == ["fused: class", "fused: background"] and classes[1] == "apple"
+    columns, names, rows = grid(drawn)
+    assert columns[3:5] == ["fused: class", "fused: background"] and drawn[0][1][1] == "apple"
     assert names == ["i0\napple", "i4\napple"]  # i5 has no tag
     with Shard(Path("fused.h5"), "probabilities") as shard:
         for row, image_id in zip(rows, ("i0", "i4"), strict=True):
             background, own = shard.get(image_id, "maps")
-            np.testing.assert_allclose(row[3], resize_map(own, (HEIGHT, WIDTH)).clip(0, 1))
-            np.testing.assert_allclose(row[4], resize_map(background, (HEIGHT, WIDTH)).clip(0, 1))
+            np.testing.assert_array_equal(row[3], heat(resize_map(own, (HEIGHT, WIDTH))))
+            np.testing.assert_array_equal(row[4], heat(resize_map(background, (HEIGHT, WIDTH))))
 
 
 @pytest.mark.parametrize(
@@ -225,12 +247,12 @@ def test_fused_figure_takes_the_map_of_its_tag(drawn: Drawn, tmp_path: Path) -> 
 )
 def test_the_better_experiment_ranks(drawn: Drawn, tmp_path: Path, rank: str, wanted: list[str]) -> None:
     drawing(f"figure ranked --rank {rank}", tmp_path)
-    columns, rows, names, _ = drawn[0]
+    columns, names, rows = grid(drawn)
     assert columns == ["image", "good\n(ranks)", "poor", "truth"]
     assert [name.split("\n")[0] for name in names] == wanted
     k = int(wanted[0][1])
-    np.testing.assert_array_equal(rows[0][1], prediction_of(k, k))
-    np.testing.assert_array_equal(rows[0][3], truth_of(k))
+    np.testing.assert_array_equal(rows[0][1], labelled(prediction_of(k, k)))
+    np.testing.assert_array_equal(rows[0][3], labelled(truth_of(k)))
     assert names[0].split("\n")[1].split(" / ")[1] == "62"  # of the poor one: (8/20 + 1416/1704) / 2
 
 
@@ -357,4 +379,4 @@ def test_a_truth_of_another_size_is_named(run: Path, tmp_path: Path, fails: Call
         f"trimap --prediction a/none={run}/good.h5 --tags {run}/tags.csv --ground-truth {tmp_path}/truth.csv "
         f"--classes {run}/classes.txt --output {tmp_path}/out.csv"
     )
-    assert told.startswith(f"{tmp_path}/small.png: truth is (5, 5)") and "mend the mask" in told
+    assert told.startswith(f"{tmp_path}/small.png: 5 x 5 pixels, but its photograph") and "at its size" in told

@@ -15,11 +15,23 @@ from PIL import Image
 
 from tagseg.errors import TagsegError
 from tagseg.evaluation.averages import AverageMaps
-from tagseg.figures.classes import average_figure, class_bars, confusion_figure
+from tagseg.figures.bars import class_bars, experiment_chart
+from tagseg.figures.classes import average_figure, confusion_figure
 from tagseg.figures.curves import loss_figure, trimap_figure
 from tagseg.figures.encoding import figure_bytes
+from tagseg.figures.grid import CELL, Cell, image_grid
 from tagseg.figures.page import Picture, headline_page, html_table
-from tagseg.figures.panels import experiment_chart, over_image, panel_figure
+from tagseg.figures.panels import (
+    LONGEST_SIDE,
+    class_maps_panel,
+    heat_overlay_panel,
+    heat_panel,
+    image_panel,
+    label_overlay_panel,
+    label_panel,
+)
+from tagseg.figures.style import DPI
+from tagseg.labels import voc_palette
 from tagseg.pictures import write_figure
 from tagseg.stages.figure_ranked import ranked
 
@@ -27,15 +39,17 @@ MAPS = np.linspace(0, 1, 2 * 6 * 6).reshape(2, 6, 6)
 STEPS = np.arange(1.0, 9)
 
 
-def panels() -> Figure:
-    labels = np.tile(np.array([0, 1, 255], dtype=np.uint8), (9, 4))
-    return panel_figure(
-        ["image", "map", "mask"], [[np.full((9, 12, 3), 90, np.uint8), MAPS[0], labels]], ["a"], ["b", "c"]
-    )
+IMAGE = np.full((9, 12, 3), 90, np.uint8)
+LABELS = np.tile(np.array([0, 1, 255], dtype=np.uint8), (9, 4))
+CELLS: list[Cell] = [
+    ("image", image_panel(IMAGE)),
+    ("map", heat_panel(MAPS[0])),
+    ("mask", label_panel(LABELS)),
+]
 
 
 FIGURES: dict[str, Callable[[], Figure]] = {
-    "panels": panels,
+    "grid": lambda: image_grid([("a", CELLS)], ["b", "c"]),
     "chart": lambda: experiment_chart(["a", "b_c"], [10, 20], [30, 40], "t"),
     "losses": lambda: loss_figure({"a": (STEPS, STEPS[::-1])}, "t"),
     "trimap": lambda: trimap_figure({("a", "none"): (STEPS,) * 3, ("a", "pairwise"): (STEPS,) * 3}, "t"),
@@ -127,11 +141,86 @@ def test_average_maps_are_means_by_class() -> None:
         averages.update(1, np.zeros((3, 2)))
 
 
+# panels and their grid
+
+
 def test_a_heat_map_lets_the_image_through_where_it_is_low() -> None:
     image = np.full((1, 2, 3), 200, dtype=np.uint8)
-    shown = over_image(image, np.array([[0.0, 1.0]])).astype(int)
-    assert shown.dtype == int and abs(shown[0, 0] - 150).max() <= 1  # a quarter of the darkest colour
+    shown = heat_overlay_panel(image, np.array([[0.0, 1.0]])).pixels.astype(int)
+    assert abs(shown[0, 0] - 150).max() <= 1  # a quarter of the darkest colour
     assert abs(shown[0, 1] - (0.75 * np.array([252, 253, 191]) + 50)).max() <= 2
+
+
+def test_panels_say_which_classes_a_legend_explains() -> None:
+    labels = label_panel(LABELS)
+    assert labels.labels == {0, 1}
+    np.testing.assert_array_equal(labels.pixels, voc_palette()[LABELS])
+    over = label_overlay_panel(IMAGE, LABELS)
+    assert over.labels == {1} and over.pixels.shape == (9 * 26, 12 * 26, 3)  # so that outlines are thin
+    assert image_panel(IMAGE).labels == heat_panel(MAPS[0]).labels == frozenset()
+
+
+def test_class_maps_are_as_bright_as_the_maps_and_black_without_a_class() -> None:
+    palette = voc_palette().astype(int)
+    panel = class_maps_panel(np.array([[[0.5, 0.0]], [[0.0, 1.0]]]), np.array([3, 2]))
+    assert abs(panel.pixels[0] - np.stack([palette[3] // 2, palette[2]])).max() <= 1 and panel.labels == {2, 3}
+    empty = class_maps_panel(np.zeros((0, 4, 5)), np.array([], dtype=np.uint8))
+    assert empty.pixels.shape == (4, 5, 3) and not empty.pixels.any() and not empty.labels
+
+
+@pytest.mark.parametrize("shape", [(3000, 1000), (900, 1800)])
+def test_panels_of_large_photographs_are_small(shape: tuple[int, int]) -> None:
+    image, labels = np.zeros((*shape, 3), np.uint8), np.ones(shape, np.uint8)
+    for panel in (
+        image_panel(image), heat_panel(labels), heat_overlay_panel(image, labels), label_panel(labels),
+        label_overlay_panel(image, labels), class_maps_panel(labels[None], np.array([1])),
+    ):  # fmt: skip
+        assert max(panel.pixels.shape) == LONGEST_SIDE
+        assert panel.pixels.shape[0] / panel.pixels.shape[1] == pytest.approx(shape[0] / shape[1], rel=0.01)
+
+
+def titles(figure: Figure) -> list[str]:
+    return [axes.get_title() for axes in figure.axes]
+
+
+def legend(figure: Figure) -> list[str]:
+    return [text.get_text() for one in figure.legends for text in one.get_texts()]
+
+
+def test_titles_head_the_columns_of_a_grid() -> None:
+    figure = image_grid([("a", CELLS), ("b", CELLS)], ["none", "cat"])
+    assert titles(figure) == ["image", "map", "mask", "", "", ""]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["a", "", "", "b", "", ""]
+    assert legend(figure) == ["none", "cat"]
+    with pytest.raises(ValueError, match="row 'b' has other columns than image, map, mask"):
+        image_grid([("a", CELLS), ("b", CELLS[:2])])
+    with pytest.raises(ValueError, match="without rows"):
+        image_grid([])
+
+
+def test_a_row_goes_on_over_several_lines_where_each_panel_has_its_title() -> None:
+    figure = image_grid([("a", CELLS), ("b", CELLS[:1])], ["none"], columns=2)
+    assert titles(figure) == ["image", "map", "mask", "", "image", ""]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["a", "", "", "", "b", ""]
+    assert [axes.axison for axes in figure.axes] == [True, True, True, False, True, False]
+    assert legend(figure) == ["none"]  # class 1 has no name
+    assert not image_grid([("a", CELLS[:2])]).legends
+
+
+def test_long_titles_and_labels_reach_into_no_neighbour() -> None:
+    """Words are kept whole where they can be; what is written twice as wide as Latin letters counts twice."""
+    tags = ", ".join(f"tag{i}" for i in range(40))
+    cells: list[Cell] = [("an_experiment_with_a_very_long_name_" * 2, CELLS[0][1]), (tags, CELLS[1][1])]
+    figure = image_grid([(tags, cells), (tags, cells)], columns=2)
+    figure.canvas.draw()
+    for axes in figure.axes:
+        cell = axes.get_window_extent()
+        assert axes.title.get_window_extent().width < CELL * DPI
+        assert axes.get_ylabel() == "" or axes.yaxis.label.get_window_extent().height < cell.height * 1.1
+    shown = figure.axes[1].get_title()
+    assert shown.replace("\n", " ") == tags and "\n" in shown
+    wide = image_grid([("", [("\u732b" * 40, CELLS[0][1])])]).axes[0].get_title()
+    assert max(map(len, wide.split("\n"))) == 14
 
 
 # ranks

@@ -68,8 +68,9 @@ def test_known_tags_are_looked_up_by_path_then_by_name(tmp_path: Path) -> None:
     for name in ("x/a.jpg", "y/a.jpg", "b.jpg", "c.jpg", "d.jpg"):
         put_image(tmp_path / name)
     table = put_text(tmp_path / "tags.csv", "image,tags\nx/a.jpg,dog\na,cat\nb.jpg, dog ; cat\nc,\n")
-    allowed = allowed_labels(None, table, NAMES)
-    found = {p.below: p for p in gather([str(tmp_path)], [], OUT)}
+    photographs = gather([str(tmp_path)], [], OUT)
+    allowed = allowed_labels(None, table, NAMES, photographs)
+    found = {p.below: p for p in photographs}
     assert [allowed(found[name]) for name in ("x/a.jpg", "y/a.jpg", "b.jpg", "c.jpg")] == [
         [0, 2],
         [0, 1],
@@ -82,12 +83,12 @@ def test_known_tags_are_looked_up_by_path_then_by_name(tmp_path: Path) -> None:
 
 def test_wrong_tags_are_named(tmp_path: Path) -> None:
     with pytest.raises(TagsegError, match=r"^--classes: the model knows no class 'dgo'; did you mean 'dog'"):
-        allowed_labels("cat,dgo", None, NAMES)
+        allowed_labels("cat,dgo", None, NAMES, [])
     with refused(f"{tmp_path / 'tags.csv'}:3", "no class 'zebra'"):
-        allowed_labels(None, put_text(tmp_path / "tags.csv", "image,tags\na,cat\nb,zebra\n"), NAMES)
+        allowed_labels(None, put_text(tmp_path / "tags.csv", "image,tags\na,cat\nb,zebra\n"), NAMES, [])
     with refused(f"{tmp_path / 'tags.csv'}:3", "other tags"):
-        allowed_labels(None, put_text(tmp_path / "tags.csv", "image,tags\na,cat\na,dog\n"), NAMES)
+        allowed_labels(None, put_text(tmp_path / "tags.csv", "image,tags\na,cat\na,dog\n"), NAMES, [])
     with refused(f"{tmp_path / 'tags.csv'}:1", "lacks image"):
-        allowed_labels(None, put_text(tmp_path / "tags.csv", "name,tags\na,cat\n"), NAMES)
+        allowed_labels(None, put_text(tmp_path / "tags.csv", "name,tags\na,cat\n"), NAMES, [])
     with pytest.raises(TagsegError, match="give one of them"):
-        allowed_labels("cat", tmp_path / "tags.csv", NAMES)
+        allowed_labels("cat", tmp_path / "tags.csv", NAMES, [])

@@ -90,7 +90,7 @@ def test_a_name_to_be_left_out_that_is_none_is_refused(tmp_path: Path) -> None:
 def test_a_sound_data_set_has_an_empty_report(tmp_path: Path) -> None:
     put_image(tmp_path / "images" / "a.jpg", 40, 36)
     put_text(tmp_path / "tags.csv", "image,tags\na,dog\n")
-    put_text(tmp_path / "out" / "index_report.csv", "of an earlier day")
+    put_text(tmp_path / "out" / "index_report.csv", "status,image,file,line,what,remedy\nof an earlier day")
     assert run(FolderData(root=tmp_path), tmp_path) == []
 
 

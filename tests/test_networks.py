@@ -14,11 +14,11 @@ from torch import nn
 from tagseg.errors import TagsegError
 from tagseg.networks.backbone import PREPROCESSING, Backbone, Classifier, FullyConnected, normalise
 from tagseg.networks.backbones import load_backbone
-from tagseg.networks.classes import shared_rows, synsets
 from tagseg.networks.localization import (
     LocalizationNetwork,
 )
-from tagseg.networks.segmentation import ContextHead, ScoreNetwork, VggHead, start_classifier, upsample
+from tagseg.networks.segmentation import ContextHead, ScoreNetwork, VggHead, initialise_classifier, upsample
+from tagseg.networks.synsets import shared_rows, synsets
 from tagseg.networks.taps import LAYERS
 from tagseg.networks.timm_backbone import PACKAGED
 from tagseg.networks.weights import imagenet_wordnet_ids, read_weights
@@ -132,7 +132,7 @@ def test_layers_of_timm_networks(name: str, stride: int, wanted: dict[str, int])
     assert {layer: 128 // values.shape[-1] for layer, values in layers.items()} == wanted
     assert torch.equal(layers["conv4"], taps.conv4) and torch.equal(layers["conv5"], taps.conv5)
     if name.startswith("vit"):  # twelve blocks: at one to four sixths of the way to the last
-        assert list(backbone.trunk.places.values()) == [2, 4, 6, 7, 11]
+        assert list(backbone.trunk.indices.values()) == [2, 4, 6, 7, 11]
         assert not any(torch.equal(a, b) for a, b in itertools.pairwise(layers.values()))
 
 
@@ -239,7 +239,7 @@ def test_the_last_layer_starts_from_shared_rows_and_small_noise() -> None:
     channels = 400
     classifier = Classifier(torch.randn(2, channels) * 7, torch.tensor([5.0, 6.0]), ("disc", "ring"))
     layer = nn.Conv2d(channels, 4, 1)
-    took = start_classifier(layer, tiny_backbone(channels, classifier), ["background", "ring", "cross", "disc"])
+    took = initialise_classifier(layer, tiny_backbone(channels, classifier), ["background", "ring", "cross", "disc"])
     assert took == ["ring", "disc"]
     assert layer.weight[1, :, 0, 0].tolist() == classifier.weight[1].tolist()
     assert layer.weight[3, :, 0, 0].tolist() == classifier.weight[0].tolist()
@@ -250,7 +250,7 @@ def test_the_last_layer_starts_from_shared_rows_and_small_noise() -> None:
 
 def test_without_a_classifier_every_row_is_noise() -> None:
     layer = nn.Conv2d(400, 3, 1)
-    assert start_classifier(layer, tiny_backbone(400), ["background", "a", "b"]) == []
+    assert initialise_classifier(layer, tiny_backbone(400), ["background", "a", "b"]) == []
     assert float(layer.weight.detach().std()) == pytest.approx(0.1, rel=0.1) and not layer.bias.any()
 
 

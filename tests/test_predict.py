@@ -206,7 +206,7 @@ def test_without_it_everything_is_made_again(model: Path, photos: Path, tmp_path
     out = tmp_path / "out"
     predict(model, photos, "-o", out)
     right = (out / "a.png").read_bytes()
-    (out / "a.png").write_bytes(b"old")
+    (out / "a.png").write_bytes((out / "d.png").read_bytes())
     dead = _temporary(out / "a.png").name.replace(str(os.getpid()), "99999999")
     put_text(out / dead, "left by a killed run")
     put_text(out / ".mine.part", "not ours")
@@ -232,7 +232,7 @@ def test_wrong_uses_are_one_line(
     assert "holds localization" in fails(f"predict {tmp_path}/localization.pt {photos} -o {out}")
     assert "no class 'cow'" in fails(f"predict {model} {photos} -o {out} --classes cow")
     assert "no photograph" in fails(f"predict {model} {tmp_path}/empty -o {out}")
-    assert "is a file" in fails(f"predict {model} {photos} -o {model}")
+    assert "is a file" in fails(f"predict {model} {photos} -o {tmp_path}/localization.pt")
     assert "--score-gain" in fails(f"predict {model} {photos} -o {out} --score-gain 0")
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert "no usable GPU" in fails(f"predict {model} {photos} -o {out} --device cuda")

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 
 from tagseg.priors.cam import binary_cam, class_activation_maps, scale_cam
 from tagseg.priors.foreground import (
+    centre_gaussian,
     foreground_prior,
     mean_activation,
-    middle,
     resize_map,
     scale_min_max,
     scale_otsu,
@@ -171,7 +171,7 @@ def test_more_scales_are_more_maps_to_add(rng: np.random.Generator) -> None:
 
 
 def test_the_middle_is_a_gaussian_of_half_sides() -> None:
-    weights = middle((4, 8), 0.7)
+    weights = centre_gaussian((4, 8), 0.7)
     assert weights.shape == (4, 8) and weights.dtype == np.float32
     np.testing.assert_allclose(weights, weights[::-1, ::-1])
     y, x = (1 + 0.5) / 4 * 2 - 1, (6 + 0.5) / 8 * 2 - 1
@@ -182,7 +182,7 @@ def test_the_centre_weakens_the_prior_at_the_border(rng: np.random.Generator) ->
     maps = [rng.uniform(0, 1, (8, 8)), rng.uniform(0, 1, (8, 8))]
     plain = foreground_prior(maps, (8, 8), layers="scale_each", scaling="min_max")
     centred = foreground_prior(maps, (8, 8), layers="scale_each", scaling="min_max", centre=0.7)
-    np.testing.assert_allclose(centred, scale_min_max(plain * middle((8, 8), 0.7)), atol=1e-5)
+    np.testing.assert_allclose(centred, scale_min_max(plain * centre_gaussian((8, 8), 0.7)), atol=1e-5)
 
 
 # Eq. 1

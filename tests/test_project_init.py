@@ -80,7 +80,7 @@ def test_the_configuration_names_the_photographs_where_they_lie(pets: Path, monk
     assert [r.id for r in records][3:] == ["pet 3", "old__pet 4", "old__pet 5"]
     assert [r.tags for r in records] == [("dog",), ("cat",), ("dog", "gizmo"), ("cat", "gizmo"), ("dog",), ()]
     assert {r.split for r in records} == {"train"}
-    assert not (pets / "project/images").exists()
+    assert not (pets / "project/working_copies").exists()
 
 
 def test_what_it_says_of_them(pets: Path) -> None:
@@ -122,10 +122,10 @@ def test_long_photographs_get_working_copies(pets: Path, monkeypatch: pytest.Mon
     assert "working copies" in said
     assert "1 kept apart" in said
     assert (pets / "photos" / "pet 1.jpg").read_bytes() == before
-    assert rows("project/originals.csv")[1] == {
+    assert rows("project/working_copies/originals.csv")[1] == {
         "id": "pet 1", "original": "../photos/pet 1.jpg", "width": "900", "height": "600",
     }  # fmt: skip
-    with Image.open("project/masks/pet 1.png") as copy:
+    with Image.open("project/working_copies/masks/pet 1.png") as copy:
         assert copy.size == (640, 427)
         assert set(np.unique(np.asarray(copy))) == {0, 2}
     data = dataset("project").data
@@ -140,7 +140,7 @@ def test_long_photographs_get_working_copies(pets: Path, monkeypatch: pytest.Mon
 def test_without_a_limit_none_does(pets: Path) -> None:
     photograph(pets / "photos" / "pet 1.jpg", (900, 600))
     init("project", "--images", "photos", "--tags", "tags.csv", "--longest-side", "0")
-    assert not Path("project/images").exists()
+    assert not Path("project/working_copies").exists()
 
 
 def test_splits_of_the_table_stand(pets: Path) -> None:

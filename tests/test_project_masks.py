@@ -1,6 +1,7 @@
 """`tagseg masks`: the copy of a project's masks, and the sheet of them. The workflow itself is run by the tutorial."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,11 +9,13 @@ import yaml
 from PIL import Image
 
 from tagseg.config import Crf
+from tagseg.datasets.formats import COPIES, ORIGINALS
 from tagseg.datasets.images import read_image, write_labels
 from tagseg.datasets.index import ImageRecord, write_classes, write_index
 from tagseg.errors import TagsegError
+from tagseg.figures.panels import Panel
 from tagseg.labels import voc_palette
-from tagseg.project import NAME, ORIGINALS
+from tagseg.project import NAME
 from tagseg.stages import mask_preview, masks
 from tagseg.store import write_shard, write_text
 from tagseg.workflow import make
@@ -25,7 +28,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project whose workflow has run: a JPEG, a PNG with a working copy, an untagged and an evaluation photograph."""
     monkeypatch.chdir(tmp_path)
     home = tmp_path / "project"
-    text = yaml.safe_dump({"default": NAME, "datasets": {NAME: {"data": {"kind": "folder", "root": "."}}}})
+    text = yaml.safe_dump(
+        {"default": NAME, "datasets": {NAME: {"data": {"kind": "folder", "root": ".", "images": f"{COPIES}/images"}}}}
+    )
     write_text(home / "config.yaml", text)
     values = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
     Path("photos").mkdir()
@@ -33,11 +38,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Image.fromarray(values).resize((120, 80)).save("photos/large.png")
     records = [
         ImageRecord("small", "train", Path("../photos/small.jpg"), 60, 40, ("dog",)),
-        ImageRecord("large", "train", Path("images/large.jpg"), 60, 40, ("cat",)),
+        ImageRecord("large", "train", Path(f"{COPIES}/images/large.jpg"), 60, 40, ("cat",)),
         ImageRecord("untagged", "train", Path("../photos/small.jpg"), 60, 40, ()),
         ImageRecord("kept", "val", Path("../photos/small.jpg"), 60, 40, ("dog",)),
     ]
-    write_text(home / ORIGINALS, "id,original,width,height\nlarge,../photos/large.png,120,80\n")
+    write_text(home / COPIES / ORIGINALS, "id,original,width,height\nlarge,../photos/large.png,120,80\n")
     results = home / "results" / NAME
     write_index(results / "tags.csv", records)
     write_classes(results / "classes.txt", ["cat", "dog"])
@@ -132,16 +137,16 @@ def test_the_sheet_shows_tagged_training_photographs(project: Path, monkeypatch:
     monkeypatch.chdir(project)
     shown: list[list[str]] = []
 
-    def figure(images: list[np.ndarray], labels: list[np.ndarray], names: list[str], classes: list[str]) -> object:
-        shown.append(names)
-        assert all(image.shape[:2] == mask.shape for image, mask in zip(images, labels, strict=True))
-        return real(images, labels, names, classes)
+    def figure(rows: list[tuple[str, list[tuple[str, Panel]]]], classes: list[str], **sizes: Any) -> object:
+        shown.append([title for title, _ in rows[0][1]])
+        assert all(panel.labels == {1} for _, panel in rows[0][1])
+        return real(rows, classes, **sizes)
 
-    real = mask_preview.preview_figure
-    monkeypatch.setattr(mask_preview, "preview_figure", figure)
+    real = mask_preview.image_grid
+    monkeypatch.setattr(mask_preview, "image_grid", figure)
     results = Path("results") / NAME
-    (project / "images").mkdir()
-    Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save("images/large.jpg")
+    (project / COPIES / "images").mkdir()
+    Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(f"{COPIES}/images/large.jpg")
     with write_shard(Path("labels.h5"), "labels", {}) as writer:
         for name in ("small", "large"):
             writer.put(name, {"mask": np.ones((40, 60), np.uint8)})

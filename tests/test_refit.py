@@ -210,7 +210,7 @@ class Bare:
 
 def test_chosen_rows_are_used_for_maps_and_leave_the_classifier_alone() -> None:
     network = LocalizationNetwork(Bare(), 2, hidden=0)  # type: ignore[arg-type]
-    assert network.cam_rows is network.linear.weight
+    assert network.cam_weights is network.linear.weight
     rows = torch.ones(2, 3)
-    network.choose_rows(rows)
-    assert network.cam_rows is rows and not torch.equal(network.linear.weight, rows)
+    network.set_cam_weights(rows)
+    assert network.cam_weights is rows and not torch.equal(network.linear.weight, rows)

@@ -12,8 +12,8 @@ from scipy.ndimage import correlate
 from tagseg.regions.affinity import OFFSETS
 from tagseg.regions.crisp import boundary_energy
 from tagseg.regions.cuts import decimate, eigenvectors, interpolate, normalised_cuts, stencil_matrix, whiten
+from tagseg.regions.modes import MODES
 from tagseg.regions.oriented import oriented_energy, oriented_filters, suppress_border
-from tagseg.regions.parameters import MODES
 
 NUMBERS = {tuple(offset): k for k, offset in enumerate(OFFSETS.tolist())}
 

@@ -21,7 +21,7 @@ from tagseg.regions.features import (
     resize,
     to_unit_range,
 )
-from tagseg.regions.parameters import Feature
+from tagseg.regions.modes import Feature
 
 FEATURES: list[Feature] = ["color", "var"]
 

@@ -12,7 +12,7 @@ from skimage.morphology import skeletonize
 from tagseg.regions.arcs import arc_channels
 from tagseg.regions.crisp import logistic
 from tagseg.regions.hierarchy import RegionTree, region_tree
-from tagseg.regions.parameters import Hierarchy
+from tagseg.regions.modes import Hierarchy
 
 HIERARCHIES: tuple[Hierarchy, ...] = get_args(Hierarchy)
 

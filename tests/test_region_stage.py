@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from tagseg.config import CrispSettings, RegionSettings
 from tagseg.datasets.images import read_image
-from tagseg.figures.regions import paint_regions
+from tagseg.figures.panels import paint_regions
 from tagseg.regions import MODES, crisp_boundaries
 from tagseg.stages import region_panels, regions
 from tagseg.store import Shard

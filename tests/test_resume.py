@@ -60,7 +60,7 @@ def test_a_training_killed_twice_ends_in_the_bytes_of_an_unbroken_one(folder: Pa
     last = start(folder, line)
     _, told = last.communicate()
     assert last.returncode == 0, told
-    assert "going on from the checkpoint at step" in told
+    assert "resuming from the checkpoint at step" in told
     for suffix in ("pt", "csv"):
         assert (folder / f"resumed.{suffix}").read_bytes() == (folder / f"whole.{suffix}").read_bytes()
     assert list((folder / "kept").iterdir()) == []

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tagseg.networks.backbone import FullyConnected
 from tagseg.networks.backbones import load_backbone
-from tagseg.networks.segmentation import Facts, ScoreNetwork, VggHead, describe, kept_taps, upsample
+from tagseg.networks.segmentation import Description, ScoreNetwork, VggHead, describe, kept_taps, upsample
 from tagseg.networks.vgg import VggTrunk
 
 CLASSES = ["background", *(f"class {i}" for i in range(20))]
@@ -32,7 +32,7 @@ def network(name: str, fov: str, stride: int, classes: list[str] = CLASSES) -> S
     ],
 )
 def test_vgg16_has_the_paper_s_stride_fields_and_sizes(fov: str, field_of_view: int, parameters: int) -> None:
-    assert describe(network("vgg16", fov, 8)) == Facts(8, field_of_view, parameters)
+    assert describe(network("vgg16", fov, 8)) == Description(8, field_of_view, parameters)
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,14 @@ from typer.testing import CliRunner
 from tagseg import cli, sheet
 from tagseg.datasets.images import write_labels
 from tagseg.datasets.index import ImageRecord, write_classes, write_ground_truth, write_index
-from tagseg.figures.panels import sheet_figure
+from tagseg.figures.grid import image_grid
+from tagseg.figures.panels import Panel, heat_panel
+from tagseg.labels import voc_palette
 from tagseg.store import write_shard, write_text
 
 H, W = 40, 50
+
+Rows = list[tuple[str, list[tuple[str, Panel]]]]
 
 
 @pytest.fixture
@@ -62,16 +66,16 @@ def results(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[tuple[str, np.ndarray]]]]:
-    """What is handed to the figure: of each image its name and its titled pictures."""
-    blocks: list[tuple[str, list[tuple[str, np.ndarray]]]] = []
+def drawn(monkeypatch: pytest.MonkeyPatch) -> Rows:
+    """What is handed to the figure: of each image its name and its titled panels."""
+    rows: Rows = []
 
-    def keep(given: list[tuple[str, list[tuple[str, np.ndarray]]]], classes: list[str]) -> matplotlib.figure.Figure:
-        blocks.extend(given)
-        return sheet_figure(given, classes)
+    def keep(given: Rows, classes: list[str], *, columns: int) -> matplotlib.figure.Figure:
+        rows.extend(given)
+        return image_grid(given, classes, columns=columns)
 
-    monkeypatch.setattr(sheet, "sheet_figure", keep)
-    return blocks
+    monkeypatch.setattr(sheet, "image_grid", keep)
+    return rows
 
 
 def show(*words: object) -> str:
@@ -80,13 +84,11 @@ def show(*words: object) -> str:
     return outcome.output
 
 
-def titles(cells: list[tuple[str, np.ndarray]]) -> list[str]:
+def titles(cells: list[tuple[str, Panel]]) -> list[str]:
     return [title.replace("\n", ", ") for title, _ in cells]
 
 
-def test_every_step_of_an_image_is_drawn_in_order(
-    results: Path, drawn: list[tuple[str, list[tuple[str, np.ndarray]]]], tmp_path: Path
-) -> None:
+def test_every_step_of_an_image_is_drawn_in_order(results: Path, drawn: Rows, tmp_path: Path) -> None:
     text = show(results, "--image", "two", "-o", tmp_path / "sheet.png")
     ((name, cells),) = drawn
     assert name == "two (val)\ndog"
@@ -95,19 +97,19 @@ def test_every_step_of_an_image_is_drawn_in_order(
         "multiclass prior", "multiclass, second round", "4 regions", "fgbg mask, CRF none",
         "multiclass mask, CRF pairwise", "large, largest score", "tags, CRF none, mIoU 56.2", "truth",
     ]  # fmt: skip
-    pictures = dict(cells)
-    assert all(picture.shape[:2] == (H, W) for picture in pictures.values())
-    assert pictures["fgbg mask\nCRF none"].dtype == np.float32  # its 1 is no class
-    assert set(np.unique(pictures["large\nlargest score"])) == {1}
+    panels = dict(cells)
+    assert all(panel.pixels.shape == (H, W, 3) for panel in panels.values())
+    brightest = heat_panel(np.ones((1, 1))).pixels[0, 0]
+    assert panels["fgbg mask\nCRF none"].labels == frozenset()  # its 1 is no class
+    assert (panels["fgbg mask\nCRF none"].pixels[15, 15] == brightest).all()
+    assert (panels["large\nlargest score"].pixels == voc_palette()[1]).all()
     assert text.splitlines() == [
         f"sheet: {tmp_path / 'sheet.png'}", "not there: priors/localization", "not there: masks/localization-*",
     ]  # fmt: skip
     assert (tmp_path / "sheet.png").read_bytes()[1:4] == b"PNG"
 
 
-def test_what_an_image_lacks_is_named_with_it(
-    results: Path, drawn: list[tuple[str, list[tuple[str, np.ndarray]]]], tmp_path: Path
-) -> None:
+def test_what_an_image_lacks_is_named_with_it(results: Path, drawn: Rows, tmp_path: Path) -> None:
     text = show(results, "--image", "one", "--image", "three", "-o", tmp_path / "sheet.svg")
     assert [name.partition(" ")[0] for name, _ in drawn] == ["one", "three"]
     assert "truth" in titles(drawn[0][1]) and "truth" not in titles(drawn[1][1])
@@ -117,9 +119,7 @@ def test_what_an_image_lacks_is_named_with_it(
     assert b"<svg" in (tmp_path / "sheet.svg").read_bytes()
 
 
-def test_an_index_alone_is_enough(
-    results: Path, drawn: list[tuple[str, list[tuple[str, np.ndarray]]]], tmp_path: Path
-) -> None:
+def test_an_index_alone_is_enough(results: Path, drawn: Rows, tmp_path: Path) -> None:
     for path in results.iterdir():
         if path.is_dir():
             shutil.rmtree(path)

@@ -149,7 +149,7 @@ def test_a_search_names_the_truth_that_does_not_fit(folder: Path, fails: Callabl
         f"search-crf --tags {folder}/tags.csv --maps {folder}/maps.h5 --ground-truth {folder}/ground_truth.csv "
         f"--classes {folder}/classes.txt --split val --crf none --output {folder}/search.csv"
     )
-    assert "masks/a.png: truth is (5, 5), prediction (24, 32); mend the mask" in fails(line)
+    assert "masks/a.png: 5 x 5 pixels, but its photograph" in fails(line)
 
 
 def test_the_picture_shows_what_regions_change_most(folder: Path) -> None:

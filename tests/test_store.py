@@ -15,6 +15,7 @@ from torch import nn
 
 from tagseg import __version__
 from tagseg.bundle import load_bundle, save_bundle
+from tagseg.datasets.images import write_labels
 from tagseg.errors import TagsegError
 from tagseg.store import Shard, ShardSet, atomic, atomic_folder, write_shard, write_text
 
@@ -138,7 +139,7 @@ def test_a_shard_of_the_wrong_kind_is_refused(tmp_path: Path) -> None:
 def test_a_foreign_file_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "0.h5"
     path.write_bytes(content)
-    with refused(path, "not a whole tagseg HDF5 file", "delete it and run again"):
+    with refused(path, "not a whole tagseg HDF5 file", "make it again (snakemake --force "):
         Shard(path, "labels")
 
 
@@ -147,7 +148,7 @@ def test_a_truncated_shard_is_refused(tmp_path: Path, part: float) -> None:
     path = write(tmp_path / "0.h5")
     whole = path.read_bytes()
     path.write_bytes(whole[: int(part * len(whole))])
-    with refused(path, "not a whole tagseg HDF5 file", "delete it and run again"):
+    with refused(path, "not a whole tagseg HDF5 file", "make it again (snakemake --force "):
         Shard(path, "labels")
 
 
@@ -155,7 +156,7 @@ def test_hdf5_of_another_program_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "0.h5"
     with h5py.File(path, "w") as file:
         file["a"] = MASK
-    with refused(path, "not a whole tagseg HDF5 file"):
+    with refused(path, "not a tagseg HDF5 file"):
         Shard(path, "labels")
 
 
@@ -169,7 +170,7 @@ def test_a_spoiled_array_names_file_and_image(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[chunk.byte_offset : chunk.byte_offset + chunk.size] = b"\xff" * chunk.size
     path.write_bytes(bytes(content))
-    with Shard(path, "labels") as shard, refused(path, "mask of image 'a'", "delete the file and run again"):
+    with Shard(path, "labels") as shard, refused(path, "mask of image 'a'", "make it again (snakemake --force "):
         shard.get("a", "mask")
 
 
@@ -275,7 +276,7 @@ def test_what_a_killed_writer_left_goes_with_the_next(tmp_path: Path) -> None:
     for name in stays + goes:
         (tmp_path / name).write_text("half", encoding="utf-8")
     os.utime(tmp_path / goes[1], (hour_ago, hour_ago))
-    write_text(target, "whole")
+    write_text(target, "old\nand new\n")
     assert {path.name for path in tmp_path.iterdir()} == {"a[1].txt", *stays}
 
 
@@ -283,11 +284,11 @@ def test_what_a_killed_writer_left_goes_with_the_next(tmp_path: Path) -> None:
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path, fails: bool) -> None:
     path = tmp_path / "new" / "folder"
     with atomic_folder(path) as folder:
-        (folder / "a").write_text("old")
+        write_labels(folder / "a", np.zeros((4, 4), np.uint8))
     (path.parent / folder.name.replace(str(os.getpid()), "99999999")).mkdir()  # a killed process's
     try:
         with atomic_folder(path) as folder:
-            (folder / "b").write_text("new")
+            write_labels(folder / "b", np.zeros((4, 4), np.uint8))
             assert names_in(path) == ["a"]
             if fails:
                 raise RuntimeError

@@ -165,9 +165,11 @@ def test_a_mask_that_is_there_twice_is_refused(predicted: Path) -> None:
 
 
 def test_only_vocs_classes_and_labels_are_packed(predicted: Path) -> None:
+    (predicted / "classes.txt").unlink()
     write_classes(predicted / "classes.txt", ["cat", "dog"])
     with refused(predicted / "classes.txt", "not VOC's classes"):
         pack(predicted)
+    (predicted / "classes.txt").unlink()
     write_classes(predicted / "classes.txt", CLASSES)
     with refused(predicted / "tags.csv", "no image of split train"):
         pack(predicted, split="train")

@@ -7,7 +7,7 @@ import pytest
 from timm.data import ImageNetInfo
 
 from tagseg.datasets.voc import CLASSES
-from tagseg.networks.classes import synsets, synsets_of
+from tagseg.networks.synsets import synsets, synsets_of
 from tagseg.networks.weights import imagenet_wordnet_ids
 
 # a word of the description of a class's first synset, as WordNet has it

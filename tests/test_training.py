@@ -259,7 +259,9 @@ def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path, content: bytes | 
         torch.save({"weight": torch.ones(1)}, file)
     else:
         file.write_bytes(content)
-    with pytest.raises(TagsegError, match=rf"{file.name}: not a tagseg checkpoint.*delete it to train from the start"):
+    with pytest.raises(
+        TagsegError, match=rf"{file.name}: not a tagseg checkpoint.*move it away to train from the start"
+    ):
         keeper.load()
 
 

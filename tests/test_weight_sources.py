@@ -88,7 +88,7 @@ def test_a_spoilt_file_in_the_cache_is_named_and_not_run(cache: Path, tmp_path: 
     cache.mkdir(parents=True)
     path = cache / "vgg16-397923af.pth"
     torch.save({"features.0.weight": Trap(tmp_path / "trapped")}, path)
-    with refused(str(path), "delete or replace it"):
+    with refused(str(path), "not torchvision's file", "in its place"):
         load_backbone("vgg16", "default")
     assert not (tmp_path / "trapped").exists()
 
@@ -128,5 +128,5 @@ def test_a_transformer_is_had_at_its_own_stride() -> None:
 
 @pytest.mark.parametrize("name", ["mixer_s32_224", "swin_tiny_patch4_window7_224"])
 def test_models_of_one_image_size_are_refused(name: str) -> None:
-    with refused(f"timm/{name}", "photographs of any size", "choose another name"):
+    with refused(f"timm/{name}", "images of any size", "choose another name"):
         load_backbone(f"timm/{name}", "random", stride=32)

@@ -309,12 +309,14 @@ REDOES = {
     "crf.bilateral_weight": MASKS | SAMPLES | _smoothed_predictions(),
     "crf.mask_gain": MASKS | SAMPLES,
     "crf.truncation": _smoothed_masks("higher_order", "multiclass"),
+    "crf.region_probability": _smoothed_masks("higher_order", "multiclass"),
     "crf.score_gain": _smoothed_predictions(),
     "segmentation.iterations": _trained(),
     "segmentation.lse_r": _trained(),
     "segmentation.precision": _trained(),
     "segmentation.channels_last": _trained(),
     "localization.precision": LOCALIZATION,
+    "localization.reduction": LOCALIZATION,
     "experiments.fgbg.fov": {"train the score network of fgbg"},
     "panels": {"draw panels.png"},
     "published": {f"write {table}.csv" for table in ("miou", "ablation", "masks")},
@@ -329,7 +331,7 @@ NEW_VALUES = {
     "crf.bilateral_weight": 7, "crf.mask_gain": 3, "crf.score_gain": 0.7,
     "segmentation.iterations": 3, "segmentation.lse_r": 3, "experiments.fgbg.fov": "large", "panels": 1,
     "published": "voc", "segmentation.precision": "bfloat16", "segmentation.channels_last": False,
-    "localization.precision": "bfloat16",
+    "localization.precision": "bfloat16", "localization.reduction": "sum", "crf.region_probability": "map",
 }  # fmt: skip
 
 

@@ -130,7 +130,7 @@ def test_quotas() -> None:
 def test_a_video_that_is_a_file_is_named_with_what_to_do(tree: YoutubeObjectsData) -> None:
     base = next(path.parent for path in tree.root.glob("dog/**/0001"))
     path = put_text(base / "0009.avi", "video")
-    with refused(path, "a video; extract its frames first", f"ffmpeg -i '{path}'", f"'{base}/0009/001/%05d.jpg'"):
+    with refused(path, "a video; extract its frames first", f"ffmpeg -i {path} ", f" {base}/0009/001/%05d.jpg"):
         yto.index(tree)
     put_image(base / "0009" / "001" / "00001.jpg", *SIZE)
     assert any("0009" in record.path.parts for record in yto.index(tree)[1])

@@ -1,6 +1,7 @@
 """A model bundle: one file with all that prediction needs, loadable without running code."""
 
 import io
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,9 @@ def save_bundle(path: Path, kind: str, network: nn.Module, **facts: Any) -> None
 
 
 def write_torch(path: Path, content: dict[str, Any]) -> None:
-    """torch.save, atomically, and so that equal content gives equal bytes."""
+    """torch.save, atomically, and so that equal content gives equal bytes. What wrote it is in it, too."""
     buffer = io.BytesIO()  # torch.save writes a file's own name into it
-    torch.save(content, buffer)
+    torch.save(content if "versions" in content else {**content, "tagseg": __version__}, buffer)
     with atomic(path) as temporary:
         temporary.write_bytes(buffer.getvalue())
 
@@ -34,7 +35,7 @@ def write_torch(path: Path, content: dict[str, Any]) -> None:
 def load_bundle(path: Path, kind: str) -> dict[str, Any]:
     """Content of a bundle of the expected kind. Raises TagsegError naming the file and what it is."""
     if not path.is_file():
-        raise TagsegError(f"{path}: no such model; train it first (snakemake {path})")
+        raise TagsegError(f"{path}: no such model; train it first (snakemake {shlex.quote(str(path))})")
     content = load_dict(path, "a tagseg model", "give the right file, or train it again")
     if content.get("kind") != kind:
         found = content.get("kind")

@@ -44,9 +44,9 @@ class Checkpoints:
                 log.warning("%s: not used, it is of another training: %s", other.with_suffix(".pt"), self._gap(other))
         if not self._file.is_file():
             return None
-        state = load_dict(self._file, "a tagseg checkpoint", "delete it to train from the start")
+        state = load_dict(self._file, "a tagseg checkpoint", "move it away to train from the start")
         if not {"step", "rows", "network", "optimiser", "scaler", "random"} <= set(state):
-            raise TagsegError(f"{self._file}: not a tagseg checkpoint; delete it to train from the start")
+            raise TagsegError(f"{self._file}: not a tagseg checkpoint; move it away to train from the start")
         return state
 
     def clear(self) -> None:

@@ -12,6 +12,7 @@ from tagseg.config import Crf, Mask, Prior, ShapesData
 from tagseg.disk import explained
 from tagseg.errors import TagsegError
 from tagseg.options import (
+    WRITTEN,
     CheckpointFolder,
     Classes,
     Files,
@@ -37,9 +38,9 @@ app = typer.Typer(
 
 @command(app)
 def make_shapes(
-    images: Annotated[Path, typer.Option(help="Folder of scenes to write")],
-    masks: Annotated[Path, typer.Option(help="Folder of exact masks to write")],
-    tags: Annotated[Path, typer.Option(help="tags.csv (image,tags,split) to write")],
+    images: Annotated[Path, typer.Option(help="Folder of scenes to write"), WRITTEN],
+    masks: Annotated[Path, typer.Option(help="Folder of exact masks to write"), WRITTEN],
+    tags: Annotated[Path, typer.Option(help="tags.csv (image,tags,split) to write"), WRITTEN],
     data: ShapesData,
 ) -> None:
     """Make the embedded demo's scenes from a seed."""

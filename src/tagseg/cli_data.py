@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 import typer
 
 from tagseg.config_data import DISK_KINDS, DiskData
-from tagseg.options import STAGES, Classes, Files, Output, Tags, command
+from tagseg.options import STAGES, WRITTEN, Classes, Files, Output, Tags, command
 
 app = typer.Typer()
 index_app = typer.Typer(help="Index a data set: write tags.csv and classes.txt.", no_args_is_help=True)
@@ -30,10 +30,11 @@ def _register(kind: str, settings: type[DiskData]) -> None:
     def index(
         data: settings,  # type: ignore[valid-type]
         output: Output,
-        classes_file: Annotated[Path, typer.Option(help="classes.txt to write")],
+        classes_file: Annotated[Path, typer.Option(help="classes.txt to write"), WRITTEN],
         report: Annotated[
             Optional[Path],  # noqa: UP045 (typer)
             typer.Option(help="CSV of all that is wrong, to write; by default index_report.csv beside the output"),
+            WRITTEN,
         ] = None,
         threads: Annotated[int, typer.Option(min=1, help="Threads that look at photographs")] = 1,
     ) -> None:
@@ -46,15 +47,19 @@ def _register(kind: str, settings: type[DiskData]) -> None:
         index: Index,
         output: Output,
         rendered: Annotated[Optional[Path], typer.Option(help="Folder that tagseg render-truth wrote")] = None,  # noqa: UP045
+        classes_file: Annotated[
+            Optional[Path],  # noqa: UP045
+            typer.Option(help="classes.txt; by default that beside the index"),
+        ] = None,
     ) -> None:
         from tagseg.stages import ground_truth as stage
 
-        stage.run(data, index, output, rendered=rendered)
+        stage.run(data, index, output, rendered=rendered, classes=classes_file)
 
     def render_truth(
         data: settings,  # type: ignore[valid-type]
         index: Index,
-        output: Annotated[Path, typer.Option("--output", "-o", help="Folder of masks to write")],
+        output: Annotated[Path, typer.Option("--output", "-o", help="Folder of masks to write"), WRITTEN],
     ) -> None:
         from tagseg.stages import render_truth as stage
 
@@ -76,8 +81,12 @@ for _kind, _settings in DISK_KINDS.items():
 
 @command(app)
 def download_voc(
-    folder: Annotated[Path, typer.Option(help="Folder for the archives, VOCdevkit/ and benchmark_RELEASE/")],
-    output: Annotated[Optional[Path], typer.Option("--output", "-o", help="File to write when all is there")] = None,  # noqa: UP045
+    folder: Annotated[Path, typer.Option(help="Folder for the archives, VOCdevkit/ and benchmark_RELEASE/"), WRITTEN],
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--output", "-o", help="File to write when all is there"),
+        WRITTEN,
+    ] = None,
 ) -> None:
     """Fetch VOC 2012 and SBD (3.4 GB), check their sums, and unpack them; goes on after a break."""
     from tagseg.stages import download_voc as stage

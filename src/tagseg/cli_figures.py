@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 import typer
 
 from tagseg import config
-from tagseg.options import STAGES, Classes, Files, GroundTruth, Output, Tags, Threads, command, grouped, pair
+from tagseg.options import STAGES, WRITTEN, Classes, Files, GroundTruth, Output, Tags, Threads, command, grouped, pair
 
 app = typer.Typer()
 figure_app = typer.Typer(help="Draw one of the paper's figures; PNG and SVG by suffix.", no_args_is_help=True)
 app.add_typer(figure_app, name="figure", rich_help_panel=STAGES)
 
-Outputs = Annotated[list[Path], typer.Option("--output", "-o", help="File to write, .png or .svg; repeatable")]
+Outputs = Annotated[list[Path], typer.Option("--output", "-o", help="File to write, .png or .svg; repeatable"), WRITTEN]
 Split = Annotated[str, typer.Option(help="Split to show")]
 Count = Annotated[int, typer.Option(min=1, help="Images")]
 Title = Annotated[str, typer.Option(help="Over the figure")]

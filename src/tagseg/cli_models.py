@@ -8,8 +8,9 @@ import typer
 
 from tagseg import config
 from tagseg.config import Crf
-from tagseg.gathering import gather
-from tagseg.options import OWN, Threads, command
+from tagseg.datasets.formats import unread_line
+from tagseg.gathering import gather, lines_of
+from tagseg.options import OWN, WRITTEN, Threads, command
 
 app = typer.Typer()
 
@@ -22,7 +23,7 @@ def predict(
     images: Annotated[
         list[str], typer.Argument(help="Photographs, folders of them, or - for a list on standard input")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to"), WRITTEN],
     smoothing: Annotated[config.CrfSettings, config.PREDICTION_CRF_KEYS],
     areas: config.RegionSettings,
     machine: config.InferenceMachine,
@@ -35,7 +36,7 @@ def predict(
     ] = None,
     tags: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Known tags of each photograph: a CSV file with columns image,tags (separated by ;)"),
+        typer.Option(help="Known tags of each photograph: a table of image,tags, as of init"),
     ] = None,
     overlay: Annotated[bool, typer.Option(help="Also write NAME.overlay.jpg, the photograph under colours")] = True,
     scores: Annotated[bool, typer.Option(help="Also write NAME.npz, the network's scores, float16")] = False,
@@ -43,17 +44,23 @@ def predict(
     threads: Threads = 1,
 ) -> None:
     """Label maps of any photographs, by a trained model."""
-    photographs = gather(images, sys.stdin, output)  # before what takes seconds to import
+    listed = lines_of(sys.stdin) if "-" in images else []
+    unread: list[str] = []
+    photographs = gather(images, listed, output, unread)  # before what takes seconds to import
     from tagseg.stages import predict as stage
 
     results = stage.run(
         model, photographs, stage.Outputs(output, overlay, scores), smoothing, areas, machine,
-        crf=crf, classes=classes, tags=tags, skip_existing=skip_existing, threads=threads,
+        crf=crf, classes=classes, tags=tags, skip_existing=skip_existing, threads=threads, unread=unread,
     )  # fmt: skip
     failed = [result for result in results if result.failure]
     skipped = sum(result.skipped for result in results)
     done = len(results) - len(failed) - skipped
-    typer.echo(f"{done} done, {skipped} skipped, {len(failed)} failed; in {output}, see {output / stage.SUMMARY}")
+    others = f", {len(unread)} not read" if unread else ""
+    counts = f"{done} done, {skipped} skipped, {len(failed)} failed{others}"
+    typer.echo(f"{counts}; in {output}, see {output / stage.SUMMARY}")
+    if unread:
+        print(f"tagseg: {unread_line(unread)}", file=sys.stderr)
     for result in failed:
         print(f"tagseg: {result.photograph.path}: {result.failure}", file=sys.stderr)
     if failed:
@@ -67,6 +74,7 @@ def show(
     output: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--output", "-o", help="Contact sheet to write, .png or .svg: images' way through the pipeline"),
+        WRITTEN,
     ] = None,
 ) -> None:
     """The tables of a run, and a contact sheet of its images."""
@@ -78,7 +86,7 @@ def show(
 @command(app, panel=OWN)
 def export(
     model: Model,
-    onnx: Annotated[Path, typer.Option(help="ONNX file to write")],
+    onnx: Annotated[Path, typer.Option(help="ONNX file to write"), WRITTEN],
     input_type: Annotated[
         Literal["uint8", "float32"],
         typer.Option("--input", help="Type of the graph's input; RGB from 0 to 255 either way"),

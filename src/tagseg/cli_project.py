@@ -7,23 +7,26 @@ from typing import Annotated, Literal, Optional
 import typer
 
 from tagseg.config import Crf, Prior
-from tagseg.datasets.index import BACKGROUND, read_utf8
-from tagseg.options import OWN, command
-from tagseg.project import LIGHT
+from tagseg.datasets.index import BACKGROUND
+from tagseg.names import plain, unquoted
+from tagseg.options import OWN, WRITTEN, command
+from tagseg.project import LIGHT, PAPER_BACKBONE, Recipe
+from tagseg.texts import read_text
 
 app = typer.Typer()
 
 Project = Annotated[Path, typer.Argument(help="Folder of the project")]
 Cores = Annotated[int, typer.Option(min=1, help="Cores to use; all of this machine, if not given")]
 _CORES = os.cpu_count() or 1
+_LISTS = (".txt", ".csv", ".names")  # of a file of classes: a misspelt path is no name of a class
 
 
 @command(app, panel=OWN)
 def init(
-    project: Project,
+    project: Annotated[Path, typer.Argument(help="Folder of the project"), WRITTEN],
     images: Annotated[Path, typer.Option(help="Folder of photographs, in folders of any depth")],
     tags: Annotated[
-        str, typer.Option(help="Table of tags: .csv, .tsv or .json; or folders: photographs lie in folders of classes")
+        str, typer.Option(help="Table of tags: .csv, .tsv, .json, .xlsx; or folders: folders are called like the class")
     ],
     masks: Annotated[
         Optional[Path],  # noqa: UP045
@@ -32,7 +35,16 @@ def init(
     classes: Annotated[
         str, typer.Option(help="All classes in the order of their labels, a,b,c or a file with one a line; for --masks")
     ] = "",
-    backbone: Annotated[str, typer.Option(help="Pre-trained network, docs/backbones.md")] = LIGHT,
+    foreground: Annotated[
+        int,
+        typer.Option(min=0, max=65535, help="Of black and white --masks: the value of white, 255; 0: they hold labels"),
+    ] = 0,
+    backbone: Annotated[
+        str, typer.Option(help=f"Pre-trained network, docs/backbones.md; not given: {LIGHT}, or the recipe's")
+    ] = "",
+    recipe: Annotated[
+        Recipe, typer.Option(help="best: what measured best; paper: the paper's choices in every stage, for a GPU")
+    ] = "best",
     device: Annotated[
         Literal["auto", "cpu", "cuda"], typer.Option(help="Where networks will run; auto: a GPU if there is one")
     ] = "auto",
@@ -49,7 +61,8 @@ def init(
     place: Literal["cpu", "cuda"] = ("cuda" if has_gpu() else "cpu") if device == "auto" else device
     typer.echo(
         stage.run(
-            project, images, tags, masks, _names(classes), backbone=backbone, device=place,
+            project, images, tags, masks, _names(classes), foreground=foreground,
+            backbone=backbone or (PAPER_BACKBONE if recipe == "paper" else LIGHT), recipe=recipe, device=place,
             longest_side=longest_side, cores=cores, leave_out_faulty=leave_out_faulty,
         )
     )  # fmt: skip
@@ -57,8 +70,11 @@ def init(
 
 def _names(classes: str) -> list[str]:
     """Names joined by commas, or the lines of a file; a first `background` is every list's own."""
-    text = read_utf8(Path(classes)) if Path(classes).is_file() else classes.replace(",", "\n")
-    names = [name.strip() for name in text.splitlines() if name.strip()]
+    if Path(classes).suffix in _LISTS or os.path.isfile(classes):  # noqa: PTH113 (a list may be too long for a path)
+        text = read_text(Path(classes))
+    else:
+        text = classes.replace(",", "\n")
+    names = [name for line in text.splitlines() if (name := unquoted(plain(line)))]
     return names[1:] if names[:1] == [BACKGROUND] else names
 
 
@@ -68,6 +84,7 @@ def masks(
     output: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--output", "-o", help="Folder to copy the masks to, at the photographs' original sizes"),
+        WRITTEN,
     ] = None,
     prior: Annotated[
         Prior, typer.Option(help="What they are made of: class masks, or fgbg: any foreground")

@@ -9,8 +9,7 @@ from tagseg import config, parsing
 from tagseg.errors import TagsegError
 from tagseg.evaluation.confusion import Protocol
 from tagseg.evaluation.published import Published
-from tagseg.options import Classes, Files, GroundTruth, OneSplit, Output, Tags, command, grouped, pair
-from tagseg.regions.parameters import Hierarchy, Mode
+from tagseg.options import WRITTEN, Classes, Files, GroundTruth, OneSplit, Output, Tags, command, grouped, pair
 
 app = typer.Typer()
 
@@ -27,7 +26,11 @@ def evaluate(
     fact: Annotated[list[str], typer.Option(help="KEY=VALUE to keep with the result; repeatable")] = [],  # noqa: B006
     sample: Annotated[float, typer.Option(help="Part of the images, drawn at random; Table 4: 0.1")] = 1.0,
     sample_seed: Annotated[int, typer.Option(min=0, help="Seed of that draw")] = 0,
-    per_image: Annotated[Optional[Path], typer.Option(help="Also write a row for each image to this CSV")] = None,  # noqa: UP045
+    per_image: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Also write a row for each image to this CSV"),
+        WRITTEN,
+    ] = None,
 ) -> None:
     """Confusion matrix of label maps against the truth."""
     from tagseg.stages import evaluate as stage
@@ -193,7 +196,7 @@ def chart(
 def export_png(
     labels: Files,
     tags: Tags,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write"), WRITTEN],
     split: OneSplit = None,
 ) -> None:
     """Label maps as indexed PNG files with the VOC palette."""
@@ -226,40 +229,6 @@ def search_crf(
         split=split, protocol=protocol, processes=processes,
     )  # fmt: skip
     typer.echo(table[[*varied, "crf", "mean_iou", "pixel_accuracy"]].round(2).to_string(index=False))
-
-
-@command(app)
-def bsds(
-    images: Annotated[Path, typer.Argument(help="Folder of photographs")],
-    ground_truth: Annotated[Path, typer.Argument(help="Folder with ID.mat of each, as in BSDS500's groundTruth")],
-    maps: Annotated[
-        Optional[Path],  # noqa: UP045 (typer)
-        typer.Option(help="Folder of contour maps ID.png, grey, 8 or 16 bits, to score in place of crisp boundaries"),
-    ] = None,
-    mode: Annotated[Mode, typer.Option(help="Mode of the crisp boundaries")] = "speedy",
-    hierarchy: Annotated[
-        Hierarchy,
-        typer.Option(
-            help="What a line is as strong as: the energy in its own direction, or in any; or higra's mean_pb"
-        ),
-    ] = "oriented",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the crisp boundaries' samples")] = 0,
-    thresholds: Annotated[int, typer.Option(min=1, help="Thresholds, evenly spaced between 0 and 1")] = 99,
-    max_distance: Annotated[
-        float, typer.Option(min=0, max=0.05, help="How far apart matched pixels may lie, as a part of the diagonal")
-    ] = 0.0075,
-    processes: Annotated[int, typer.Option(min=1, help="Images at the same time")] = 1,
-    output: Output = Path("results.csv"),
-    per_image: Annotated[Optional[Path], typer.Option(help="Also write a row for each image to this CSV")] = None,  # noqa: UP045
-) -> None:
-    """Score boundaries and regions in the BSDS500 protocol: ODS, OIS, AP, covering."""
-    from tagseg.stages import bsds as stage
-
-    text = stage.run(
-        images, ground_truth, output, per_image=per_image, maps=maps, mode=mode, hierarchy=hierarchy, seed=seed,
-        count=thresholds, max_distance=max_distance, processes=processes,
-    )  # fmt: skip
-    typer.echo(text)
 
 
 @command(app)

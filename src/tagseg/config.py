@@ -39,6 +39,7 @@ from tagseg.config_networks import (
     TrainingMachine,
     ViewSettings,
 )
+from tagseg.config_recipes import PAPER, departures, filled
 
 __all__ = [
     "CRISP_KEYS",
@@ -108,29 +109,12 @@ def _table6() -> dict[str, Experiment]:
     }
 
 
-# The paper's choices where the defaults have others: `recipe: paper` fills these in for keys that are not given.
-PAPER: dict[str, dict[str, Any]] = {
-    "views": {"scales": [1.0], "mirror": False, "stride": 0},
-    "localization": {"rows": "trained"},
-    "priors": {
-        "layers": "raw_sum",
-        "scaling": "min_max",
-        "fgbg_centre": 0,
-        "background": "mean",
-        "background_power": 1,
-        "normalise": True,
-    },
-    "refit": {"priors": []},
-    "crf": {"mask_gain": 1, "higher_order": "pn_potts"},
-}
-
-
 class DatasetConfig(Settings):
     """Everything about the run on one data set."""
 
     recipe: Literal["best", "paper"] = Field(
         "best",
-        description="Values of the mask-making keys that are not given: what measured best, or the paper's choices",
+        description="Values of the keys that are not given: what measured best, or the paper's where it speaks of one",
     )
     data: Data
     shards: int = Field(8, ge=1, le=999, description="Pieces that the data set is cut into; one job each")
@@ -165,11 +149,7 @@ class DatasetConfig(Settings):
     @model_validator(mode="before")
     @classmethod
     def _recipe(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or data.get("recipe") != "paper":
-            return data
-        groups = {name: data.get(name) or {} for name in PAPER}
-        filled = {name: {**PAPER[name], **given} for name, given in groups.items() if isinstance(given, dict)}
-        return {**data, **filled}
+        return filled(data) if isinstance(data, dict) and data.get("recipe") == "paper" else data
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -182,6 +162,13 @@ class DatasetConfig(Settings):
             if not name.replace("_", "").isalnum():
                 raise ValueError(f"experiment name {name!r}: use letters, digits and _ only (it becomes a folder)")
         return self
+
+    def recipe_name(self) -> str:
+        """The recipe as tables name it: of the paper's, also the keys that this block sets otherwise."""
+        if self.recipe != "paper":
+            return self.recipe
+        own = departures(self.model_dump(include=set(PAPER)))
+        return f"paper, but for {', '.join(own)}" if own else "paper"
 
 
 class Config(TrainingMachine, InferenceMachine):
@@ -223,7 +210,9 @@ CRISP_KEYS = frozenset(CrispSettings.model_fields)
 # Masks are smoothed from probabilities, predictions from scores: each has a gain of its own.
 MASK_CRF_KEYS = frozenset(CrfSettings.model_fields) - {"score_gain"}
 PREDICTION_CRF_KEYS = frozenset(CrfSettings.model_fields) - {"mask_gain"}
-HIGHER_ORDER_KEYS = frozenset({"higher_order", "higher_order_weight", "gamma_max", "truncation", "size_exponent"})
+HIGHER_ORDER_KEYS = frozenset(
+    {"higher_order", "region_probability", "higher_order_weight", "gamma_max", "truncation", "size_exponent"}
+)
 # The localization settings that count when a linear head is fitted on a frozen trunk: no step of SGD is made.
 LOCALIZATION_HEAD_KEYS = frozenset({"mode", "hidden", "stride", "iterations", "weight_decay", "rows"})
 TRAINING_KEYS = frozenset(TrainingMachine.model_fields)

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from tagseg.names import plain, printable
 
 
 class Settings(BaseModel):
@@ -27,6 +29,20 @@ CLASS_FOLDERS = "folders"  # in the place of a table's name: the photographs lie
 LeaveOut = Annotated[list[str], Field(description="Ids of images to use nowhere: broken ones, for instance")]
 
 
+def wrong_class_names(names: list[str]) -> str:
+    """What is wrong with a list of class names, and the remedy; nothing where it is sound."""
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            return f"class {name!r} is listed twice; name each class once"
+        if name == "background":
+            return "classes has 'background', every image's own class; take it out"
+        if not name.strip() or not printable(name) or ";" in name:
+            return f"class {name!r}: a name has letters, and no ';' or line break; rename it"
+    if len(names) > MOST_CLASSES:
+        return f"{len(names)} classes; a mask has room for {MOST_CLASSES}; drop some"
+    return ""
+
+
 class FolderData(Settings):
     """An own folder: photographs, their tags and, for evaluation only, perhaps masks."""
 
@@ -34,28 +50,34 @@ class FolderData(Settings):
     root: Path = Field(description="Folder that the paths below are under")
     images: str = Field("images", description="Folder of the photographs, in folders of any depth")
     tags: str = Field(
-        "tags.csv", description="Table of tags: .csv, .tsv or .json; folders: the photographs lie in folders of classes"
+        "tags.csv",
+        description="Table of tags: .csv, .tsv, .json, .jsonl or .xlsx; folders: photographs lie in folders of classes",
     )
-    masks: str = Field("masks", description="Folder of masks to evaluate on, where there is one")
+    masks: str = Field("masks", description="Folder of masks to evaluate on, where there is one; '': none")
+    foreground: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="Of masks in two values, 0 and this one (255, say), which is what the photograph's one tag says; "
+        "0: masks hold labels",
+    )
     classes: list[str] = Field([], description="Class names in order, without background; empty: found in the tags")
     leave_out: LeaveOut = []
 
+    @field_validator("classes")
+    @classmethod
+    def _one_spelling(cls, names: list[str]) -> list[str]:
+        return [plain(name) for name in names]
+
     @model_validator(mode="after")
     def _classes_that_can_be(self) -> Self:
-        for i, name in enumerate(self.classes):
-            if name in self.classes[:i]:
-                raise ValueError(f"class {name!r} is listed twice; name each class once")
-            if name == "background":
-                raise ValueError("classes has 'background', every image's own class; take it out")
-            if not name.strip() or not name.isprintable() or ";" in name:
-                raise ValueError(f"class {name!r}: a name has letters, and no ';' or line break; rename it")
-        if len(self.classes) > MOST_CLASSES:
-            raise ValueError(f"{len(self.classes)} classes; a mask has room for {MOST_CLASSES}; drop some")
+        if what := wrong_class_names(self.classes):
+            raise ValueError(what)
         return self
 
 
 class VocData(Settings):
-    """A Pascal VOC devkit tree, alone or with the masks of SBD."""
+    """A Pascal VOC devkit tree, alone or with the masks of SBD, or own data in its form."""
 
     kind: Literal["voc"] = "voc"
     root: Path = Field(description="The devkit's VOC2012 folder")
@@ -63,20 +85,42 @@ class VocData(Settings):
         "train_aug",
         description="List of training images under ImageSets/Segmentation; train_aug is derived where it is not there",
     )
-    val: str = Field("val", description="List of evaluation images under ImageSets/Segmentation")
+    val: str = Field("val", description="List of evaluation images under ImageSets/Segmentation; '': none")
     test: str = Field("test", description="List of images without truth to predict, where it is there; '': none")
-    masks: str = Field("SegmentationClassAug", description="Folder of indexed PNG masks under the root")
+    classes: list[str] = Field(
+        [],
+        description="Own class names in the order of the masks' labels, without background; empty: of labelmap.txt, "
+        "class_names.txt or labels.txt in the root, or else VOC's twenty",
+    )
+    masks: str = Field("SegmentationClassAug", description="Folder of PNG masks under the root; '': none")
     sbd: str = Field("", description="SBD's benchmark_RELEASE/dataset, for images without a PNG mask; '': none")
     tags: Literal["masks", "annotations", "table"] = Field(
         "masks", description="Where tags come from: classes in the mask (the paper), Annotations/*.xml, or tags_table"
     )
-    tags_table: str = Field("", description="With tags table: .csv, .tsv or .json of image,tags")
+    tags_table: str = Field("", description="With tags table: .csv, .tsv, .json, .jsonl or .xlsx of image,tags")
     leave_out: LeaveOut = []
+
+    @field_validator("classes")
+    @classmethod
+    def _one_spelling(cls, names: list[str]) -> list[str]:
+        return [plain(name) for name in names]
+
+    @model_validator(mode="after")
+    def _masks_where_tags_are_read_from_them(self) -> Self:
+        if self.tags == "masks" and not (self.masks or self.sbd):
+            raise ValueError("tags: masks reads them from the masks; set masks or sbd, or tags to annotations or table")
+        return self
 
     @model_validator(mode="after")
     def _a_table_where_one_is_read(self) -> Self:
         if (self.tags == "table") != bool(self.tags_table):
             raise ValueError("tags: table and tags_table go together; give both or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _classes_that_can_be(self) -> Self:
+        if what := wrong_class_names(self.classes):
+            raise ValueError(what)
         return self
 
 

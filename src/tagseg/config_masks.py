@@ -5,8 +5,8 @@ from typing import Literal
 from pydantic import Field
 
 from tagseg.config_data import Settings
-from tagseg.crf.parameters import CrfParameters, HigherOrder
-from tagseg.regions.parameters import CrispParameters, Mode
+from tagseg.crf.parameters import CrfParameters, HigherOrder, RegionProbability
+from tagseg.regions.modes import CrispParameters, Mode
 
 _CRF = CrfParameters()
 _CRISP = CrispParameters()
@@ -100,6 +100,10 @@ class CrfSettings(Settings):
     max_pixels: int = Field(_CRF.max_pixels, ge=1, description="Larger images are smoothed at this many pixels")
     higher_order: HigherOrder = Field(
         "robust_pn", description="Cost of a region with several labels: pn_potts (Eq. 8), or robust_pn"
+    )
+    region_probability: RegionProbability = Field(
+        "softmax",
+        description="P of Eq. 8. map: the map itself (the paper), a network's softmax; softmax: Eq. 7's, with its gain",
     )
     higher_order_weight: float = Field(_CRF.higher_order_weight, ge=0, description="Factor on the regions' costs")
     gamma_max: float = Field(_CRF.gamma_max, gt=0, description="Largest cost of a region, in nats")

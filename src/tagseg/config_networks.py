@@ -1,10 +1,12 @@
 """Keys of networks: which, where they run, how they are trained."""
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from tagseg.config_data import Settings
+from tagseg.networks.sources import weight_file
 
 
 class BackboneSettings(Settings):
@@ -18,6 +20,11 @@ class BackboneSettings(Settings):
     preprocessing: Literal["default", "imagenet", "unit_symmetric", "caffe"] = Field(
         "default", description="What the weights expect; must be named for a VGG-16 file without a classifier"
     )
+
+    @property
+    def weight_file(self) -> Path | None:
+        """The file of the user's that the weights are read from, if it is one."""
+        return weight_file(self.backbone, self.weights)
 
 
 class ViewSettings(Settings):
@@ -91,6 +98,11 @@ class LocalizationSettings(SgdSettings):
     size: int = Field(224, ge=32, description="Training images are resized to size x size")
     batch: int = Field(15, ge=1, description="Images a step")
     iterations: int = Field(60_000, ge=1, description="Steps of SGD (finetune) or at most of L-BFGS (head)")
+    reduction: Literal["mean", "sum"] = Field(
+        "sum",
+        description="mode finetune: of the cross entropy over classes. sum: as Caffe's layer has it (the paper); "
+        "mean: a step smaller by the number of classes",
+    )
     rows: Literal["trained", "shared", "summed"] = Field(
         "summed",
         description="mode head: weights of Eq. 1. trained: the head's (the paper); shared: the pre-trained "

@@ -3,6 +3,7 @@
 import errno
 import functools
 import io
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -15,6 +16,9 @@ _FULL = "free some space, then run again: what is whole stays, and only this fil
 _CLOSED = "give write permission, or choose another folder"
 _BLOCKED = "move away what is in its place, or choose another name"
 _NO_FOLDER = "one of its folders is a file; move that away, or choose another folder"
+_UNREADABLE = "give read permission for it and its folder"
+_TOO_MANY = "allow more open files (ulimit -n), then run again"
+_OUT_OF_REACH = "its disk or network file system failed: see to that, then run again; what is whole stays"
 _REMEDIES = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
@@ -27,7 +31,10 @@ _REMEDIES = {
     errno.EEXIST: _NO_FOLDER,
     errno.ENOTEMPTY: _BLOCKED,
     errno.ENAMETOOLONG: "choose a shorter name",
-    errno.EMFILE: "allow more open files (ulimit -n), then run again",
+    errno.EMFILE: _TOO_MANY,
+    errno.ENFILE: _TOO_MANY,
+    errno.EIO: _OUT_OF_REACH,
+    errno.ESTALE: _OUT_OF_REACH,
 }
 
 
@@ -37,6 +44,8 @@ def explained(error: OSError, path: Path | str | None = None) -> TagsegError | N
     if not name or error.errno is None:
         return None
     remedy = _REMEDIES.get(error.errno, "see to the file, then run again")
+    if remedy == _CLOSED and Path(name).is_file() and not os.access(name, os.R_OK):
+        remedy = _UNREADABLE
     return TagsegError(f"{name}: {error.strerror or error}; {remedy}")
 
 

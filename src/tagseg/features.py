@@ -1,25 +1,36 @@
 """The frozen trunk on photographs: what activations and the second round are made of."""
 
 from collections.abc import Container, Iterator, Sequence
-from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
 from tagseg.config import BackboneSettings, ViewSettings
 from tagseg.datasets.index import ImageRecord
+from tagseg.datasets.watching import content
+from tagseg.errors import TagsegError
 from tagseg.loading import batches_of
 from tagseg.machine import Machine
 from tagseg.networks.backbone import normalise
 from tagseg.networks.backbones import load_backbone
+from tagseg.networks.sources import no_such_file
 from tagseg.networks.views import mean_over_mirror, pixel_features, views
 from tagseg.priors.foreground import mean_activation
 from tagseg.priors.refit import pixel_grid
 
 
-def weights_file(network: BackboneSettings) -> list[Path]:
-    """The file that the trunk's weights come from, if it is one of the user's: what is made of them depends on it."""
-    path = Path(network.weights)
-    return [path] if path.is_file() else []
+def network_facts(network: BackboneSettings) -> dict[str, Any]:
+    """What a result says of the network that it was made with: its keys, and what is in a weight file of the user's.
+
+    Of the library's own weights the name is enough; a file can be replaced by another of its name. Raises TagsegError
+    if it is not there.
+    """
+    file = network.weight_file
+    if file is None:
+        return network.model_dump()
+    if not file.is_file():
+        raise TagsegError(no_such_file(file))
+    return network.model_dump() | {"weights_digest": content(file)}
 
 
 class FrozenTrunk:

@@ -24,6 +24,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from tagseg.access import barred
+
 log = logging.getLogger(__name__)
 
 _SIZES = struct.Struct("<III")  # of a record: bytes of its head, bytes of its body, checksum of both
@@ -124,10 +126,12 @@ class Journal:
         """Read which images a journal that was left has."""
         try:
             file = path.open("rb")
-        except OSError as error:  # gone in this moment, or another user's
+        except (FileNotFoundError, PermissionError) as error:  # gone in this moment, or another user's
             log.warning("%s: not used, it cannot be read: %s", path, error.strerror)
             return
-        records = _records(file)
+        except OSError as error:
+            raise barred(error, path) or error from None
+        records = _records(file, path)
         _, facts = next(records, (0, None))
         if facts != self._facts:
             log.warning("%s: not used, it is of another shard: %s", path, self._gap(facts))
@@ -149,13 +153,20 @@ def _journals(shard: Path) -> list[Path]:
     return sorted(shard.parent.glob(f".{glob.escape(shard.name)}.*.journal"))
 
 
-def _records(file: BinaryIO) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Where the body of each whole record starts, and the record's head."""
-    while len(sizes := file.read(_SIZES.size)) == _SIZES.size:
+def _records(file: BinaryIO, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Where the body of each whole record starts, and the record's head. A disk that fails is no end of a journal."""
+
+    def read(size: int) -> bytes:
+        try:
+            return file.read(size)
+        except OSError as error:
+            raise barred(error, path) or error from None
+
+    while len(sizes := read(_SIZES.size)) == _SIZES.size:
         head_size, body_size, checksum = _SIZES.unpack(sizes)
-        text = file.read(head_size)
+        text = read(head_size)
         start = file.tell()
-        body = file.read(body_size)
+        body = read(body_size)
         if len(body) != body_size or zlib.crc32(body, zlib.crc32(text)) != checksum:
             return
         with suppress(ValueError):

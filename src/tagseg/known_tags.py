@@ -1,27 +1,35 @@
 """Known tags: which classes may win in a photograph, where a user knows them."""
 
 import difflib
+import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tagseg.datasets.index import BACKGROUND, read_table
+from tagseg.datasets.index import BACKGROUND
+from tagseg.datasets.photographs import image_id, nfc, spellings
+from tagseg.datasets.tag_tables import TagRow, read_tags
 from tagseg.errors import TagsegError
 from tagseg.gathering import Photograph
+from tagseg.names import plain
 
 Labels = list[int]
 
 
-def allowed_labels(classes: str | None, tags: Path | None, names: list[str]) -> Callable[[Photograph], Labels]:
+def allowed_labels(
+    classes: str | None, tags: Path | None, names: list[str], photographs: Sequence[Photograph]
+) -> Callable[[Photograph], Labels]:
     """A function that gives the labels that may win in a photograph, ascending, background first.
 
-    `classes`: names separated by commas, for all photographs; `tags`: a table of the tags of each; neither: all of the
-    model's, `names`. Raises TagsegError for a class that the model does not know, if both are given, and for a
-    photograph that is not in the table.
+    `classes`: names separated by commas, for all photographs; `tags`: a table of the tags of each of `photographs`, in
+    any form that `read_tags` takes; neither: all of the model's, `names`. Raises TagsegError for a class that the model
+    does not know, if both are given, for what is wrong with the table, and for a row that may be of several
+    photographs; the function, for a photograph that is not in the table.
     """
     if classes is not None and tags is not None:
         raise TagsegError("--classes and --tags: give one of them; --classes is for all photographs alike")
     if tags is not None:
-        return _Table(tags, names)
+        return _of_table(tags, names, photographs)
     if classes is None:
         everything = list(range(len(names)))
         return lambda photograph: everything
@@ -29,38 +37,69 @@ def allowed_labels(classes: str | None, tags: Path | None, names: list[str]) -> 
     return lambda photograph: chosen
 
 
-class _Table:
-    """`tags.csv` with a column image (or id) and a column tags, separated by `;`.
+def _of_table(path: Path, names: list[str], photographs: Sequence[Photograph]) -> Callable[[Photograph], Labels]:
+    """The labels by a table whose rows name photographs as `_called` says."""
+    rows, labels = _rows(path, names)
+    found: dict[Photograph, TagRow] = {}
+    for photograph in photographs:
+        row = next((rows[name] for name in _called(photograph) if name in rows), None)
+        if row:
+            found[photograph] = row
+    uses = Counter(found.values())
+    for photograph, row in found.items():
+        if uses[row] > 1:
+            other = next(one for one, its in found.items() if its is row and one != photograph)
+            raise TagsegError(
+                f"{path}:{row.line}: image {row.image!r} may be {photograph.path} or {other.path}; write its whole path"
+            )
 
-    A row may name a photograph by its path, its path below the folder, or its file's name, each with or without suffix;
-    the first of these that has a row counts.
-    """
+    def of(photograph: Photograph) -> Labels:
+        if photograph not in found:
+            raise TagsegError(f"{photograph.path}: no line of {path} names it; add one with its tags")
+        return labels[found[photograph]]
 
-    def __init__(self, path: Path, names: list[str]):
-        self._path = path
-        self._rows: dict[str, Labels] = {}
-        rows = read_table(path, ["tags"])
-        column = "image" if rows and "image" in rows[0][1] else "id"
-        if rows and column not in rows[0][1]:
-            raise TagsegError(f"{path}:1: the header lacks image; it needs image,tags")
-        for line, row in rows:
-            key, labels = row[column].strip(), _labels(row["tags"].split(";"), names, f"{path}:{line}")
-            if self._rows.setdefault(key, labels) != labels:
-                raise TagsegError(f"{path}:{line}: image {key!r} has other tags in a line before; keep one of them")
+    return of
 
-    def __call__(self, photograph: Photograph) -> Labels:
-        for key in (photograph.path, Path(photograph.below), Path(photograph.path.name)):
-            for form in (key.as_posix(), key.with_suffix("").as_posix()):
-                if form in self._rows:
-                    return self._rows[form]
-        raise TagsegError(f"{photograph.path}: no line of {self._path} names it; add one with its tags")
+
+def _rows(path: Path, names: list[str]) -> tuple[dict[str, TagRow], dict[TagRow, Labels]]:
+    """Rows of a table by each spelling of their image, the literal before others, and the labels of each row."""
+    table = read_tags(path, [plain(name) for name in names], anywhere=True)
+    if table.faults:
+        more = len(table.faults) - 1
+        raise TagsegError(f"{table.faults[0]}{f' (and {more} more)' if more else ''}")
+    labels = {row: _labels(row.tags, names, f"{path}:{row.line}") for row in table.rows}
+    rows: dict[str, TagRow] = {}
+    for row in table.rows:
+        first = rows.setdefault(nfc(row.image), row)
+        if first.tags != row.tags:
+            raise TagsegError(
+                f"{path}:{row.line}: image {row.image!r} has other tags in line {first.line}; keep one of them"
+            )
+    for row in table.rows:
+        names = spellings(row.image)
+        for name in [*names, nfc(os.path.abspath(names[-1])), *map(plain, names)]:  # noqa: PTH100 (links stay)
+            rows.setdefault(name, row)
+    return rows, labels
+
+
+def _called(photograph: Photograph) -> list[str]:
+    """What a row may call a photograph, the surest first: by path, from its folder's name on, below it, id, name."""
+    below = Path(photograph.below)
+    whole = Path(os.path.abspath(photograph.path))  # noqa: PTH100 (links stay)
+    parent = whole.parents[len(below.parts) - 1].name
+    paths = [photograph.path, whole, Path(parent) / below, below]
+    forms = [form for path in paths for form in (path.as_posix(), path.with_suffix("").as_posix())]
+    forms += [image_id(photograph.below), photograph.path.name, photograph.path.stem]
+    literal = [nfc(form) for form in forms]
+    return [*literal, *map(plain, literal)]
 
 
 def _labels(tags: Sequence[str], names: list[str], where: str) -> Labels:
     """Labels of the tags and background. Raises TagsegError that begins with `where` for a tag not in `names`."""
-    wanted = {tag.strip() for tag in tags} - {"", BACKGROUND}
-    for tag in sorted(wanted - set(names)):
-        close = difflib.get_close_matches(tag, names, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]!r}?" if close else f"it knows {', '.join(names[1:])}"
+    known = [plain(name) for name in names]
+    wanted = {plain(tag) for tag in tags} - {"", BACKGROUND}
+    for tag in sorted(wanted - set(known)):
+        close = difflib.get_close_matches(tag, known, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]!r}?" if close else f"it knows {', '.join(known[1:])}"
         raise TagsegError(f"{where}: the model knows no class {tag!r}; {hint}")
-    return [0, *(label for label, name in enumerate(names) if label and name in wanted)]
+    return [0, *(label for label, name in enumerate(known) if label and name in wanted)]

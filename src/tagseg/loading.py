@@ -34,10 +34,13 @@ def load_image(record: ImageRecord, side: int = 0) -> Tensor:
 
 
 def resized(image: Image.Image, side: int, method: Image.Resampling = Image.Resampling.BILINEAR) -> Image.Image:
-    """An image with its longer side at `side` pixels and the shorter at no less than a network takes; 0: as it is."""
+    """An image with its longer side at `side` pixels; 0: as it is.
+
+    A panorama whose shorter side would be less than a network takes has that at the least, and is longer.
+    """
     if not side:
         return image
-    scale = side / max(image.size)
+    scale = max(side / max(image.size), SMALLEST_SIDE / min(image.size))
     width, height = (max(SMALLEST_SIDE, round(length * scale)) for length in image.size)
     return image.resize((width, height), method)
 

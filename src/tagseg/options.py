@@ -3,15 +3,18 @@
 import functools
 import inspect
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Optional, TypeVar, get_args
 
 import typer
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
+from typer.models import ArgumentInfo, OptionInfo
 
 from tagseg.errors import TagsegError
+from tagseg.outputs import Given, reading, refuse
+from tagseg.store import shard_paths
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -22,7 +25,11 @@ OWN = "Your own photographs"
 Tags = Annotated[Path, typer.Option(help="tags.csv of the data set")]
 GroundTruth = Annotated[Path, typer.Option(help="ground_truth.csv of the data set; only evaluation reads it")]
 Classes = Annotated[Path, typer.Option(help="classes.txt of the data set")]
-Output = Annotated[Path, typer.Option("--output", "-o", help="File to write")]
+# Stands behind a path that a command writes, a file or a folder. Every other path is one that it reads, and writing to
+# that is refused: so a command that forgets the word cannot write at all.
+WRITTEN = object()
+
+Output = Annotated[Path, typer.Option("--output", "-o", help="File to write"), WRITTEN]
 Files = Annotated[list[Path], typer.Option(help="Shard files; repeat the option for each")]
 ShardNumber = Annotated[int, typer.Option(min=0, help="Which piece of the data set, from 0")]
 Shards = Annotated[int, typer.Option(min=1, help="Into how many pieces the data set is cut")]
@@ -31,9 +38,11 @@ Threads = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of training and initialisation")]
 CheckpointFolder = Annotated[
-    Optional[Path], typer.Option(help="Folder for what a training that is killed goes on from")  # noqa: UP045 (typer)
+    Optional[Path],  # noqa: UP045 (typer)
+    typer.Option(help="Folder for what a training that is killed goes on from"),
+    WRITTEN,
 ]
-TrainingLog = Annotated[Path, typer.Option("--log", help="CSV of the training to write: step, rate, loss")]
+TrainingLog = Annotated[Path, typer.Option("--log", help="CSV of the training to write: step, rate, loss"), WRITTEN]
 OneSplit = Annotated[Optional[str], typer.Option(help="Only images of this split")]  # noqa: UP045 (typer)
 
 
@@ -43,10 +52,13 @@ def command(
     """Register a function as a subcommand under the heading `panel`.
 
     A parameter whose type is a settings class becomes an option a key; `Annotated[Class, keys]` has only some of them.
+
+    Before the function runs, its paths are looked at: none that is `WRITTEN` may be one that is read, or
+    somebody's file (`tagseg.outputs`).
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = list(inspect.signature(function).parameters.values())
         groups = {p.name: found for p in parameters if (found := _settings(p.annotation))}
 
         @functools.wraps(function)
@@ -54,7 +66,10 @@ def command(
             for parameter, (settings, keys) in groups.items():
                 given = {key: values.pop(key) for key in keys if key in values}
                 values[parameter] = checked(settings, given)
-            function(**values)
+            written, read = _paths(parameters, values)
+            refuse(written, read)
+            with reading(read):
+                function(**values)
 
         plain = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters if p.name not in groups]
         options = [
@@ -69,6 +84,53 @@ def command(
         return function
 
     return decorate
+
+
+def _paths(parameters: Sequence[inspect.Parameter], values: dict[str, Any]) -> tuple[list[Given], list[Given]]:
+    """What a command was given to write, and all else that it was given and that may be a file."""
+    written: list[Given] = []
+    read: list[Given] = []
+    for parameter in parameters:
+        declared = WRITTEN in getattr(parameter.annotation, "__metadata__", ())
+        for path in _candidates(values[parameter.name], declared):
+            (written if declared else read).append(Given(path, _option_of(parameter)))
+    return written, read
+
+
+def _candidates(value: Any, declared: bool) -> Iterator[Path]:
+    """The paths in a value: itself, those of a list, FILE of NAME=FILE, the keys of settings, also below their root."""
+    if isinstance(value, BaseModel):
+        root = getattr(value, "root", Path())  # what else the settings name is seen from there
+        for inner in dict(value).values():
+            named = isinstance(inner, str | Path) and bool(str(inner)) and inner is not root
+            yield from _candidates(str(root / inner) if named else inner, declared)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _candidates(inner, declared)
+    elif isinstance(value, Path):
+        yield from [value] if declared else shard_paths([value])
+    elif isinstance(value, str):
+        for text in {value, value.partition("=")[2]}:
+            yield from (path for path in shard_paths([Path(text)]) if text and _is_file(path))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # no name that a file can have
+        return False
+
+
+def _option_of(parameter: inspect.Parameter) -> str:
+    """How a parameter is called on the command line."""
+    for told in getattr(parameter.annotation, "__metadata__", ()):
+        if isinstance(told, ArgumentInfo):
+            return parameter.name.upper()
+        if isinstance(told, OptionInfo):
+            # typer takes the first name for a default, and so does whoever looks
+            names = [name for name in (told.default, *(told.param_decls or ())) if isinstance(name, str)]
+            return next(iter(names), "--" + parameter.name.replace("_", "-"))
+    return "--" + parameter.name.replace("_", "-")
 
 
 def pair(item: str, option: str) -> tuple[str, str]:

@@ -12,7 +12,6 @@ import yaml
 from tagseg.datasets.index import ImageRecord
 
 NAME = "photos"  # of the data set in a project's configuration, and so of its folder below results/
-ORIGINALS = "originals.csv"  # of a project with working copies: id, original, and the original's width and height
 FEW = 10  # photographs of a class; on fewer its map is little more than the pre-trained classifier's
 
 # Core-seconds a photograph of 500 x 375 pixels (activations, CAMs, regions, the second round's pixels and maps, the CRF
@@ -20,6 +19,8 @@ FEW = 10  # photographs of a class; on fewer its map is little more than the pre
 _MASK_SECONDS, _STEP_SECONDS = 5.5, 0.35
 _PIXELS = 500 * 375
 LIGHT = "timm/tf_efficientnet_lite0"
+PAPER_BACKBONE = "vgg16"
+Recipe = Literal["best", "paper"]
 SHAPES = "shapes"  # the demo's network, pre-trained on the demo's classes
 
 
@@ -109,15 +110,27 @@ def minutes(survey: Survey, cores: int, iterations: int) -> tuple[int, int]:
     return math.ceil(masks / 60), math.ceil(_STEP_SECONDS * iterations / 60)
 
 
-def settings_for(survey: Survey, backbone: str, device: Literal["cpu", "cuda"], cores: int) -> dict[str, Any]:
-    """Values of a data set's block that differ from the defaults, `data` apart."""
+def settings_for(
+    survey: Survey, backbone: str, device: Literal["cpu", "cuda"], cores: int, recipe: Recipe = "best"
+) -> dict[str, Any]:
+    """Values of a data set's block that differ from the recipe's, `data` apart.
+
+    Of the paper's recipe hardly any: a key that is written down counts before it.
+    """
     training = len(survey.training)
-    common = {"shards": shards_for(len(survey.records), cores), "network": {"backbone": backbone}}
+    common: dict[str, Any] = {
+        "recipe": recipe,
+        "shards": shards_for(len(survey.records), cores),
+        "network": {"backbone": backbone},
+    }
     experiments = {
         "experiments": {"multiclass": {"mask": "multiclass", "crf": "higher_order"}},
         "headline": ["multiclass"],
         "masks_table": ["multiclass"],
     }
+    if recipe == "paper":
+        large = {"multiclass": {"mask": "multiclass", "crf": "higher_order", "fov": "large"}}
+        return common | experiments | {"experiments": large}
     iterations = iterations_for(training, device)
     if backbone == SHAPES:
         return common | _SHAPES | {"segmentation": _SHAPES["segmentation"] | {"iterations": iterations}} | experiments
@@ -143,7 +156,7 @@ _SHAPES: dict[str, Any] = {
     "views": {"scales": [1], "mirror": False, "stride": 0},
     "localization": {
         "mode": "finetune", "hidden": 0, "stride": 8, "size": 80, "batch": 15, "iterations": 250,
-        "learning_rate": 0.02, "schedule": "poly",
+        "learning_rate": 0.02, "reduction": "mean", "schedule": "poly",
     },
     "priors": {"fgbg_centre": 0, "background_power": 1, "grid": 1},
     "refit": {"priors": []},
@@ -176,18 +189,27 @@ def config_text(survey: Survey, places: dict[str, Any], settings: dict[str, Any]
         "    data:",
         "      kind: folder",
         f"      root: {_flow(places['root'])} # what follows is seen from the folder of this file",
-        f"      images: {_flow(places['images'])} # tags.csv beside this file names photographs below it",
+        f"      images: {_flow(places['images'])} # the table names photographs below it",
+        f"      tags: {_flow(places['tags'])} # image,tags,split; add a line for each photograph that you add",
         f"      masks: {_flow(places['masks'])} # truth to evaluate on, if there is any: ID.png, never trained on",
+        *([_FOREGROUND.format(places["foreground"])] if "foreground" in places else []),
         f"      classes: {_flow(places['classes'])} # label 1 is the first, 0 is background",
         "",
     ]
     for key, comments in _COMMENTS.items():
+        if key == "recipe" and settings[key] == "paper":
+            comments = _PAPER_COMMENT
         if key in settings:
             lines += [f"    # {line}" for line in comments] + [f"    {key}: {_flow(settings[key])}"]
     return "\n".join(lines) + "\n"
 
 
+_FOREGROUND = "      foreground: {} # masks have this value where the photograph's one tag is, and 0 elsewhere"
 _COMMENTS = {
+    "recipe": [
+        "best: the keys below suit these photographs, the others measured best. Every key that is written down",
+        "counts before a recipe: for the paper's choices in all stages, make a project with tagseg init --recipe paper",
+    ],
     "shards": ["pieces that the photographs are cut into, one job each; more for more cores or a cluster"],
     "network": ["what everything starts from; docs/backbones.md has others"],
     "views": ["how often a photograph is looked at"],
@@ -204,6 +226,12 @@ _COMMENTS = {
     "headline": ["those of miou.csv and of the pictures"],
     "masks_table": ["masks that masks.csv evaluates, if there is truth"],
 }
+
+
+_PAPER_COMMENT = [
+    "the paper's choices where it speaks of a key (docs/method.md): two networks of 60,000 steps each, for a GPU.",
+    "A key that you write down counts before the recipe; the tables then name it",
+]
 
 
 def _flow(value: Any) -> str:

@@ -19,6 +19,8 @@ _UNARIES: dict[str, tuple[Callable[[np.ndarray, float], np.ndarray], str]] = {
     "probabilities": (softmax_unary, "mask_gain"),
     "scores": (log_unary, "score_gain"),
 }
+# Settings that are no parameter of the CRF itself: they say what its energies and probabilities are.
+_NO_PARAMETERS = {"mask_gain", "score_gain", "higher_order", "region_probability"}
 
 
 def label_map(maps: Shard, regions: Shard | None, record: ImageRecord, crf: Crf, settings: CrfSettings) -> np.ndarray:
@@ -53,13 +55,20 @@ def with_crf(
     `kind` says what the maps are, one of `KINDS`. With `regions` (H, W) int32, higher-order ones.
     """
     unary_of, gain = _UNARIES[kind]
+    values = enlarged(maps, (image.shape[0], image.shape[1]))
     return dense_crf(
         image,
-        unary_of(enlarged(maps, (image.shape[0], image.shape[1])), getattr(settings, gain)),
+        unary_of(values, getattr(settings, gain)),
         regions=regions,
         higher_order=None if regions is None else settings.higher_order,
-        parameters=CrfParameters(**settings.model_dump(exclude={"mask_gain", "score_gain", "higher_order"})),
+        probabilities=None if regions is None or settings.region_probability == "softmax" else _map(values, kind),
+        parameters=CrfParameters(**settings.model_dump(exclude=_NO_PARAMETERS)),
     )
+
+
+def _map(values: np.ndarray, kind: str) -> np.ndarray:
+    """The P of Eq. 8 as the equation has it, (L, H, W) in [0, 1]: a prior's maps, or a network's own probabilities."""
+    return (np.exp(-log_unary(values)) if kind == "scores" else values).clip(0, 1)
 
 
 def strongest(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:

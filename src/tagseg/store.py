@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import threading
@@ -24,14 +25,19 @@ import h5py
 import numpy as np
 
 from tagseg import __version__
+from tagseg.access import barred
 from tagseg.disk import explained, named, patient
 from tagseg.errors import TagsegError
 from tagseg.journal import Journal, Packed
+from tagseg.marks import LABELS
+from tagseg.outputs import require_own_folder, settle
 
 _STRUCTURE_CACHE = 16 * 1024  # bytes, as they are on the disk
 _OPEN_FILES = 64  # of one set of shards; a process may have 1024 files open, and reads six sets at most
 _HOST = re.sub(r"[^\w-]", "-", socket.gethostname())
 _HOUR = 3600.0
+# What h5py raises where an entry is not there, or what should be one is nonsense.
+_UNREADABLE = (KeyError, OSError, RuntimeError, ValueError)
 
 
 @named
@@ -39,6 +45,7 @@ _HOUR = 3600.0
 def atomic(path: Path, *, tidy: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` on success, remove it on failure.
 
+    What is at `path` already must be tagseg's own (`outputs.settle`), or it stays, and a TagsegError is raised.
     A process that was killed leaves its temporary file; it goes when the file itself is made, unless `tidy` is off: to
     look for it takes as long as the folder has files, which `tidied` spares who writes very many into one.
     """
@@ -46,6 +53,7 @@ def atomic(path: Path, *, tidy: bool = True) -> Iterator[Path]:
     temporary = _temporary(path)
     try:
         yield temporary
+        settle(temporary, path)
         temporary.replace(path)
         if tidy:
             _remove_left(path)
@@ -55,8 +63,9 @@ def atomic(path: Path, *, tidy: bool = True) -> Iterator[Path]:
 
 @named
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
-    """The same for a folder, with all that is put in it. One that is there already is replaced."""
+def atomic_folder(path: Path, kind: str = LABELS) -> Iterator[Path]:
+    """The same for a folder of pictures of one kind. One that is there is replaced, if it holds nothing but such."""
+    require_own_folder(path, kind)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path)
     try:
@@ -116,8 +125,13 @@ def digest_of(paths: Iterable[Path]) -> str:
     """One digest of the content of files, in their order."""
     digest = hashlib.sha256()
     for path in paths:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        try:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        except OSError as error:
+            if error.filename is None:  # it was opened, but could not be read
+                raise barred(error, path) or error from None
+            raise
     return digest.hexdigest()[:16]
 
 
@@ -214,12 +228,18 @@ class Shard:
     def __init__(self, path: Path, kind: str | tuple[str, ...]):
         self.path = path
         if not path.is_file():
-            raise TagsegError(f"{path}: no such file; make it first (snakemake {path})")
+            raise TagsegError(f"{path}: no such file; make it first (snakemake {shlex.quote(str(path))})")
         try:
             self._file = h5py.File(path, "r")
+        except OSError as error:
+            raise barred(error, path) or self._broken(f"not a whole tagseg HDF5 file ({_reason(error)})") from None
+        try:
             found = str(self._file.attrs["kind"])
-        except (OSError, KeyError):
-            raise TagsegError(f"{path}: not a whole tagseg HDF5 file; delete it and run again") from None
+        except _UNREADABLE as error:
+            self._file.close()
+            raise barred(error, path) or TagsegError(
+                f"{path}: not a tagseg HDF5 file (it does not say its kind); give the right file"
+            ) from None
         _keep_little(self._file)
         self.kind = found
         kinds = (kind,) if isinstance(kind, str) else kind
@@ -231,29 +251,39 @@ class Shard:
         return image_id in self._file
 
     def ids(self) -> list[str]:
-        """The images that it holds, sorted."""
-        return list(self._file)
+        """The images that it holds, sorted. Raises TagsegError if they cannot be listed."""
+        try:
+            return list(self._file)
+        except _UNREADABLE as error:
+            raise barred(error, self.path) or self._broken("its images cannot be listed") from None
 
     def names(self, image_id: str) -> list[str]:
         """Names of an image's arrays, sorted. Raises TagsegError if the image is not there."""
         if image_id not in self._file:
-            raise TagsegError(f"{self.path}: no image {image_id!r}; delete the file and run again")
-        return sorted(self._file[image_id])
+            raise self._broken(f"no image {image_id!r}")
+        try:
+            return sorted(self._file[image_id])
+        except _UNREADABLE as error:
+            raise barred(error, self.path) or self._broken(f"image {image_id!r} cannot be read") from None
 
     def get(self, image_id: str, name: str) -> np.ndarray:
         """Array `name` of one image. Raises TagsegError if it is not there, cannot be read, or has NaN in it."""
         try:
             array = np.asarray(self._file[image_id][name][()])
-        except (KeyError, OSError):
-            raise TagsegError(
-                f"{self.path}: no readable {name} of image {image_id!r}; delete the file and run again"
-            ) from None
+        except KeyError:
+            raise self._broken(f"no {name} of image {image_id!r}") from None
+        except (OSError, RuntimeError, MemoryError) as error:
+            raise barred(error, self.path) or self._broken(f"no readable {name} of image {image_id!r}") from None
         if array.dtype.kind == "f" and np.isnan(array).any():
             raise TagsegError(
                 f"{self.path}: {name} of image {image_id!r} has values that are no numbers (NaN); make again what "
                 "it is made of"
             )
         return array
+
+    def _broken(self, what: str) -> TagsegError:
+        """The error of a content that was read and is not whole: it is made anew in its place."""
+        return TagsegError(f"{self.path}: {what}; make it again (snakemake --force {self.path})")
 
     def close(self) -> None:
         """Close the file."""
@@ -266,6 +296,11 @@ class Shard:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _reason(error: Exception) -> str:
+    """What HDF5 found: `Unable to ... (truncated file: eof = ...)` -> `truncated file`."""
+    return str(error).partition("(")[2].partition(":")[0].rstrip(")") or str(error)
 
 
 def _keep_little(file: h5py.File) -> None:

@@ -1,4 +1,7 @@
-"""The images of a split that can be compared with the truth: what evaluation alone looks at."""
+"""Truth masks as `ground_truth.csv` names them, and the images of a split that can be compared with them.
+
+All that looks at pixel labels reads them here, so that they mean the same everywhere.
+"""
 
 import copy
 from collections.abc import Callable
@@ -6,23 +9,21 @@ from pathlib import Path
 
 import numpy as np
 
-from tagseg.datasets.images import read_labels
-from tagseg.datasets.index import ImageRecord, read_ground_truth, read_index
+from tagseg.datasets.images import mask_size, read_labels
+from tagseg.datasets.index import ImageRecord, evenly, read_foregrounds, read_ground_truth, read_index
+from tagseg.datasets.truth_checks import require_photographs_size
 from tagseg.errors import TagsegError
 
 
-class Truths:
-    """The records of one split, or of all (None), that have a truth mask, in the order of `tags.csv`, and these masks.
+class TruthMasks:
+    """The masks of `ground_truth.csv` by id; its paths are seen from `seen_from`."""
 
-    Raises TagsegError if none has one.
-    """
+    def __init__(self, ground_truth: Path, seen_from: Path = Path()):
+        self._paths = {name: seen_from / path for name, path in read_ground_truth(ground_truth).items()}
+        self._foregrounds = read_foregrounds(ground_truth)
 
-    def __init__(self, tags: Path, ground_truth: Path, split: str | None, purpose: str = "evaluate"):
-        self._paths = read_ground_truth(ground_truth)
-        self.records = [record for record in read_index(tags, split) if record.id in self._paths]
-        if not self.records:
-            which = "no image" if split is None else f"no image of split {split}"
-            raise TagsegError(f"{ground_truth}: {which} has a truth mask; add masks to {purpose}")
+    def __contains__(self, image_id: str) -> bool:
+        return image_id in self._paths
 
     def path(self, record: ImageRecord) -> Path:
         """Where an image's mask lies."""
@@ -30,7 +31,36 @@ class Truths:
 
     def labels(self, record: ImageRecord) -> np.ndarray:
         """The truth of an image, (H, W) uint8, 255 = ignored. Raises TagsegError naming the file if unreadable."""
-        return read_labels(self._paths[record.id])
+        return read_labels(self._paths[record.id], self._foregrounds.get(record.id))
+
+    def require_size(self, record: ImageRecord) -> None:
+        """Raise TagsegError if an image's mask is missing, or has another size; its header alone is read."""
+        require_photographs_size(self._paths[record.id], mask_size(self._paths[record.id]), record)
+
+
+class Truths:
+    """The records of one split, or of all (None), that have a truth mask, in the order of `tags.csv`, and these masks.
+
+    Raises TagsegError if none has one, or, before anything is computed, if one is missing or has another size than its
+    photograph.
+    """
+
+    def __init__(self, tags: Path, ground_truth: Path, split: str | None, purpose: str = "evaluate"):
+        self.masks = TruthMasks(ground_truth)
+        self.records = [record for record in read_index(tags, split) if record.id in self.masks]
+        if not self.records:
+            which = "no image" if split is None else f"no image of split {split}"
+            raise TagsegError(f"{ground_truth}: {which} has a truth mask; add masks to {purpose}")
+        for record in self.records:
+            self.masks.require_size(record)
+
+    def path(self, record: ImageRecord) -> Path:
+        """Where an image's mask lies."""
+        return self.masks.path(record)
+
+    def labels(self, record: ImageRecord) -> np.ndarray:
+        """The truth of an image, (H, W) uint8, 255 = ignored. Raises TagsegError naming the file if unreadable."""
+        return self.masks.labels(record)
 
     def only(self, wanted: Callable[[ImageRecord], bool]) -> "Truths":
         """The same with those records alone that are wanted; there may be none."""
@@ -40,8 +70,7 @@ class Truths:
 
     def evenly(self, count: int) -> list[ImageRecord]:
         """`count` of the records, spread evenly over the list; all if there are fewer."""
-        places = np.unique(np.linspace(0, len(self.records) - 1, count).round().astype(int))
-        return [self.records[i] for i in places]
+        return evenly(self.records, count)
 
     def sample(self, part: float, seed: int) -> list[ImageRecord]:
         """A part of the records in their order, drawn without replacement; at least one, and the same for one seed."""

@@ -24,12 +24,21 @@ from tagseg.config import (
 )
 from tagseg.datasets.layouts import LAYOUTS
 from tagseg.datasets.shapes import TARGETS
-from tagseg.datasets.watching import state
+from tagseg.datasets.voc import other_classes
+from tagseg.datasets.watching import content, state
+from tagseg.disk import explained
 from tagseg.errors import TagsegError
+from tagseg.networks.sources import no_such_file
 from tagseg.parsing import flags, parse_config
 
 try:
     CONFIG = parse_config(config)
+    for block, settings in CONFIG.datasets.items():
+        if settings.published == "voc" and settings.data.kind == "voc" and other_classes(settings.data):
+            raise TagsegError(
+                f"config: datasets.{block}.published: voc, but its classes are not VOC's "
+                f"({other_classes(settings.data)}); set published: none"
+            )
 except TagsegError as error:
     raise WorkflowError(str(error)) from None
 
@@ -123,12 +132,28 @@ def source_kind(wildcards):
     return "folder" if kind == "shapes" else kind
 
 
-def source_options(wildcards):
-    """Where the data set lies, and how it is to be read."""
+def source_of(wildcards):
+    """The settings that the data set is read by: the demo's are those of an own folder."""
     data = run_of(wildcards).data
     if data.kind == "shapes":
-        data = FolderData(root=f"results/{wildcards.dataset}/data", classes=list(TARGETS))
-    return flags(data)
+        return FolderData(root=f"results/{wildcards.dataset}/data", classes=list(TARGETS))
+    return data
+
+
+def source_options(wildcards):
+    """Where the data set lies, and how it is to be read."""
+    return flags(source_of(wildcards))
+
+
+def index_options(wildcards):
+    """Those of them that the index depends on."""
+    data = source_of(wildcards)
+    return flags(data, frozenset(type(data).model_fields) - layout_of(wildcards).truth_keys)
+
+
+def truth_options(wildcards):
+    """The others. The rule of the index checks masks and makes nothing of them, so they are no params of it."""
+    return flags(source_of(wildcards), layout_of(wildcards).truth_keys)
 
 
 def file_state(which):
@@ -144,6 +169,40 @@ def file_state(which):
         return "" if data.kind == "shapes" else state(getattr(LAYOUTS[data.kind], which)(data))
 
     return lambda wildcards: of(wildcards.dataset)
+
+
+@functools.cache
+def tables_of(dataset):
+    """A digest of the lists and tables that an index is made of: their content, or of a very large one its size."""
+    data = CONFIG.datasets[dataset].data
+    files = [] if data.kind == "shapes" else [path for path in LAYOUTS[data.kind].sources(data) if path.is_file()]
+    sizes = {path: path.stat().st_size for path in files}
+    return " ".join(content(path) if size < 1 << 26 else str(size) for path, size in sizes.items())
+
+
+def source_state(wildcards):
+    """Params function: what is in the tables of a data set, so that one replaced by an older file is noticed."""
+    return tables_of(wildcards.dataset)
+
+
+@functools.cache
+def content_of(file):
+    """A digest of a weight file's content. One that is not there is an error: what it gave is not thrown away."""
+    if not file.is_file():
+        raise WorkflowError(no_such_file(file))
+    try:
+        return content(file)
+    except OSError as error:
+        raise WorkflowError(str(explained(error, file))) from None
+
+
+def weight_state(wildcards):
+    """Params function: what is in the file that the network's weights are read from, if it is one of the user's.
+
+    It is no option of the stage. It is there so that a file replaced in its place is noticed.
+    """
+    file = run_of(wildcards).network.weight_file
+    return "" if file is None else content_of(file)
 
 
 def layout_of(wildcards):
@@ -196,12 +255,19 @@ def experiment_facts(wildcards):
         "experiment": wildcards.experiment,
         **experiment.model_dump(),
         "smoothing": wildcards.crf,
+        "recipe": run_of(wildcards).recipe_name(),
     }
     return repeated("--fact", [f"{key}={value}" for key, value in facts.items()])
 
 
 # The part of the training images that Table 4 is of; `train_tenth.json` is its evaluation.
 TABLE4_PART = "train_tenth"
+
+
+def mask_facts(wildcards):
+    """What a row of masks.csv says of masks."""
+    facts = {"prior": wildcards.prior, "crf": wildcards.crf, "recipe": run_of(wildcards).recipe_name()}
+    return repeated("--fact", [f"{key}={value}" for key, value in facts.items()])
 
 
 def mask_protocol(wildcards):
@@ -211,17 +277,26 @@ def mask_protocol(wildcards):
     return f"--split {part} --protocol {protocol}"
 
 
-def prediction_options(files):
-    """`--prediction NAME=FILE` for each of `headline_predictions`: the name is the experiment's folder."""
-    return repeated("--prediction", [f"{Path(file).parts[-3]}={file}" for file in files])
-
-
 def map_options(files):
-    """`--prediction NAME/CRF=FILE` for each of `headline_maps`."""
+    """`--prediction NAME/CRF=FILE` for each of `headline_maps`: the name is the experiment's folder."""
     names = [(Path(file).parts[-3], Path(file).parts[-2].removeprefix("val-"), file) for file in files]
     return repeated("--prediction", [f"{name}/{crf}={file}" for name, crf, file in names])
 
 
-def score_options(files):
-    """`--score NAME=FILE` for the tables of images: the name is the experiment's folder."""
-    return repeated("--score", [f"{Path(file).parts[-2]}={file}" for file in files])
+def file_options(*names, **levels):
+    """Params function: the options that hand a stage the inputs of these names, and its outputs.
+
+    An option is named as the input. An input that `levels` names is given as NAME=FILE, where NAME is that of the folder
+    so many levels above the file.
+    """
+
+    def options(wildcards, input, output):
+        parts = []
+        for name in (*names, *levels):
+            files = [input[name]] if isinstance(input[name], str) else input[name]
+            if name in levels:
+                files = [f"{Path(file).parts[-1 - levels[name]]}={file}" for file in files]
+            parts.append(repeated(f"--{name.replace('_', '-')}", files))
+        return " ".join([*parts, repeated("--output", output)])
+
+    return options

@@ -67,14 +67,16 @@ rule index:
     resources:
         mem_mb=memory(lambda wildcards: layout_of(wildcards).memory),
         runtime=minutes(30, dataset=0.2),
+        truth=truth_options,
     params:
         kind=source_kind,
-        options=source_options,
+        options=index_options,
         state=file_state("photographs"),
+        tables=source_state,
     message:
         "{wildcards.dataset}: index images and tags"
     shell:
-        "tagseg index {params.kind} {params.options} --output {output.tags} --classes-file {output.classes} "
+        "tagseg index {params.kind} {params.options} {resources.truth} --output {output.tags} --classes-file {output.classes} "
         "--report {log.report} --threads {threads} > {log.text} 2>&1"
 
 
@@ -110,6 +112,7 @@ rule ground_truth:
     input:
         source_files("tags.csv", "masks"),
         index="results/{dataset}/tags.csv",
+        classes="results/{dataset}/classes.txt",
         rendered=rendered_truth,
     output:
         "results/{dataset}/ground_truth.csv",
@@ -122,7 +125,7 @@ rule ground_truth:
     threads: 1
     resources:
         mem_mb=memory(1000),
-        runtime=minutes(10, dataset=0.02),
+        runtime=minutes(10, dataset=0.2),
     params:
         kind=source_kind,
         options=source_options,
@@ -131,5 +134,5 @@ rule ground_truth:
     message:
         "{wildcards.dataset}: name the truth masks, for evaluation only"
     shell:
-        "tagseg ground-truth {params.kind} {params.options} --index {input.index} {params.rendered} --output {output} "
-        "> {log} 2>&1"
+        "tagseg ground-truth {params.kind} {params.options} --index {input.index} --classes-file {input.classes} "
+        "{params.rendered} --output {output} > {log} 2>&1"

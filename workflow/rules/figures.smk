@@ -1,4 +1,4 @@
-"""The paper's figures, as PNG and SVG, and the page that a report opens with."""
+"""The paper's figures, as PNG and SVG, and the page that a report opens with. The base rules are in pictures.smk."""
 
 
 rule figure_foreground:
@@ -6,16 +6,10 @@ rule figure_foreground:
         priors=shard_files("results/{dataset}/priors/fgbg/{shard}.h5"),
         masks=shard_files("results/{dataset}/masks/fgbg-pairwise/{shard}.h5"),
         tags="results/{dataset}/tags.csv",
-        truth="results/{dataset}/ground_truth.csv",
+        ground_truth="results/{dataset}/ground_truth.csv",
+        weights=weight_file,
     output:
-        png=report(
-            "results/{dataset}/figures/foreground.png",
-            caption="../report/figure_foreground.rst",
-            category="{dataset}",
-            subcategory="Method",
-            labels={"what": "Fig. 3: activations and foreground"},
-        ),
-        svg="results/{dataset}/figures/foreground.svg",
+        **figure("foreground", "Fig. 3: activations and foreground", "Method"),
     log:
         "logs/{dataset}/figure_foreground.log",
     benchmark:
@@ -29,55 +23,39 @@ rule figure_foreground:
         gpu=GPUS,
         machine=INFERENCE,
     params:
+        files=file_options("tags", "ground_truth", "priors", "masks"),
         network=section("network"),
-        looks=section("views"),
-        priors=lambda wildcards, input: repeated("--priors", input.priors),
-        masks=lambda wildcards, input: repeated("--masks", input.masks),
+        weights=weight_state,
+        views=section("views"),
     message:
         "{wildcards.dataset}: draw figures/foreground"
     shell:
-        "tagseg figure foreground --tags {input.tags} --ground-truth {input.truth} "
-        "{params.priors} {params.masks} --split val {params.network} {params.looks} {resources.machine} "
-        "--threads {threads} --output {output.png} --output {output.svg} > {log} 2>&1"
+        "tagseg figure foreground {params.files} --split val {params.network} {params.views} {resources.machine} "
+        "--threads {threads} > {log} 2>&1"
 
 
-rule figure_cams:
+use rule panels as figure_cams with:
     input:
         cams=shard_files("results/{dataset}/cams/{shard}.h5"),
         masks=shard_files("results/{dataset}/masks/localization-pairwise/{shard}.h5"),
         tags="results/{dataset}/tags.csv",
         classes="results/{dataset}/classes.txt",
-        truth="results/{dataset}/ground_truth.csv",
+        ground_truth="results/{dataset}/ground_truth.csv",
     output:
-        png=report(
-            "results/{dataset}/figures/cams.png",
-            caption="../report/figure_cams.rst",
-            category="{dataset}",
-            subcategory="Method",
-            labels={"what": "Fig. 4: class activation maps"},
-        ),
-        svg="results/{dataset}/figures/cams.svg",
+        **figure("cams", "Fig. 4: class activation maps", "Method"),
     log:
         "logs/{dataset}/figure_cams.log",
     benchmark:
         "logs/{dataset}/figure_cams.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=memory(2000),
-        runtime=minutes(30),
     params:
-        cams=lambda wildcards, input: repeated("--cams", input.cams),
-        masks=lambda wildcards, input: repeated("--masks", input.masks),
+        command="figure cams --split val",
+        files=file_options("tags", "classes", "ground_truth", "cams", "masks"),
+        settings="",
     message:
         "{wildcards.dataset}: draw figures/cams"
-    shell:
-        "tagseg figure cams --tags {input.tags} --ground-truth {input.truth} --classes {input.classes} "
-        "{params.cams} {params.masks} --split val --output {output.png} --output {output.svg} > {log} 2>&1"
 
 
-rule figure_fused:
+use rule panels as figure_fused with:
     input:
         cams=shard_files("results/{dataset}/cams/{shard}.h5"),
         foreground=shard_files("results/{dataset}/priors/fgbg/{shard}.h5"),
@@ -85,206 +63,122 @@ rule figure_fused:
         masks=shard_files("results/{dataset}/masks/multiclass-pairwise/{shard}.h5"),
         tags="results/{dataset}/tags.csv",
         classes="results/{dataset}/classes.txt",
-        truth="results/{dataset}/ground_truth.csv",
+        ground_truth="results/{dataset}/ground_truth.csv",
     output:
-        png=report(
-            "results/{dataset}/figures/fused.png",
-            caption="../report/figure_fused.rst",
-            category="{dataset}",
-            subcategory="Method",
-            labels={"what": "Fig. 5: fusion"},
-        ),
-        svg="results/{dataset}/figures/fused.svg",
+        **figure("fused", "Fig. 5: fusion", "Method"),
     log:
         "logs/{dataset}/figure_fused.log",
     benchmark:
         "logs/{dataset}/figure_fused.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=memory(2000),
-        runtime=minutes(30),
     params:
-        cams=lambda wildcards, input: repeated("--cams", input.cams),
-        foreground=lambda wildcards, input: repeated("--foreground", input.foreground),
-        fused=lambda wildcards, input: repeated("--fused", input.fused),
-        masks=lambda wildcards, input: repeated("--masks", input.masks),
+        command="figure cams --split val",
+        files=file_options("tags", "classes", "ground_truth", "cams", "masks", "foreground", "fused"),
+        settings="",
     message:
         "{wildcards.dataset}: draw figures/fused"
-    shell:
-        "tagseg figure cams --tags {input.tags} --ground-truth {input.truth} --classes {input.classes} "
-        "{params.cams} {params.foreground} {params.fused} {params.masks} --split val "
-        "--output {output.png} --output {output.svg} > {log} 2>&1"
 
 
-rule figure_ranked:
+use rule panels as figure_ranked with:
     input:
-        scores=headline_files("results/{dataset}/evaluation/predictions/{experiment}/val-{crf}.csv"),
-        predictions=headline_predictions,
+        score=headline_files("results/{dataset}/evaluation/predictions/{experiment}/val-{crf}.csv"),
+        prediction=headline_predictions,
         tags="results/{dataset}/tags.csv",
         classes="results/{dataset}/classes.txt",
-        truth="results/{dataset}/ground_truth.csv",
+        ground_truth="results/{dataset}/ground_truth.csv",
     output:
-        png=report(
-            "results/{dataset}/figures/{rank}.png",
-            caption="../report/figure_ranked.rst",
-            category="{dataset}",
-            subcategory="Images",
-            labels={"what": "Figs. 6 to 8: {rank} images"},
-        ),
-        svg="results/{dataset}/figures/{rank}.svg",
+        **figure("{rank}", "Figs. 6 to 8: {rank} images", "Images", "ranked"),
     log:
         "logs/{dataset}/figure_ranked/{rank}.log",
     benchmark:
         "logs/{dataset}/figure_ranked/{rank}.tsv"
     wildcard_constraints:
         rank="best|median|worst",
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=memory(2000),
-        runtime=minutes(30),
     params:
-        scores=lambda wildcards, input: score_options(input.scores),
-        predictions=lambda wildcards, input: prediction_options(input.predictions),
+        command="figure ranked --split val",
+        files=file_options("tags", "classes", "ground_truth", score=1, prediction=2),
+        settings="--rank {rank}",
     message:
         "{wildcards.dataset}: draw figures/{wildcards.rank}"
-    shell:
-        "tagseg figure ranked --rank {wildcards.rank} --tags {input.tags} --ground-truth {input.truth} "
-        "--classes {input.classes} {params.scores} {params.predictions} --split val "
-        "--output {output.png} --output {output.svg} > {log} 2>&1"
 
 
-rule figure_average:
+use rule panels as figure_average with:
     input:
         cams=shard_files("results/{dataset}/cams/{shard}.h5"),
         tags="results/{dataset}/tags.csv",
         classes="results/{dataset}/classes.txt",
-        truth="results/{dataset}/ground_truth.csv",
+        ground_truth="results/{dataset}/ground_truth.csv",
     output:
-        png=report(
-            "results/{dataset}/figures/average.png",
-            caption="../report/figure_average.rst",
-            category="{dataset}",
-            subcategory="Method",
-            labels={"what": "Fig. 9: average maps"},
-        ),
-        svg="results/{dataset}/figures/average.svg",
+        **figure("average", "Fig. 9: average maps", "Method"),
     log:
         "logs/{dataset}/figure_average.log",
     benchmark:
         "logs/{dataset}/figure_average.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
     resources:
         mem_mb=memory(2000),
         runtime=minutes(30, dataset=0.1),
     params:
-        cams=lambda wildcards, input: repeated("--cams", input.cams),
+        command="figure average --split val",
+        files=file_options("tags", "classes", "ground_truth", "cams"),
+        settings="",
     message:
         "{wildcards.dataset}: draw figures/average"
-    shell:
-        "tagseg figure average --tags {input.tags} --ground-truth {input.truth} --classes {input.classes} "
-        "{params.cams} --split val --output {output.png} --output {output.svg} > {log} 2>&1"
 
 
-rule figure_trimap:
+use rule chart as figure_trimap with:
     input:
         table="results/{dataset}/trimap.csv",
     output:
-        png=report(
-            "results/{dataset}/figures/trimap.png",
-            caption="../report/figure_trimap.rst",
-            category="{dataset}",
-            subcategory="Analysis",
-            labels={"what": "Fig. 10: accuracy beside boundaries"},
-        ),
-        svg="results/{dataset}/figures/trimap.svg",
+        **figure("trimap", "Fig. 10: accuracy near boundaries", "Analysis"),
     log:
         "logs/{dataset}/figure_trimap.log",
     benchmark:
         "logs/{dataset}/figure_trimap.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=memory(500),
-        runtime=minutes(10),
+    params:
+        command="figure trimap",
+        files=file_options("table"),
     message:
         "{wildcards.dataset}: draw figures/trimap"
-    shell:
-        "tagseg figure trimap --table {input.table} --title {wildcards.dataset} "
-        "--output {output.png} --output {output.svg} > {log} 2>&1"
 
 
-rule figure_confusion:
+use rule chart as figure_confusion with:
     input:
         result=own_result,
     output:
-        png=report(
-            "results/{dataset}/figures/confusion_{experiment}.png",
-            caption="../report/figure_confusion.rst",
-            category="{dataset}",
-            subcategory="Analysis",
-            labels={"what": "Fig. 11: confusion, {experiment}"},
-        ),
-        svg="results/{dataset}/figures/confusion_{experiment}.svg",
+        **figure("confusion_{experiment}", "Fig. 11: confusion, {experiment}", "Analysis", "confusion"),
     log:
         "logs/{dataset}/figure_confusion/{experiment}.log",
     benchmark:
         "logs/{dataset}/figure_confusion/{experiment}.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=memory(500),
-        runtime=minutes(10),
+    params:
+        command="figure confusion",
+        files=file_options("result"),
+        settings="--title '{dataset}, {experiment}: percent of the true pixels'",
     message:
         "{wildcards.dataset}: draw figures/confusion_{wildcards.experiment}"
-    shell:
-        "tagseg figure confusion --result {input.result} "
-        "--title '{wildcards.dataset}, {wildcards.experiment}: percent of the true pixels' "
-        "--output {output.png} --output {output.svg} > {log} 2>&1"
 
 
-rule figure_per_class:
+use rule chart as figure_per_class with:
     input:
         table="results/{dataset}/miou.csv",
         classes="results/{dataset}/classes.txt",
     output:
-        png=report(
-            "results/{dataset}/figures/per_class.png",
-            caption="../report/figure_per_class.rst",
-            category="{dataset}",
-            subcategory="Headline",
-            labels={"what": "IoU by class"},
-        ),
-        svg="results/{dataset}/figures/per_class.svg",
+        **figure("per_class", "IoU by class", "Headline"),
     log:
         "logs/{dataset}/figure_per_class.log",
     benchmark:
         "logs/{dataset}/figure_per_class.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=memory(500),
-        runtime=minutes(10),
+    params:
+        command="figure per-class",
+        files=file_options("table", "classes"),
     message:
         "{wildcards.dataset}: draw figures/per_class"
-    shell:
-        "tagseg figure per-class --table {input.table} --classes {input.classes} "
-        "--title {wildcards.dataset} --output {output.png} --output {output.svg} > {log} 2>&1"
 
 
-rule summary:
+use rule chart as summary with:
     input:
         miou="results/{dataset}/miou.csv",
-        tables=["results/{dataset}/masks.csv", "results/{dataset}/trimap.csv"],
-        pictures=[
+        table=["results/{dataset}/masks.csv", "results/{dataset}/trimap.csv"],
+        picture=[
             "results/{dataset}/miou.png",
             "results/{dataset}/panels.png",
             "results/{dataset}/figures/best.png",
@@ -304,17 +198,9 @@ rule summary:
         "logs/{dataset}/summary.log",
     benchmark:
         "logs/{dataset}/summary.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=memory(500),
-        runtime=minutes(10),
     params:
-        tables=lambda wildcards, input: repeated("--table", input.tables),
-        pictures=lambda wildcards, input: repeated("--picture", input.pictures),
+        command="summary",
+        files=file_options("miou", "table", "picture"),
+        settings="--title 'From image tags to pixel labels: {dataset}'",
     message:
         "{wildcards.dataset}: write summary.html"
-    shell:
-        "tagseg summary --miou {input.miou} {params.tables} {params.pictures} "
-        "--title 'From image tags to pixel labels: {wildcards.dataset}' --output {output} > {log} 2>&1"

@@ -1,4 +1,4 @@
-"""Input functions of the rules: which files a rule reads, and which a run makes."""
+"""Input functions of the rules: which files a rule reads, and which a run makes; and the outputs of pictures."""
 
 
 def shard_files(pattern):
@@ -24,6 +24,15 @@ def source_files(*names):
         return [str(path) for path in LAYOUTS[data.kind].sources(data) if path.exists()]
 
     return files
+
+
+def weight_file(wildcards):
+    """Input function: the file that the network's weights are read from, if it is one of the user's.
+
+    Whether it was replaced, its content says (`weight_state`) and not its time, which a copy changes.
+    """
+    file = run_of(wildcards).network.weight_file
+    return [ancient(str(file))] if file is not None and file.is_file() else []
 
 
 def rendered_truth(wildcards):
@@ -72,7 +81,7 @@ def table_results(wildcards):
     if wildcards.table == "masks":
         crfs = dict.fromkeys(["none", *(e.crf for e in run.experiments.values())])
         # an own folder has truth for some images at best, and those are of split val; the demo's has it for all
-        train_truth = run.data.kind == "shapes" or LAYOUTS[run.data.kind].train_truth
+        train_truth = run.data.kind == "shapes" or LAYOUTS[run.data.kind].train_truth(run.data)
         tenth = crfs if train_truth and "fgbg" in run.masks_table else []
         return [f"{folder}/masks/fgbg-{crf}/{TABLE4_PART}.json" for crf in tenth] + [
             f"{folder}/masks/{prior}-{crf}/{split}.json"
@@ -142,6 +151,11 @@ def headline_maps(wildcards):
 def submitted_predictions(wildcards):
     """Input function: the smoothed predictions that are packed for the test server: the last headline experiment's."""
     run = run_of(wildcards)
+    if run.data.kind == "voc" and other_classes(run.data):
+        raise WorkflowError(
+            f"{wildcards.dataset}: its classes are not VOC's ({other_classes(run.data)}); the evaluation server takes "
+            "predictions of those alone"
+        )
     if run.submission == "test" and not layout_of(wildcards).has_test(run.data):
         raise WorkflowError(
             f"{wildcards.dataset}: no list of test images to submit; unpack VOC's test archive, or set submission: val"
@@ -181,3 +195,20 @@ def targets(dataset):
         names += [f"predictions/{name}/val-{run.experiments[name].crf}-png" for name in run.headline]
         names += [f"figures/{name}.png" for name in figures_of(run)]
     return [f"results/{dataset}/{name}" for name in names]
+
+
+def picture(name, what, subcategory, caption=None):
+    """The output of a picture: a PNG, which the report shows as `what`."""
+    return report(
+        f"results/{{dataset}}/{name}.png",
+        caption=f"../report/{caption or name}.rst",
+        category="{dataset}",
+        subcategory=subcategory,
+        labels={"what": what},
+    )
+
+
+def figure(name, what, subcategory, caption=None):
+    """The outputs of one of the paper's figures: a PNG, which the report shows, and an SVG."""
+    png = picture(f"figures/{name}", what, subcategory, f"figure_{caption or name}")
+    return {"png": png, "svg": f"results/{{dataset}}/figures/{name}.svg"}

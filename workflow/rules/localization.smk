@@ -5,6 +5,7 @@ rule localization:
     input:
         tags="results/{dataset}/tags.csv",
         classes="results/{dataset}/classes.txt",
+        weights=weight_file,
     output:
         model="results/{dataset}/localization/model.pt",
         training="results/{dataset}/localization/training.csv",
@@ -24,6 +25,7 @@ rule localization:
         checkpoints="results/{dataset}/checkpoints/localization",
         seed=seed_option,
         network=section("network"),
+        weights=weight_state,
         options=localization_options,
     message:
         "{wildcards.dataset}: train the localization network on tags"

@@ -51,29 +51,3 @@ rule export_masks:
         "{wildcards.dataset}: {wildcards.prior} masks as PNG"
     shell:
         "tagseg export-png {params.labels} --tags {input.tags} --output {output} > {log} 2>&1"
-
-
-rule mask_preview:
-    input:
-        labels=shard_files("results/{dataset}/masks/{prior}-{crf}/{shard}.h5"),
-        tags="results/{dataset}/tags.csv",
-        classes="results/{dataset}/classes.txt",
-    output:
-        "results/{dataset}/masks/{prior}-{crf}-preview.png",
-    log:
-        "logs/{dataset}/mask_preview/{prior}-{crf}.log",
-    benchmark:
-        "logs/{dataset}/mask_preview/{prior}-{crf}.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=memory(1000),
-        runtime=minutes(10),
-    params:
-        labels=lambda wildcards, input: repeated("--labels", input.labels),
-    message:
-        "{wildcards.dataset}: a sheet of {wildcards.prior} masks"
-    shell:
-        "tagseg mask-preview {params.labels} --tags {input.tags} --classes {input.classes} --output {output} "
-        "> {log} 2>&1"

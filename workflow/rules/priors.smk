@@ -4,6 +4,7 @@
 rule extract:
     input:
         tags="results/{dataset}/tags.csv",
+        weights=weight_file,
     output:
         passing("results/{dataset}/activations/{shard}.h5"),
     log:
@@ -21,6 +22,7 @@ rule extract:
     params:
         shard=shard_options,
         network=section("network"),
+        weights=weight_state,
         looks=section("views"),
     message:
         "{wildcards.dataset}: extract activations, shard {wildcards.shard}"
@@ -62,6 +64,7 @@ rule samples:
     input:
         tags="results/{dataset}/tags.csv",
         maps="results/{dataset}/priors/{prior}/{shard}.h5",
+        weights=weight_file,
     output:
         passing("results/{dataset}/refit/{prior}/samples/{shard}.h5"),
     log:
@@ -80,6 +83,7 @@ rule samples:
         shard=shard_options,
         seed=seed_option,
         network=section("network"),
+        weights=weight_state,
         looks=section("views"),
         refit=section("refit", SAMPLE_KEYS),
         crf=section("crf", MASK_CRF_KEYS - HIGHER_ORDER_KEYS),
@@ -122,6 +126,7 @@ rule second_round:
         tags="results/{dataset}/tags.csv",
         maps="results/{dataset}/priors/{prior}/{shard}.h5",
         model="results/{dataset}/refit/{prior}/model.pt",
+        weights=weight_file,
     output:
         passing("results/{dataset}/refit/{prior}/maps/{shard}.h5"),
     log:
@@ -139,6 +144,7 @@ rule second_round:
     params:
         shard=shard_options,
         network=section("network"),
+        weights=weight_state,
         looks=section("views"),
         weight=section("refit", frozenset({"weight"})),
     message:

@@ -6,6 +6,7 @@ rule train:
         masks=training_masks,
         tags="results/{dataset}/tags.csv",
         classes="results/{dataset}/classes.txt",
+        weights=weight_file,
     output:
         model="results/{dataset}/segmentation/{experiment}/model.pt",
         training="results/{dataset}/segmentation/{experiment}/training.csv",
@@ -27,6 +28,7 @@ rule train:
         checkpoints="results/{dataset}/checkpoints/segmentation/{experiment}",
         seed=seed_option,
         network=section("network"),
+        weights=weight_state,
         options=section("segmentation"),
     message:
         "{wildcards.dataset}: train the score network of {wildcards.experiment}"

@@ -1,4 +1,4 @@
-"""Dense CRF over an image, its energies and, if wanted, its regions."""
+"""Dense CRF with Gaussian pairwise terms and optional higher-order terms over regions (Sec. 3.1.3, Eqs. 6-8)."""
 
 from tagseg.crf.dense import CrfParameters, dense_crf
 from tagseg.crf.unary import log_unary, softmax_unary

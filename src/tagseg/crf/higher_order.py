@@ -1,26 +1,25 @@
-"""Higher-order terms over regions: P^n-Potts (Eq. 8) and robust P^n (Kohli, Ladický and Torr 2009), in mean field.
+"""Mean-field messages of higher-order terms over regions: P^n-Potts (Eq. 8) and robust P^n (Kohli et al. 2009).
 
-A region s of N_s pixels costs γ_l where its pixels agree on label l, and up to γ_max where they do not:
+A region s of N_s pixels costs γ_l if its pixels agree on label l, and up to γ_max if they do not:
 
 - P^n-Potts (Eq. 8): γ_l if all take l, else γ_max.
-- Robust P^n: N_s^θ min_l min( γ_l + (γ_max - γ_l) (N_s - n_l) / Q, γ_max ), n_l the number of pixels that take l and
-  Q = truncation · N_s. With Q <= N_s / 2 only one label can lie below γ_max, and the minimum over labels is a sum:
+- Robust P^n: N_s^θ min_l min( γ_l + (γ_max - γ_l) (N_s - n_l) / Q, γ_max ), where n_l pixels take l and
+  Q = truncation · N_s. With Q <= N_s / 2 at most one label is below γ_max, and the minimum over labels becomes a sum:
   N_s^θ ( γ_max - Σ_l (γ_max - γ_l) (n_l - (N_s - Q))_+ / Q ).
 
-The message to pixel i (Vineet, Warrell and Torr 2012, [46]) is the expected cost given its label. For both models
+The message to pixel i (Vineet, Warrell and Torr 2012, [46]) is the expected cost given its label. For both models,
 
     E[ψ_s | x_i = l] = C_i - gain_l(i)
 
-where C_i is the same for every label, so that it cancels in the softmax, and
+where C_i does not depend on the label and cancels in the softmax, and
 
 - P^n-Potts: gain_l(i) = (γ_max - γ_l) Π_{j≠i} Q_j(l), C_i = γ_max
-- robust P^n: gain_l(i) = N_s^θ (γ_max - γ_l) slope_l(i) / Q, the slope as in `kernels`.
+- robust P^n: gain_l(i) = N_s^θ (γ_max - γ_l) slope_l(i) / Q, with the slope defined in `kernels`.
 
-What that means in a large region: the product vanishes (1,000 pixels of .99 make 4e-5), so exact P^n-Potts tells a
-pixel something only once all others are all but certain, and then they hardly need it. Robust P^n speaks as soon as a
-label is expected to hold more than 1 - truncation of the region; the size exponent says how loudly in a large one. The
-public code of [46] does neither: beside the product it gives each label a bias, .00018 N_s times -log of the region's
-mean probability.
+In a large region the product vanishes (0.99^1000 = 4e-5), so exact P^n-Potts has an effect only when nearly all pixels
+are already certain. Robust P^n takes effect as soon as a label is expected to hold more than 1 - truncation of the
+region; the exponent θ sets its strength in large regions. The public code of [46] does neither: in addition to the
+product, it adds a bias of .00018 N_s times -log of the region's mean probability to each label.
 """
 
 from typing import NamedTuple
@@ -32,9 +31,9 @@ from tagseg.crf.parameters import CrfParameters, HigherOrder
 
 
 def region_costs(probabilities: np.ndarray, regions: np.ndarray, gamma_max: float) -> np.ndarray:
-    """Eq. 8: γ_l = -log( Σ_{i∈s} P(x_i = l) / N_s ), at most γ_max, which also stands for a label of probability zero.
+    """Eq. 8: γ_l = -log( Σ_{i∈s} P(x_i = l) / N_s ), clipped to [0, γ_max]: (R, L) float64, in nats.
 
-    `probabilities` (N, L), `regions` (N,) numbers 0..R-1 -> (R, L) float64; γ_max in the rows of empty regions.
+    `probabilities` is (N, L) float32, `regions` (N,) int with labels 0..R-1. Rows of empty regions are γ_max.
     """
     sizes = np.bincount(regions)
     sums = np.zeros((sizes.size, probabilities.shape[1]))
@@ -45,14 +44,14 @@ def region_costs(probabilities: np.ndarray, regions: np.ndarray, gamma_max: floa
 
 
 class Gains(NamedTuple):
-    """Gains of all pixels, for those labels of each region that have any: as in `kernels`."""
+    """Gains of all pixels, stored for the active labels of each region only (see `kernels`)."""
 
-    active: np.ndarray
-    counts: np.ndarray
-    values: np.ndarray
+    active: np.ndarray  # (R, A) int32
+    counts: np.ndarray  # (R,) int64
+    values: np.ndarray  # (N, A) float32
 
     def dense(self, regions: np.ndarray, labels: int) -> np.ndarray:
-        """(L, N) float64, for `regions` (N,)."""
+        """All gains as (L, N) float64, for `regions` (N,) and L = `labels`."""
         full = np.zeros((labels, len(regions)))
         for a in range(self.values.shape[1]):
             inside = np.flatnonzero(a < self.counts[regions])
@@ -63,12 +62,12 @@ class Gains(NamedTuple):
 class RegionTerms:
     """The higher-order terms of one image.
 
-    `regions` (N,) holds each pixel's region, 0..R-1 (not every number need occur); `probabilities` (N, L) float32 are
-    those that the unary alone gives, the P of Eq. 8.
+    `regions` (N,) int holds each pixel's region from 0, not necessarily contiguous. `probabilities` (N, L) float32 is
+    P of Eq. 8.
     """
 
     def __init__(self, model: HigherOrder, regions: np.ndarray, probabilities: np.ndarray, parameters: CrfParameters):
-        if regions.max() >= regions.size:  # a row of sums for every number would not fit
+        if regions.max() >= regions.size:  # renumber: a row per label might not fit in memory
             regions = np.unique(regions, return_inverse=True)[1]
         self.model = model
         self.gamma_max = parameters.gamma_max
@@ -78,45 +77,45 @@ class RegionTerms:
         costs = region_costs(probabilities, self.regions, parameters.gamma_max)
         self.drops = self.scale[:, None] * (parameters.gamma_max - costs)
         if model == "robust_pn":
-            truncation = np.maximum(parameters.truncation * self.sizes, 1e-30)  # Q; an empty region has none
+            truncation = np.maximum(parameters.truncation * self.sizes, 1e-30)  # Q; avoids 0 / 0 in empty regions
             self.drops /= truncation[:, None]
-            self._begins = self.sizes - truncation
+            self._onsets = self.sizes - truncation
         self._offsets = np.concatenate([[0], np.cumsum(self.sizes)])
         self._pixels = np.argsort(self.regions, kind="stable")
 
     def gains(self, marginals: np.ndarray) -> Gains:
-        """gain_l(i) at the `marginals` (N, L) float32."""
+        """gain_l(i) of all pixels, given `marginals` (N, L) float32."""
         if self.model == "pn_potts":
             return Gains(*kernels.pn_potts_gains(marginals, self.regions, self.drops))
         return Gains(
-            *kernels.robust_pn_gains(marginals, self.regions, self._pixels, self._offsets, self._begins, self.drops)
+            *kernels.robust_pn_gains(marginals, self.regions, self._pixels, self._offsets, self._onsets, self.drops)
         )
 
     def add(self, gains: Gains, marginals: np.ndarray, weight: float = 1.0) -> None:
-        """Turn `marginals` (N, L) float32, in place, into those of energies lower by `weight` times the gains."""
+        """Update `marginals` (N, L) float32 in place for energies reduced by `weight` times the gains."""
         kernels.add_gains(marginals, self.regions, gains.active, gains.counts, gains.values, weight)
 
     def messages(self, marginals: np.ndarray) -> np.ndarray:
-        """E[ψ_s | x_i = l] in full, C_i and all, at the `marginals` (N, L): (L, N) float64.
+        """The complete messages E[ψ_s | x_i = l], including C_i, given `marginals` (N, L): (L, N) float64.
 
-        For looking at and for tests: mean field needs the gains alone, and C_i of robust P^n takes N_s² steps.
+        For inspection and tests only: mean field needs just the gains, and C_i of robust P^n takes O(N_s²) time.
         """
         marginals = np.ascontiguousarray(marginals, dtype=np.float32)
         gains = self.gains(marginals).dense(self.regions, marginals.shape[1])
         constant = (self.gamma_max * self.scale)[self.regions]
         if self.model == "robust_pn":
-            # what agreement the others reach without pixel i: E[(n' - t)_+] = E[(n - t)_+] - q slope
+            # the expectation over the other pixels: E[(n' - t)_+] = E[(n - t)_+] - q slope
             excess = np.zeros(self.drops.shape)
             for r, label in np.ndindex(*excess.shape):
                 own = marginals[self._pixels[self._offsets[r] : self._offsets[r + 1]], label]
-                excess[r, label] = _expected_excess(own.astype(np.float64), self._begins[r])
+                excess[r, label] = _expected_excess(own.astype(np.float64), self._onsets[r])
             constant = constant - (self.drops * excess).sum(axis=1)[self.regions] + (marginals.T * gains).sum(axis=0)
         return constant - gains
 
 
-def _expected_excess(q: np.ndarray, begins: float) -> float:
-    """E[(n - t)_+], t = `begins`, for the number n of pixels that take a label, each with its `q` (N,)."""
+def _expected_excess(q: np.ndarray, onset: float) -> float:
+    """E[(n - t)_+] with t = `onset`, where n counts the pixels that take a label with probabilities `q` (N,)."""
     mass = np.ones(1)
     for p in q:
         mass = np.convolve(mass, [1 - p, p])
-    return float(mass @ np.maximum(np.arange(mass.size) - begins, 0.0))
+    return float(mass @ np.maximum(np.arange(mass.size) - onset, 0.0))

@@ -1,21 +1,21 @@
-"""Compiled loops of the region terms: sums over a region's pixels, and what they mean for each of its pixels.
+"""Compiled loops of the higher-order terms: sums over the pixels of a region, and the resulting gain of each pixel.
 
-`n` is the number of pixels of a region that take one label, when pixel j takes it with probability q_j on its own: a
-Poisson binomial variable. Robust P^n asks for each pixel i how likely the count of the others, n' = n - [x_i = l],
-lies above the point t where the term begins:
+Let n be the number of pixels of a region that take a given label, where pixel j takes it independently with
+probability q_j: a Poisson binomial variable. Robust P^n rewards agreement beyond an onset of t = N_s - Q pixels. For
+each pixel i it needs the distribution of the count of the others, n' = n - [x_i = l]:
 
     slope(i) = E[(n' + 1 - t)_+] - E[(n' - t)_+] = (1 - θ) P(n' >= k) + θ P(n' >= k + 1),   k = floor(t), θ = t - k
 
-Where the count is bound to fall short of t or to pass it, that is 0 or 1. Between, it is exact where the region has up
-to `EXACT_PIXELS` pixels or no more variance than `EXACT_VARIANCE`, and else a normal distribution corrected for
-skewness (Volkova 1996; Hong 2013), less than .01 off.
+It is 0 or 1 where n' is (almost) certain to stay below t or to exceed it. Otherwise it is computed exactly for regions
+of at most `EXACT_PIXELS` pixels or a variance of at most `EXACT_VARIANCE`, and else by a normal approximation with
+skewness correction (Volkova 1996; Hong 2013), whose error is below .01.
 
-Shapes throughout: `q` (N, L) float32 marginals, `region` (N,) int32, all others (R, L) float64 unless said. Gains are
-kept for few labels of each region, for of 21 it is mostly one or none that gains: `active` (R, A) int32 holds those
-labels first in its row, `counts` (R,) how many, and `gains` (N, A) float32 the gain of each in each pixel.
+Shapes throughout: `q` (N, L) float32 marginals, `region` (N,) int32 the region of each pixel, others (R, L) float64
+unless stated. `drops` is the saving per unit of product or slope, in nats. Gains are stored for the active labels of a
+region only, since of 21 labels usually at most one gains: `active` (R, A) int32 lists these labels first in its row,
+`counts` (R,) is their number, and `gains` (N, A) float32 is the gain of each in each pixel.
 
-All of it stands in one file, because numba's cache looks at the file of a compiled function and not at those of what
-it calls.
+All kernels are in one file, because numba's cache tracks changes of a function's own file but not of its callees'.
 """
 
 import math
@@ -25,20 +25,20 @@ from numba import njit
 
 EXACT_PIXELS = 32
 EXACT_VARIANCE = 4.0
-# Probabilities below this are taken as 0.
+# Probabilities below this are treated as 0.
 NEGLIGIBLE = 1e-7
 _STEPS = -math.log(NEGLIGIBLE)
-_FALLS_SHORT, _PASSES, _SMOOTH, _EXACT = 0, 1, 2, 3
+_ZERO, _ONE, _APPROXIMATE, _EXACT = 0, 1, 2, 3  # how the slope is computed
 
-# A product over a region's pixels is held above FLOOR, each factor above LEAST. That keeps it from running into zero,
-# which is what logarithms are for, at a tenth of their time; taking a pixel's own factor out again stays exact, and
-# what the floor hides is below FLOOR / LEAST = 1e-30.
+# Products over a region's pixels are kept above FLOOR and their factors above LEAST. This avoids underflow at a tenth
+# of the cost of logarithms; a pixel's own factor can still be divided out exactly, and products affected by the floor
+# are below FLOOR / LEAST = 1e-30.
 FLOOR, LEAST = 1e-60, 1e-30
 
 
 @njit(cache=True, nogil=True)
 def region_sums(q: np.ndarray, region: np.ndarray, sums: np.ndarray) -> None:
-    """Add the sum of `q` over each region to `sums`."""
+    """Add the sum of `q` over the pixels of each region to `sums` (R, L), in place."""
     pixels, labels = q.shape
     for i in range(pixels):
         r = region[i]
@@ -48,7 +48,7 @@ def region_sums(q: np.ndarray, region: np.ndarray, sums: np.ndarray) -> None:
 
 @njit(cache=True, nogil=True)
 def pn_potts_gains(q: np.ndarray, region: np.ndarray, drops: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`drops` times the product of the other pixels' q: active labels, their counts, gains."""
+    """P^n-Potts: `drops` times the product of the other pixels' q; returns `active`, `counts` and `gains`."""
     pixels, labels = q.shape
     products = np.ones(drops.shape)
     for i in range(pixels):
@@ -56,7 +56,7 @@ def pn_potts_gains(q: np.ndarray, region: np.ndarray, drops: np.ndarray) -> tupl
         for label in range(labels):
             factor = max(np.float64(q[i, label]), LEAST)
             products[r, label] = max(products[r, label] * factor, FLOOR)
-    active, counts = _listed(products > FLOOR)
+    active, counts = _active_labels(products > FLOOR)
     gains = np.empty((pixels, active.shape[1]), np.float32)
     for i in range(pixels):
         r = region[i]
@@ -72,27 +72,27 @@ def robust_pn_gains(
     region: np.ndarray,
     order: np.ndarray,
     offsets: np.ndarray,
-    begins: np.ndarray,
+    onsets: np.ndarray,
     drops: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`drops` times the slope: active labels, their counts, gains.
+    """Robust P^n: `drops` times the slope; returns `active`, `counts` and `gains`.
 
-    `order` (N,) holds the pixels region by region, those of region r from `offsets[r]` to `offsets[r + 1]`; `begins`
-    (R,) the t of each region.
+    `order` (N,) int64 lists the pixels by region, those of region r from `offsets[r]` to `offsets[r + 1]`, `offsets`
+    (R + 1,) int64. `onsets` (R,) float64 is t of each region.
     """
     pixels = q.shape[0]
     regions, labels = drops.shape
     mean, variance, third = np.zeros(drops.shape), np.zeros(drops.shape), np.zeros(drops.shape)
     region_sums(q, region, mean)
-    ways = np.full(drops.shape, _FALLS_SHORT)
+    methods = np.full(drops.shape, _ZERO)
     for r in range(regions):
         size = offsets[r + 1] - offsets[r]
         for label in range(labels):
-            if drops[r, label] > 0:  # not in an empty region
-                most = mean[r, label] * (1 - mean[r, label] / size)  # the variance, were all q_j alike
-                ways[r, label] = _way_to_slopes(size, begins[r], mean[r, label], most)
-    active, counts = _listed(ways != _FALLS_SHORT)
-    # For most labels the mean settled it. The other moments, sums over pixels too, are for the rest.
+            if drops[r, label] > 0:  # 0 in empty regions
+                bound = mean[r, label] * (1 - mean[r, label] / size)  # largest variance for this mean: all q_j equal
+                methods[r, label] = _slope_method(size, onsets[r], mean[r, label], bound)
+    active, counts = _active_labels(methods != _ZERO)
+    # for most labels the mean is enough; the other moments, which need another pass, only for the remaining ones
     for i in range(pixels):
         r = region[i]
         for a in range(counts[r]):
@@ -106,14 +106,14 @@ def robust_pn_gains(
         for a in range(counts[r]):
             label = active[r, a]
             members = order[offsets[r] : offsets[r + 1]]
-            way = _way_to_slopes(members.size, begins[r], mean[r, label], variance[r, label])
-            if way == _PASSES:
+            method = _slope_method(members.size, onsets[r], mean[r, label], variance[r, label])
+            if method == _ONE:
                 coefficients[r, a, 0] = 1.0
-            elif way == _SMOOTH:
-                _fit(begins[r], mean[r, label], variance[r, label], third[r, label], coefficients[r, a])
-            elif way == _EXACT:
+            elif method == _APPROXIMATE:
+                _fit(onsets[r], mean[r, label], variance[r, label], third[r, label], coefficients[r, a])
+            elif method == _EXACT:
                 coefficients[r, a, 0] = np.nan
-                _exact_gains(q, label, members, begins[r], drops[r, label], gains[:, a])
+                _exact_gains(q, label, members, onsets[r], drops[r, label], gains[:, a])
             coefficients[r, a] *= drops[r, label]
     for i in range(pixels):
         r = region[i]
@@ -129,7 +129,7 @@ def robust_pn_gains(
 def add_gains(
     q: np.ndarray, region: np.ndarray, active: np.ndarray, counts: np.ndarray, gains: np.ndarray, weight: float
 ) -> None:
-    """Add `weight` times the gains to log q, in place. The q of a pixel sum to 1, before and after."""
+    """Add `weight` times the gains to log q and renormalise, in place; q of a pixel sums to 1 before and after."""
     pixels, labels = q.shape
     raised = np.empty(active.shape[1])
     for i in range(pixels):
@@ -139,7 +139,7 @@ def add_gains(
         total = 1.0
         for a in range(counts[r]):
             p = np.float64(q[i, active[r, a]])
-            raised[a] = p * math.exp(min(weight * gains[i, a], 600.0))  # e^709 would be too large
+            raised[a] = p * math.exp(min(weight * gains[i, a], 600.0))  # exp overflows above 709
             total += raised[a] - p
         scale = np.float32(1 / total)
         for label in range(labels):
@@ -149,8 +149,8 @@ def add_gains(
 
 
 @njit(cache=True, nogil=True)
-def _listed(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`active` and `counts` of the labels chosen (R, L) bool."""
+def _active_labels(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`active` and `counts` of the labels that are `chosen` (R, L) bool."""
     counts = np.zeros(chosen.shape[0], np.int64)
     for r in range(chosen.shape[0]):
         for label in range(chosen.shape[1]):
@@ -166,24 +166,24 @@ def _listed(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @njit(cache=True, nogil=True)
-def _way_to_slopes(pixels: int, begins: float, mean: float, variance: float) -> int:
-    """Which way to the slopes of one label in one region; `variance` may be too large, never too small."""
-    k = math.floor(begins)
+def _slope_method(pixels: int, onset: float, mean: float, variance: float) -> int:
+    """How to compute the slopes of one label in one region; `variance` may be an upper bound."""
+    k = math.floor(onset)
     # n - 1 <= n' <= n
     if _tail(pixels, k, mean, variance) < NEGLIGIBLE:
-        return _FALLS_SHORT
+        return _ZERO
     if _tail(pixels, pixels - k - 1, pixels - mean, variance) < NEGLIGIBLE:
-        return _PASSES
-    return _EXACT if pixels <= EXACT_PIXELS or variance <= EXACT_VARIANCE else _SMOOTH
+        return _ONE
+    return _EXACT if pixels <= EXACT_PIXELS or variance <= EXACT_VARIANCE else _APPROXIMATE
 
 
 @njit(cache=True, nogil=True)
 def _tail(pixels: int, count: float, mean: float, variance: float) -> float:
-    """No less than P(n >= count), whatever the q_j: the better of Bernstein's and Chernoff's bounds."""
+    """Upper bound of P(n >= count) for any q_j: the tighter of the Bernstein and Chernoff bounds."""
     distance = count - mean
     if distance <= 0:
         return 1.0
-    # float32 q may exceed 1 by a hair, and make a variance of 0 negative
+    # float32 q may slightly exceed 1, which can make the variance negative
     bernstein = distance * distance / (2 * (max(variance, 0.0) + distance / 3))
     if bernstein > _STEPS or count >= pixels or mean <= 0:
         return math.exp(-bernstein)
@@ -193,24 +193,24 @@ def _tail(pixels: int, count: float, mean: float, variance: float) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _fit(begins: float, mean: float, variance: float, third: float, coefficients: np.ndarray) -> None:
-    """`coefficients` (3,) of the slope, c0 + c1 q + c2 q² for a pixel of probability q.
+def _fit(onset: float, mean: float, variance: float, third: float, coefficients: np.ndarray) -> None:
+    """Write `coefficients` (3,) of the slope c0 + c1 q + c2 q² of a pixel with probability q.
 
-    It is a smooth function of q, the more so the larger the variance: three values fix it.
+    The slope is a smooth function of q, more so for a larger variance, so a parabola through three values suffices.
     """
-    low = _slope_without(0.0, begins, mean, variance, third)
-    middle = _slope_without(0.5, begins, mean, variance, third)
-    high = _slope_without(1.0, begins, mean, variance, third)
+    low = _slope_without(0.0, onset, mean, variance, third)
+    middle = _slope_without(0.5, onset, mean, variance, third)
+    high = _slope_without(1.0, onset, mean, variance, third)
     coefficients[0] = low
     coefficients[1] = 4 * middle - 3 * low - high
     coefficients[2] = 2 * low - 4 * middle + 2 * high
 
 
 @njit(cache=True, nogil=True)
-def _slope_without(q: float, begins: float, mean: float, variance: float, third: float) -> float:
-    """The slope for the count of all pixels but one of probability `q`, approximately."""
-    k = math.floor(begins)
-    theta = begins - k
+def _slope_without(q: float, onset: float, mean: float, variance: float, third: float) -> float:
+    """Approximate slope of a pixel with probability `q`, from the moments of n over all pixels."""
+    k = math.floor(onset)
+    theta = onset - k
     spread = q * (1 - q)
     mean, variance, third = mean - q, variance - spread, third - spread * (1 - 2 * q)
     return (1 - theta) * _survival(k, mean, variance, third) + theta * _survival(k + 1, mean, variance, third)
@@ -218,7 +218,7 @@ def _slope_without(q: float, begins: float, mean: float, variance: float, third:
 
 @njit(cache=True, nogil=True)
 def _survival(k: float, mean: float, variance: float, third: float) -> float:
-    """P(n >= k): normal, with continuity and skewness corrected."""
+    """P(n >= k), by the normal approximation with continuity and skewness correction."""
     deviation = math.sqrt(variance)
     x = (k - 0.5 - mean) / deviation
     density = math.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
@@ -227,19 +227,20 @@ def _survival(k: float, mean: float, variance: float, third: float) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _exact_gains(q: np.ndarray, label: int, members: np.ndarray, begins: float, drop: float, gains: np.ndarray) -> None:
-    """Into `gains` (N,) of the pixels `members`: `drop` times the slope, by the exact distribution without each pixel.
+def _exact_gains(q: np.ndarray, label: int, members: np.ndarray, onset: float, drop: float, gains: np.ndarray) -> None:
+    """Write `drop` times the slope to `gains` (N,) at the pixels `members`, from the exact distribution of n'.
 
-    The distribution is that of d = n - (number of pixels with q > 1/2): every pixel then moves d, up or down, with a
-    probability p <= 1/2. Its window is wide enough for every d of EXACT_PIXELS pixels, and for all but 1e-7 of the
-    mass of a region within EXACT_VARIANCE, whose moves number at most 2 EXACT_VARIANCE in the mean. And a move of
-    p <= 1/2 can be taken out again without loss of precision; a q near 1 could not be taken out of that of n.
+    The distribution is that of d = n - (number of pixels with q > 1/2), where each pixel moves d up or down with a
+    probability p <= 1/2. The window covers every d of EXACT_PIXELS pixels, and all but 1e-7 of the mass of a region
+    with a variance within EXACT_VARIANCE, in which the expected number of moves is at most 2 EXACT_VARIANCE. A move
+    with p <= 1/2 can be removed from the distribution without loss of precision; a factor with q near 1 could not be
+    removed from the distribution of n.
     """
     reach = EXACT_PIXELS
     width = 2 * reach + 1
     mass = np.zeros(width)
     mass[reach] = 1.0
-    low, high = reach, reach  # where there is mass
+    low, high = reach, reach  # the range with mass
     sure = 0
     for i in members:
         p = np.float64(q[i, label])
@@ -257,20 +258,20 @@ def _exact_gains(q: np.ndarray, label: int, members: np.ndarray, begins: float, 
     survival = np.zeros(width + 1)  # P(d >= index - reach)
     for d in range(width - 1, -1, -1):
         survival[d] = survival[d + 1] + mass[d]
-    k = math.floor(begins)
-    theta = begins - k
+    k = math.floor(onset)
+    theta = onset - k
     for i in members:
         p = np.float64(q[i, label])
-        at = k - sure + reach + (1 if p > 0.5 else 0)  # where in `survival` the others reach k
+        at = k - sure + reach + (1 if p > 0.5 else 0)  # index in `survival` at which n' = k
         gains[i] = drop * _interpolated_without(survival, at, theta, p)
 
 
 @njit(cache=True, nogil=True)
 def _interpolated_without(survival: np.ndarray, at: int, theta: float, q: float) -> float:
-    """(1 - θ) S'(at) + θ S'(at + 1): S' is the survival function S without one pixel's move of p = min(q, 1 - q).
+    """(1 - θ) S'(at) + θ S'(at + 1), with S' the survival function S without one pixel's move of p = min(q, 1 - q).
 
-    A move up: S(d) = (1 - p) S'(d) + p S'(d - 1), so S' follows from below, where it is 1. A move down: the mirror
-    image, from above, where it is 0. An error shrinks by p / (1 - p) a step, so that a few steps do for a small p.
+    For a move up, S(d) = (1 - p) S'(d) + p S'(d - 1), so S' is computed upwards from where it is 1; for a move down,
+    downwards from where it is 0. Errors shrink by p / (1 - p) per step, so a few steps suffice for small p.
     """
     last = survival.size - 1
     if at < 0:

@@ -1,12 +1,12 @@
-"""Energies of single pixels (Eq. 7)."""
+"""Unary energies of the dense CRF (Eq. 7)."""
 
 import numpy as np
 
 
 def softmax_unary(probabilities: np.ndarray, gain: float = 1.0) -> np.ndarray:
-    """Eq. 7: -log( exp(g P_l) / Σ_m exp(g P_m) ), (L, H, W) in [0, 1] -> (L, H, W) float32 energies.
+    """Eq. 7: -log( exp(g P_l) / Σ_m exp(g P_m) ), probabilities (L, H, W) -> energies (L, H, W) float32 in nats.
 
-    The paper's g is 1; the energies of a pixel then span at most one nat, which the usual CRF weights drown.
+    `gain` is g, 1 in the paper: the energies of a pixel then differ by at most 1, less than common pairwise weights.
     """
     scores = gain * probabilities.astype(np.float32)
     peak = scores.max(axis=0, keepdims=True)
@@ -14,8 +14,8 @@ def softmax_unary(probabilities: np.ndarray, gain: float = 1.0) -> np.ndarray:
 
 
 def log_unary(scores: np.ndarray, gain: float = 1.0) -> np.ndarray:
-    """Test time: -log softmax over labels of `gain` times a network's scores (L, H, W), float32 energies.
+    """-log softmax of `gain` times a network's scores: (L, H, W) -> energies (L, H, W) float32 in nats.
 
-    A gain below 1 softens a network that is surer of itself than it should be; 1 takes it at its word.
+    A gain below 1 compensates for an overconfident network.
     """
     return softmax_unary(scores, gain)

@@ -5,75 +5,70 @@ smallest wins; groups that are annotated as a crowd are ignored (255) wherever n
 """
 
 import hashlib
-import json
-from collections import defaultdict
+import logging
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from pycocotools import mask as coco_mask
 
 from tagseg.config import CocoData
 from tagseg.datasets.checks import Checks
-from tagseg.datasets.index import BACKGROUND, ImageRecord
+from tagseg.datasets.coco_file import CocoFile, CocoImage, Id, read_coco, shown
+from tagseg.datasets.coco_images import CocoPhotographs
+from tagseg.datasets.coco_truth import draw
+from tagseg.datasets.index import ImageRecord
+from tagseg.datasets.photographs import image_id
 from tagseg.datasets.watching import files_below
 from tagseg.errors import TagsegError
-from tagseg.labels import IGNORE
 
-
-@dataclass(frozen=True)
-class _Instances:
-    """What an annotation file holds: names by category id, images, and each image's annotations."""
-
-    path: Path
-    categories: dict[int, str]
-    images: list[dict[str, Any]]
-    annotations: dict[int, list[dict[str, Any]]]
+log = logging.getLogger(__name__)
 
 
 def index(data: CocoData, checks: Checks | None = None) -> tuple[list[str], list[ImageRecord]]:
     """Classes by ascending category id, and records of both files, training images first.
 
-    The official files' order is that of the paper's Table 8. An image's id is its file's name without suffix; images
+    The official files' order is that of the paper's Table 8. An image's id is its file's path without suffix; images
     without annotations have no tags. Raises TagsegError naming the file and what is wrong with it; what is wrong with
     single photographs goes to `checks`.
     """
     checks = checks or Checks()
     records: dict[str, ImageRecord] = {}
-    categories: dict[int, str] = {}
+    annotated: dict[str, CocoImage] = {}
+    categories: dict[Id, str] = {}
     for split, path, folder in _files(data):
-        instances = _read(path)
-        if categories and instances.categories != categories:
+        content = read_coco(path)
+        if categories and content.categories != categories:
             raise TagsegError(f"{path}: its categories are not those of {data.train}; use files that belong together")
-        categories = instances.categories
-        order = list(categories)
-        for image in instances.images:
-            photograph = folder / image["file_name"]
-            seen = {annotation["category_id"] for annotation in instances.annotations[image["id"]]}
-            tags = tuple(categories[category] for category in sorted(seen, key=order.index))
-            image_id = photograph.stem
-            if checks.leaves_out(image_id):
+        categories = content.categories
+        _tell(content)
+        photographs = CocoPhotographs(folder)
+        for image in content.images:
+            named = image_id(image.name)  # its id in a report as long as its photograph is not found
+            if checks.leaves_out(named, image.name):
                 continue
-            if image_id in records:
-                with checks.of(image_id):
-                    raise TagsegError(f"{path}: two photographs are called {image_id}; give each a name of its own")
-                continue
-            part = "val" if _held_out(image_id, data.val_share) else split
-            records[image_id] = ImageRecord(image_id, part, photograph, image["width"], image["height"], tags)
-    if not records:
+            with checks.of(named):
+                new, photograph = _found(path, photographs, image)
+                if checks.leaves_out(new):
+                    continue
+                if new in records:
+                    raise TagsegError(f"{path}: two photographs are called {new}; give each a name of its own")
+                if photograph is None:
+                    raise TagsegError(_missing(path, folder, image))
+                seen = {found.category for found in content.objects.get(image.id, [])}
+                tags = tuple(name for category, name in categories.items() if category in seen)
+                part = "val" if _held_out(new, data.val_share) else split
+                records[new] = ImageRecord(new, part, photograph, 0, 0, tags)
+                annotated[new] = image
+    if not records and not checks.faults and not checks.left_out:
         raise TagsegError(f"{data.root / data.train}: no images in it; set data.train to a file that lists some")
-    sizes = checks.sizes({image_id: record.path for image_id, record in records.items()})
-    for image_id, (width, height) in sizes.items():
-        record = records[image_id]
-        if (width, height) != (record.width, record.height):
-            with checks.of(image_id):
-                raise TagsegError(
-                    f"{record.path}: {width} x {height} pixels, but {record.width} x {record.height} in "
-                    "the annotations; use the photograph that was annotated"
-                )
-    whole = (record for image_id, record in records.items() if image_id in sizes)
+    sizes = checks.sizes({new: record.path for new, record in records.items()})
+    whole = []
+    for new, (width, height) in sizes.items():
+        with checks.of(new):
+            _check_size(records[new].path, width, height, annotated[new])
+            whole.append(replace(records[new], width=width, height=height))
     return list(categories.values()), sorted(whole, key=lambda record: record.split == "val")
 
 
@@ -83,15 +78,22 @@ def truth(data: CocoData, records: list[ImageRecord]) -> dict[str, Path]:
 
 
 def render(data: CocoData, records: list[ImageRecord]) -> Iterator[tuple[str, np.ndarray]]:
-    """Ids and truth masks (H, W) uint8 of the records. Raises TagsegError for an outline that cannot be drawn."""
-    wanted = {record.id for record in records}
-    for _, path, _ in _files(data):
-        instances = _read(path)
-        labels = {category: label for label, category in enumerate(instances.categories, start=1)}
-        for image in instances.images:
-            image_id = Path(image["file_name"]).stem
-            if image_id in wanted:
-                yield image_id, _draw(path, image, instances.annotations[image["id"]], labels)
+    """Ids and truth masks (H, W) uint8 of the records, without those of which an object has no outline.
+
+    Raises TagsegError for an outline that cannot be drawn.
+    """
+    wanted = {record.id: record for record in records}
+    for _, path, folder in _files(data):
+        content = read_coco(path)
+        labels = {category: label for label, category in enumerate(content.categories, start=1)}
+        photographs = CocoPhotographs(folder)
+        for image in content.images:
+            record = wanted.get(_found(path, photographs, image)[0])
+            if record is None:
+                continue
+            mask = draw(path, (record.height, record.width), content.objects.get(image.id, []), labels)
+            if mask is not None:
+                yield record.id, mask
 
 
 def sources(data: CocoData) -> list[Path]:
@@ -123,85 +125,39 @@ def _held_out(image_id: str, share: float) -> bool:
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
-def _read(path: Path) -> _Instances:
-    """An annotation file, checked as far as the rest relies on it. Categories stand by ascending id."""
+def _tell(content: CocoFile) -> None:
+    """Say how many objects have no outline."""
+    objects = [found for group in content.objects.values() for found in group]
+    without = sum(found.outline is None for found in objects)
+    if without:
+        log.warning(
+            "%s: %d of %d annotations have no segmentation: they give tags, but their images no truth",
+            content.path, without, len(objects),
+        )  # fmt: skip
+
+
+def _found(path: Path, photographs: CocoPhotographs, image: CocoImage) -> tuple[str, Path | None]:
+    """An image's id, and its photograph if it is there."""
     try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise TagsegError(f"{path}: no such file; set data.train and data.val to instances_*.json files") from None
-    except (ValueError, OSError) as error:
-        raise TagsegError(f"{path}: not a readable JSON file ({error}); replace it") from None
-    try:
-        pairs = sorted((int(category["id"]), str(category["name"])) for category in content["categories"])
-        images = content["images"]
-        known = {image["id"] for image in images if (image["file_name"], image["width"], image["height"])}
-        annotations = defaultdict(list)
-        for annotation in content["annotations"]:
-            for key in ("id", "category_id", "segmentation"):
-                if key not in annotation:
-                    raise KeyError(key)
-            annotations[annotation["image_id"]].append(annotation)
-    except (KeyError, TypeError, ValueError) as error:
+        return photographs.find(image.name)
+    except TagsegError as error:
+        raise TagsegError(f"{path}: image {shown(image.id)} is {shown(image.name)}: {error}") from None
+
+
+def _missing(path: Path, folder: Path, image: CocoImage) -> str:
+    which = f"{path}: image {shown(image.id)} is {shown(image.name)}"
+    if os.path.isfile(folder / image.name):  # noqa: PTH113 (a name may be too long or odd for a path)
+        return f"{which}, of a form that is not read; convert it to .jpg or .png"
+    return (
+        f"{which}, and there is no such photograph under {folder}; add it, drop the image, or set data.train_images "
+        "and data.val_images"
+    )
+
+
+def _check_size(photograph: Path, width: int, height: int, image: CocoImage) -> None:
+    """Raise TagsegError if an annotation file tells another size; it may tell none."""
+    if (image.width or width, image.height or height) != (width, height):
         raise TagsegError(
-            f"{path}: not an instances_*.json file of COCO ({type(error).__name__}: {error}); "
-            "it needs images, categories, and annotations with a segmentation"
-        ) from None
-    categories = dict(pairs)
-    _check_names(path, pairs)
-    for image_id, group in annotations.items():
-        if image_id not in known:
-            raise TagsegError(
-                f"{path}: annotation {group[0]['id']} is of image {image_id}, which the file lacks; drop it"
-            )
-        strange = [annotation for annotation in group if annotation["category_id"] not in categories]
-        if strange:
-            raise TagsegError(
-                f"{path}: annotation {strange[0]['id']} is of category {strange[0]['category_id']}, which the file "
-                "lacks; add the category or drop the annotation"
-            )
-    return _Instances(path, categories, images, annotations)
-
-
-def _check_names(path: Path, pairs: list[tuple[int, str]]) -> None:
-    names = [name for _, name in pairs]
-    for i, name in enumerate(names):
-        if name == BACKGROUND:
-            raise TagsegError(f"{path}: a category is called {BACKGROUND!r}, every image's own class; rename it")
-        if name in names[:i] or pairs[i][0] in [number for number, _ in pairs[:i]]:
-            raise TagsegError(f"{path}: category {name!r} or its id is there twice; keep one")
-        if not name or ";" in name or "\n" in name:
-            raise TagsegError(f"{path}: category {name!r}: a name has letters, and no ';' or line break; rename it")
-    if len(names) >= IGNORE:
-        raise TagsegError(f"{path}: {len(names)} categories; a mask has room for {IGNORE - 1}; drop some")
-
-
-def _draw(path: Path, image: dict[str, Any], annotations: list[dict[str, Any]], labels: dict[int, int]) -> np.ndarray:
-    """Truth mask (H, W) uint8: crowds as 255, then objects from the largest to the smallest.
-
-    Size is the area of the mask itself. Of two objects of one size, that with the larger annotation id is on top.
-    """
-    height, width = image["height"], image["width"]
-    drawn = []
-    for annotation in annotations:
-        outline = annotation["segmentation"]
-        try:
-            if isinstance(outline, list):  # polygons; the official files have a few of less than three points
-                polygons = [[float(number) for number in polygon] for polygon in outline if len(polygon) >= 6]
-                code = coco_mask.merge(coco_mask.frPyObjects(polygons, height, width)) if polygons else None
-            elif isinstance(outline["counts"], list):  # run lengths
-                code = coco_mask.frPyObjects(outline, height, width)
-            else:  # run lengths as compressed text
-                code = outline
-            if code is not None and list(code["size"]) != [height, width]:
-                raise ValueError(f"size {code['size']}")
-        except Exception as error:  # the library says what is wrong by exceptions of many kinds
-            raise TagsegError(
-                f"{path}: annotation {annotation['id']}: its segmentation cannot be drawn ({error}); mend or drop it"
-            ) from None
-        if code is not None:
-            crowd = bool(annotation.get("iscrowd", 0))
-            drawn.append((not crowd, -int(coco_mask.area(code)), annotation["id"], code, annotation["category_id"]))
-    mask = np.zeros((height, width), dtype=np.uint8)
-    for single, _, _, code, category in sorted(drawn, key=lambda entry: entry[:3]):
-        mask[coco_mask.decode(code).astype(bool)] = labels[category] if single else IGNORE
-    return mask
+            f"{photograph}: {width} x {height} pixels, but {image.width or width} x {image.height or height} in "
+            "the annotations; use the photograph that was annotated"
+        )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tagseg.disk import explained
 from tagseg.errors import TagsegError
 
 _BLOCK = 1 << 20
@@ -80,6 +81,8 @@ def unpack(path: Path, folder: Path) -> None:
             else:
                 archive.extractall(folder)
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # of reading, or of writing what is in it
+            raise explained(error, error.filename or folder) or error from None
         reason = str(error).partition("\n")[0].rstrip(":")  # a line for each compression that was tried may follow
         raise TagsegError(f"{path}: cannot be unpacked ({reason}); delete it and run again") from None
 

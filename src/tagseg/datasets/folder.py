@@ -6,6 +6,8 @@ from pathlib import Path
 
 from tagseg.config_data import CLASS_FOLDERS, MOST_CLASSES, FolderData
 from tagseg.datasets.checks import Checks
+from tagseg.datasets.folder_masks import masks_by_id, masks_folder
+from tagseg.datasets.formats import not_read
 from tagseg.datasets.index import ImageRecord
 from tagseg.datasets.photographs import Photographs, image_id
 from tagseg.datasets.tag_tables import SPLITS, TagRow, TagTable, read_class_folders, read_tags
@@ -40,7 +42,12 @@ def index(data: FolderData, checks: Checks | None = None) -> tuple[list[str], li
     if not rows and not checks.faults and not checks.left_out:
         raise TagsegError(f"{_source(data)}: no images; add a line image,tags for each photograph")
     _warn(classes, rows)
-    checks.unnamed = [path for name, path in found.paths.items() if name not in named]
+    checks.unread = found.unread
+    others = [name for name in found.paths if name not in named]
+    checks.unnamed = [found.paths[name] for name in others if not found.is_made(name)]
+    if len(checks.unnamed) < len(others):
+        made = len(others) - len(checks.unnamed)
+        log.info("%s: %d pictures that tagseg made are passed over", found.folder, made)
     sizes = checks.sizes({name: path for name, (_, path) in rows.items()})
     records = []
     for name, (width, height) in sizes.items():
@@ -51,16 +58,7 @@ def index(data: FolderData, checks: Checks | None = None) -> tuple[list[str], li
 
 def truth(data: FolderData, records: list[ImageRecord]) -> dict[str, Path]:
     """Masks by id, of the images that have one: `ID.png`, or the photograph's own path with the suffix `.png`."""
-    folder, images = data.root / data.masks, data.root / data.images
-    found: dict[str, Path] = {}
-    for record in records:
-        names = [folder / f"{record.id}.png"]
-        if record.path.is_relative_to(images):
-            names.append(folder / record.path.relative_to(images).with_suffix(".png"))
-        there = [path for path in names if path.is_file()]
-        if there:
-            found[record.id] = there[0]
-    return found
+    return masks_by_id(data, records)
 
 
 def sources(data: FolderData) -> list[Path]:
@@ -83,12 +81,13 @@ def photographs(data: FolderData) -> list[Path]:
 
 def masks(data: FolderData) -> list[Path]:
     """The files in the folder of masks."""
-    return files_below(data.root / data.masks)
+    place = masks_folder(data)
+    return files_below(place) if place else []
 
 
 def has_truth(data: FolderData) -> bool:
     """Whether there is a folder of masks."""
-    return (data.root / data.masks).is_dir()
+    return masks_folder(data) is not None
 
 
 def _source(data: FolderData) -> Path:
@@ -100,7 +99,8 @@ def _read(data: FolderData) -> tuple[Photographs, TagTable]:
         found = Photographs(data.root / data.images)
         table = read_class_folders(found)
         if not table.rows and not table.faults:
-            raise TagsegError(f"{found.folder}: no folder of photographs in it; put them there as CLASS/NAME.jpg")
+            but = f", but {not_read(found.unread)}" if found.unread else ""
+            raise TagsegError(f"{found.folder}: no folder of photographs in it{but}; put them there as CLASS/NAME.jpg")
         return found, table
     path = _source(data)
     if not path.is_file():
@@ -108,7 +108,7 @@ def _read(data: FolderData) -> tuple[Photographs, TagTable]:
             f"{path}: no such file; an own folder needs images/ and tags.csv (image,tags); set data.tags to another "
             f"table, or to {CLASS_FOLDERS} where the photographs lie in folders of classes"
         )
-    table = read_tags(path)
+    table = read_tags(path, data.classes)
     return Photographs(data.root / data.images), table
 
 
@@ -131,6 +131,8 @@ def _add(
         return
     if missing:
         raise TagsegError(f"{where}: {missing}")
+    if photographs.is_made(name):
+        raise TagsegError(f"{where}: image {row.image!r} is a picture that tagseg made, no photograph; drop the line")
     for tag in row.tags:
         if tag not in classes:
             close = difflib.get_close_matches(tag.lower(), {c.lower(): c for c in classes}, n=1, cutoff=0.75)

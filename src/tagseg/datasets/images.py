@@ -1,31 +1,58 @@
 """Photographs and label maps as files."""
 
 import io
+import logging
 import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from tagseg.access import barred
+from tagseg.datasets.decoding import decoded
+from tagseg.datasets.foreground import Foreground
+from tagseg.datasets.formats import is_photograph, is_unread, unread_line
+from tagseg.datasets.mask_values import labels_of_samples, samples
 from tagseg.errors import TagsegError
+from tagseg.forms import picture_of
 from tagseg.labels import voc_palette
+from tagseg.marks import LABELS, NAME, PHOTOGRAPH
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+log = logging.getLogger(__name__)
 SMALLEST_SIDE = 32  # pixels: a trunk halves an image five times
-# What Pillow raises for a file that is no image, is cut short, or has nonsense in it.
-UNREADABLE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, struct.error, ImageCms.PyCMSError)
-_DEEP = ("I", "F")  # first letters of modes with more than 8 bits a pixel
-_LYING = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
+# What Pillow raises for a mask that is no image, is cut short, or has nonsense in it.
+UNREADABLE = (
+    OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError, AssertionError,
+    MemoryError, RuntimeError, struct.error, zlib.error, Image.DecompressionBombError,
+)  # fmt: skip
+
+
+def is_made(path: Path) -> bool:
+    """Whether a file is a picture that tagseg made: label map, overlay, figure. Working copies are photographs."""
+    return picture_of(path) not in (None, PHOTOGRAPH)
 
 
 def photographs(folder: Path) -> list[Path]:
-    """The image files of a folder by name. Raises TagsegError if it is missing, or two differ in their suffix alone."""
+    """The photographs of a folder by name, but for hidden ones and pictures that tagseg made.
+
+    The log names what may be a photograph and is not read. Raises TagsegError if the folder is missing, or two
+    photographs differ in their suffix alone.
+    """
     if not folder.is_dir():
         raise TagsegError(f"{folder}: no such folder; put the photographs there")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    files = sorted(folder.iterdir())
+    paths = [path for path in files if is_photograph(path.name)]
+    made = [path for path in paths if is_made(path)]
+    if made:
+        log.warning("%s: %d pictures that tagseg made are passed over: %s, ...", folder, len(made), made[0].name)
+    paths = [path for path in paths if path not in set(made)]
+    unread = [path.name for path in files if is_unread(path.name) and path.is_file()]
+    if unread:
+        log.warning("%s: %s", folder, unread_line(unread))
     stems: dict[str, Path] = {}
     for path in paths:
         if path.stem in stems:
@@ -35,71 +62,47 @@ def photographs(folder: Path) -> list[Path]:
 
 
 def read_image(path: Path) -> np.ndarray:
-    """Photograph as (H, W, 3) uint8 RGB, turned upright by its EXIF orientation.
+    """Photograph as (H, W, 3) uint8 RGB, turned upright by its EXIF orientation; `decoding` says how.
 
-    Grey and indexed images become RGB, transparency is dropped, and CMYK is converted by the profile in the file, or
-    plainly where it has none. Raises TagsegError naming the file if it is missing, no image, cut short, or has far too
-    many pixels, or more than 8 bits of grey.
+    Raises TagsegError naming the file if it is missing, no image, cut short, or has far too many pixels, or more than 8
+    bits of grey.
     """
-    with _opened(path) as image:
-        return np.asarray(_rgb(ImageOps.exif_transpose(image)))
+    return np.asarray(decoded(path)[0])
+
+
+def read_labels(path: Path, foreground: Foreground | None = None) -> np.ndarray:
+    """Label map (H, W) uint8 of an indexed or grey PNG, 255 = ignore. Raises TagsegError naming the file.
+
+    `foreground` says what the pixels of a mask in two values are; without it, they are the labels.
+    """
+    with _opened_mask(path) as image:
+        return labels_of_samples(path, samples(path, image), foreground)
+
+
+def mask_size(path: Path) -> tuple[int, int]:
+    """Width and height of a mask in pixels, read from its header alone. Raises TagsegError naming the file."""
+    with _opened_mask(path) as image:
+        return image.size
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """An image file whose mode is fit for a photograph. What goes wrong while it is read is a TagsegError."""
+def _opened_mask(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
-            if image.mode.startswith(_DEEP):
-                raise TagsegError(
-                    f"{path}: mode {image.mode}, more than 8 bits of grey in a range that nothing tells; "
-                    "convert it to 8 bits"
-                )
             yield image
     except FileNotFoundError:
-        raise TagsegError(f"{path}: no such image; put it there or take it out of the index") from None
-    except Image.DecompressionBombError as error:
-        raise TagsegError(f"{path}: not a readable image ({error}); scale it down") from None
-    except UNREADABLE as error:
-        raise TagsegError(f"{path}: not a readable image ({error}); replace it or take it out of the index") from None
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    profile = image.info.get("icc_profile")
-    if image.mode != "CMYK" or not profile:
-        return image.convert("RGB")
-    standard = ImageCms.createProfile("sRGB")
-    converted = ImageCms.profileToProfile(
-        image, ImageCms.ImageCmsProfile(io.BytesIO(profile)), standard, outputMode="RGB"
-    )
-    assert converted is not None  # only in-place conversion gives None
-    return converted
-
-
-def read_labels(path: Path) -> np.ndarray:
-    """Label map (H, W) uint8 of an indexed or grey PNG, 255 = ignore. Raises TagsegError naming the file."""
-    try:
-        with Image.open(path) as image:
-            if image.mode not in ("P", "L"):
-                raise TagsegError(f"{path}: mode {image.mode}; a mask must be an indexed or 8-bit grey PNG")
-            return np.asarray(image)
-    except FileNotFoundError:
         raise TagsegError(f"{path}: no such mask; put it there or take it out of ground_truth.csv") from None
+    except Image.DecompressionBombError as error:
+        raise TagsegError(f"{path}: not a readable mask ({error}); scale it down with its photograph") from None
     except UNREADABLE as error:
-        raise TagsegError(f"{path}: not a readable mask ({error}); replace it") from None
+        raise barred(error, path) or TagsegError(f"{path}: not a readable mask ({error}); replace it") from None
 
 
-def read_grey(path: Path) -> np.ndarray:
-    """Map (H, W) float64 in [0, 1] of a grey image of 8 or 16 bits. Raises TagsegError naming the file."""
-    try:
-        with Image.open(path) as image:
-            if image.mode not in ("L", "I;16", "I;16B", "I"):
-                raise TagsegError(f"{path}: mode {image.mode}; a map must be a grey PNG of 8 or 16 bits")
-            return np.asarray(image, dtype=np.float64) / (255 if image.mode == "L" else 65535)
-    except FileNotFoundError:
-        raise TagsegError(f"{path}: no such map; put it there, one ID.png for each image") from None
-    except UNREADABLE as error:
-        raise TagsegError(f"{path}: not a readable map ({error}); replace it") from None
+def noted(kind: str) -> PngInfo:
+    """The text chunk that marks a PNG as a picture of tagseg's, of this kind (`tagseg.marks`)."""
+    info = PngInfo()
+    info.add_text(NAME, kind)
+    return info
 
 
 def encode_labels(labels: np.ndarray, **notes: str) -> bytes:
@@ -114,10 +117,10 @@ def encode_labels(labels: np.ndarray, **notes: str) -> bytes:
     return content.getvalue()
 
 
-def write_labels(path: Path, labels: np.ndarray) -> None:
-    """Write a label map (H, W) uint8 as an indexed PNG with the VOC palette, one of a folder that appears whole."""
+def write_labels(path: Path, labels: np.ndarray, kind: str = LABELS) -> None:
+    """Write a label map (H, W) uint8 as an indexed PNG with the VOC palette, marked as tagseg's. Not atomic."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode_labels(labels))
+    path.write_bytes(encode_labels(labels, **{NAME: kind}))
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -125,13 +128,7 @@ def image_size(path: Path) -> tuple[int, int]:
 
     A JPEG's every byte is read, but its pixels are made at an eighth of the size. Raises TagsegError as `read_image`.
     """
-    with _opened(path) as image:
-        width, height = image.size
-        image.draft(None, (1, 1))
-        image.load()
-        if image.mode == "CMYK":
-            _rgb(image)  # its profile may be broken
-        return (height, width) if image.getexif().get(ExifTags.Base.Orientation) in _LYING else (width, height)
+    return decoded(path, reduced=True)[1]
 
 
 def require_size(path: Path, width: int, height: int) -> None:

@@ -6,12 +6,16 @@ only evaluation reads.
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
+from tagseg.datasets.foreground import Foreground
 from tagseg.datasets.watching import content
 from tagseg.errors import TagsegError
+from tagseg.names import plain
 from tagseg.store import write_text
 
 BACKGROUND = "background"
@@ -49,7 +53,7 @@ def read_index(path: Path, split: str | None = None) -> list[ImageRecord]:
             raise TagsegError(
                 f"{path}:{line}: width and height must be whole numbers; index the data set again"
             ) from None
-        tags = tuple(tag for tag in row["tags"].split(";") if tag)
+        tags = tuple(plain(tag) for tag in row["tags"].split(";") if tag)
         digest = row.get("digest", "")
         records.append(ImageRecord(row["id"], row["split"], Path(row["path"]), width, height, tags, digest))
     return records
@@ -60,15 +64,42 @@ def in_shard(records: list[ImageRecord], shard: int, shards: int) -> list[ImageR
     return records[shard::shards]
 
 
-def write_ground_truth(path: Path, masks: dict[str, Path]) -> None:
-    """Write `ground_truth.csv`: id -> mask path, and a digest of the mask's content, so that a replaced one shows."""
-    rows = [[image_id, mask, content(mask) if mask.is_file() else ""] for image_id, mask in masks.items()]
-    write_text(path, csv_text(["id", "mask", "digest"], rows))
+def evenly(records: Sequence[ImageRecord], count: int) -> list[ImageRecord]:
+    """`count` of the records, spread evenly over their list; all if there are fewer."""
+    if not records:
+        return []
+    indices = np.unique(np.linspace(0, len(records) - 1, count).round().astype(int))
+    return [records[i] for i in indices]
+
+
+def write_ground_truth(path: Path, masks: dict[str, Path], foregrounds: Mapping[str, Foreground] | None = None) -> None:
+    """Write `ground_truth.csv`: id -> mask path, and a digest of the mask's content, so that a replaced one shows.
+
+    `foregrounds` says of masks in two values what these are; the others hold labels.
+    """
+    of = foregrounds or {}
+    rows = [[i, mask, content(mask) if mask.is_file() else "", of.get(i, "")] for i, mask in masks.items()]
+    write_text(path, csv_text(["id", "mask", "digest", "foreground"], rows))
 
 
 def read_ground_truth(path: Path) -> dict[str, Path]:
     """Read `ground_truth.csv`."""
     return {row["id"]: Path(row["mask"]) for _, row in _rows(path, ["id", "mask"])}
+
+
+def read_foregrounds(path: Path) -> dict[str, Foreground]:
+    """What `ground_truth.csv` says of masks in two values, by id. Raises TagsegError naming file and line."""
+    found = {}
+    for line, row in _rows(path, ["id", "mask"]):
+        if row.get("foreground"):
+            try:
+                found[row["id"]] = Foreground.parse(row["foreground"])
+            except ValueError:
+                raise TagsegError(
+                    f"{path}:{line}: foreground {row['foreground']!r} is not VALUE:LABEL; make the file again "
+                    "(tagseg ground-truth)"
+                ) from None
+    return found
 
 
 def write_classes(path: Path, names: Iterable[str]) -> None:
@@ -78,7 +109,7 @@ def write_classes(path: Path, names: Iterable[str]) -> None:
 
 def read_classes(path: Path) -> list[str]:
     """Class names by label, background first."""
-    return read_utf8(path).splitlines()
+    return [plain(name) for name in read_utf8(path).splitlines()]
 
 
 def read_utf8(path: Path) -> str:

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from tagseg.datasets import coco, folder, voc, youtube_objects
+from tagseg.datasets import coco, folder, folder_masks, voc, youtube_objects
 from tagseg.datasets.checks import Checks
 from tagseg.datasets.index import ImageRecord
+from tagseg.datasets.truth_checks import TruthFile
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,13 @@ class Layout:
     of each record that has one, `sources` the files whose change makes a new index, `has_truth` whether anything can be
     evaluated. `render` draws the masks (H, W) uint8 of the records whose truth is in another form than PNG, and is None
     where that never happens; `rendered` says whether it happens under these settings. `has_test`: there are images
-    without truth, of split test. `train_truth`: training images have truth, too. `memory`: MB that reading the
+    without truth, of split test. `train_truth`: some training images have truth, too. `memory`: MB that reading the
     annotations takes. `photographs` and `masks` give the files that the index and the truth are made of, besides
     `sources`: that one of them was replaced is noticed by its size.
+
+    `truth_files` gives the masks with what reads them, for the checks of a first look; none where truth is drawn from
+    annotations. `unmatched` gives what looks like a mask and is of no image; `white` says what to do about masks that
+    hold 0 and 255 alone. `truth_keys` are those that the index does not depend on.
     """
 
     index: Callable[[Any, Checks], tuple[list[str], list[ImageRecord]]]
@@ -32,10 +37,14 @@ class Layout:
     render: Callable[[Any, list[ImageRecord]], Iterator[tuple[str, np.ndarray]]] | None = None
     rendered: Callable[[Any], bool] = lambda data: False
     has_test: Callable[[Any], bool] = lambda data: False
-    train_truth: bool = True
+    train_truth: Callable[[Any], bool] = lambda data: True
     memory: int = 1000
     photographs: Callable[[Any], list[Path]] = lambda data: []
     masks: Callable[[Any], list[Path]] = lambda data: []
+    truth_files: Callable[[Any, list[ImageRecord], list[str]], list[TruthFile]] = lambda data, records, classes: []
+    unmatched: Callable[[Any, list[TruthFile]], list[Path]] = lambda data, files: []
+    white: str = "number the classes 1, 2, ... in the masks"
+    truth_keys: frozenset[str] = frozenset()
 
 
 LAYOUTS: dict[str, Layout] = {
@@ -44,9 +53,13 @@ LAYOUTS: dict[str, Layout] = {
         folder.truth,
         folder.sources,
         folder.has_truth,
-        train_truth=False,
+        train_truth=lambda data: False,
         photographs=folder.photographs,
         masks=folder.masks,
+        truth_files=folder_masks.truth_files,
+        unmatched=folder_masks.unmatched,
+        white="if white shows what a photograph's tag says, set data.foreground to 255 (tagseg init: --foreground 255)",
+        truth_keys=frozenset({"masks", "foreground"}),
     ),
     "voc": Layout(
         voc.index,
@@ -58,6 +71,8 @@ LAYOUTS: dict[str, Layout] = {
         voc.has_test,
         photographs=voc.photographs,
         masks=voc.masks,
+        truth_files=voc.truth_files,
+        train_truth=voc.train_truth,
     ),
     "coco": Layout(
         coco.index,
@@ -76,7 +91,9 @@ LAYOUTS: dict[str, Layout] = {
         youtube_objects.has_truth,
         youtube_objects.render,
         rendered=youtube_objects.has_truth,
-        train_truth=False,
+        train_truth=lambda data: False,
         masks=youtube_objects.masks,
+        truth_files=youtube_objects.truth_files,
+        white="save them as grey PNG, in which all but 0 is the object",
     ),
 }

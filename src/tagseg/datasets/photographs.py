@@ -1,13 +1,14 @@
 """The photographs below a folder, under any names: how a table's names find them, and the ids that they get."""
 
 import hashlib
-import os
 import re
 import unicodedata
 from pathlib import Path, PurePosixPath
 
-from tagseg.datasets.images import SUFFIXES
+from tagseg.datasets.formats import SUFFIXES, form, is_photograph, is_unread, walk
+from tagseg.datasets.images import is_made
 from tagseg.errors import TagsegError
+from tagseg.names import plain, trimmed, unquoted
 
 _LONGEST_ID = 200  # bytes of UTF-8: a file's name has 255, and artifacts add suffixes and a mark while they are written
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f\ud800-\udfff\\:*?"<>|]|^[.\s]|[.\s]$')
@@ -35,7 +36,11 @@ def image_id(name: str) -> str:
 class Photographs:
     """The image files below a folder, in folders of any depth; hidden ones (`.name`) are passed over.
 
-    `paths` has them by their path below the folder (NFC, `/` between folders), in order; `folders` are all folders.
+    So are working copies that a project below it has. Pictures that tagseg made are among them, since to tell them
+    takes a look into each file: `is_made` does.
+
+    `paths` has them by their path below the folder (NFC, `/` between folders), in order; `folders` are all folders, and
+    `unread` the paths of files that may be photographs and are of a form that is not read.
     Raises TagsegError if the folder is missing.
     """
 
@@ -46,55 +51,95 @@ class Photographs:
         self.folders: list[str] = []
         found: dict[str, str] = {}
         self._others: set[str] = set()
-        for base, folders, files in os.walk(folder, followlinks=True):
-            folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
-            real = Path(base).resolve()
-            above = (real, *real.parents)  # where a link would lead round in a circle
-            folders[:] = [name for name in folders if (Path(base) / name).resolve() not in above]
-            below = "".join(f"{part}/" for part in Path(base).relative_to(folder).parts)
+        self.unread: list[str] = []
+        self._twice: set[str] = set()  # two files whose names differ in the form of their accents alone
+        for base, below, folders, files in walk(folder):
             self.folders += [f"{below}{name}" for name in folders]
             # plain text, not Path: there may be a hundred thousand
             for name in files:
                 if name.startswith("."):
                     continue
-                key = _plain(f"{below}{name}")
-                if os.path.splitext(name)[1].lower() in SUFFIXES:  # noqa: PTH122
+                key = nfc(f"{below}{name}")
+                if is_photograph(name):
+                    if key in found:
+                        self._twice.add(key)
                     found[key] = f"{base}/{name}"
                 else:
                     self._others.add(key)
+                    if is_unread(name):
+                        self.unread.append(f"{base}/{name}")
+        self.unread.sort()
         self.paths = {key: Path(found[key]) for key in sorted(found)}
+        self._made: dict[str, bool] = {}
+        self._by_looks: dict[str, list[str]] = {}  # filled when first needed, as are ids
+        self._by_id: dict[str, str] = {}
         self._by_name: dict[str, list[str]] = {}
         for key in self.paths:
             name = key.rpartition("/")[2]
             for known in {key, _stem(key), name, _stem(name)}:
                 self._by_name.setdefault(known, []).append(key)
 
+    def is_made(self, key: str) -> bool:
+        """Whether the file of this path is a picture that tagseg made."""
+        if key not in self._made:
+            self._made[key] = is_made(self.paths[key])
+        return self._made[key]
+
     def find(self, written: str) -> str:
         """The path below the folder of the photograph that a table calls `written`.
 
         That is its path below the folder or below the folder's parent, with or without suffix, `/` or `\\` between
-        folders; or its name alone, if no other folder has one of that name. Raises TagsegError with what is wrong and
-        the remedy (`what; remedy`), without a place.
+        folders; or its name alone, if no other folder has one of that name; or its id. Quotes around it, and spaces
+        and hidden characters that differ, do not count where nothing is called as it is written. Raises TagsegError
+        with what is wrong and the remedy (`what; remedy`), without a place.
         """
-        name = _plain(written)
-        name = name if name in self._by_name else name.replace("\\", "/").removeprefix("./")
-        if name not in self._by_name and name.startswith(f"{self.folder.name}/"):
-            name = name.removeprefix(f"{self.folder.name}/")
-        fitting = self._by_name.get(name, [])
-        exact = [key for key in fitting if key == name] or [key for key in fitting if _stem(key) == name]
-        fitting = exact or fitting
+        fitting = self._fitting(written)
+        if len(fitting) > 1:
+            fitting = [key for key in fitting if not self.is_made(key)] or fitting
         if len(fitting) > 1:
             raise TagsegError(
                 f"image {written!r} may be {fitting[0]} or {fitting[1]}; write its whole path below {self.folder}"
             )
+        if fitting and fitting[0] in self._twice:
+            raise TagsegError(f"image {written!r} may be either of two files, as accents can be written; rename one")
         if fitting:
             return fitting[0]
+        name = spellings(written)[-1]
         if name in self._others:
             raise TagsegError(
-                f"image {written!r} is of a form that is not read ({PurePosixPath(name).suffix or 'no suffix'}); "
-                f"convert it to one of {' '.join(SUFFIXES)}"
+                f"image {written!r} is of a form that is not read ({form(name)}); convert it to JPEG or PNG"
+            )
+        thumbnails = next((key for key in self._others if key.endswith("/") and name.startswith(key)), "")
+        if thumbnails:
+            raise TagsegError(
+                f"image {written!r} lies in {thumbnails}, which is passed over as a folder of thumbnails; "
+                "rename that folder"
             )
         raise TagsegError(f"no image {written!r} under {self.folder}; add it or drop the line")
+
+    def _fitting(self, written: str) -> list[str]:
+        """The photographs that a name may mean, by the first of its readings that is some photograph's."""
+        parent = f"{self.folder.name}/"
+        names = [form for name in spellings(written) for form in dict.fromkeys((name, name.removeprefix(parent)))]
+        for name in names:
+            if name in self._by_name:
+                found = self._by_name[name]
+                exact = [key for key in found if key == name] or [key for key in found if _stem(key) == name]
+                return exact or found
+        if not self._by_looks:
+            for name, keys in self._by_name.items():
+                self._by_looks.setdefault(plain(name), []).extend(keys)
+            self._by_id = {image_id(key): key for key in reversed(self.paths)}
+        for name in names:
+            if plain(name) in self._by_looks:
+                return list(dict.fromkeys(self._by_looks[plain(name)]))
+        return [self._by_id[name] for name in names[:1] if name in self._by_id]
+
+
+def spellings(written: str) -> list[str]:
+    """A file's name in a table or list as it may be meant: NFC, with `/` for `\\`, without `./`, without quotes."""
+    names = [nfc(written), nfc(unquoted(trimmed(written)))]
+    return list(dict.fromkeys(form for name in names for form in (name, name.replace("\\", "/").removeprefix("./"))))
 
 
 def _stem(name: str) -> str:
@@ -102,6 +147,6 @@ def _stem(name: str) -> str:
     return name.rpartition(".")[0]
 
 
-def _plain(name: str) -> str:
+def nfc(name: str) -> str:
     """One spelling of a name: a macOS file's accents are characters of their own, a table's are not."""
     return unicodedata.normalize("NFC", name)

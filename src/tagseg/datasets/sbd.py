@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat
 
+from tagseg.access import barred
 from tagseg.datasets.index import read_utf8
 from tagseg.errors import TagsegError
 
@@ -40,7 +41,7 @@ def read_mask(path: Path) -> np.ndarray:
     except FileNotFoundError:
         raise TagsegError(f"{path}: no such mask; put it there or take the image out of the list") from None
     except Exception as error:  # a broken file may be read as any nonsense: zlib, index, value, type and other errors
-        raise TagsegError(f"{path}: not a readable .mat file ({error}); replace it") from None
+        raise barred(error, path) or TagsegError(f"{path}: not a readable .mat file ({error}); replace it") from None
     try:
         labels = np.asarray(content["GTcls"]["Segmentation"])
     except (KeyError, IndexError, TypeError):

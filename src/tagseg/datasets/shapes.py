@@ -8,13 +8,17 @@ same, whatever else is drawn.
 """
 
 import colorsys
-import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
+
+from tagseg.datasets.images import noted
+from tagseg.marks import PHOTOGRAPH, TRUTH
+from tagseg.outputs import require_own
+from tagseg.store import atomic_folder, write_text
 
 Points = np.ndarray
 """(n, 2) float corners x, y of a polygon in a shape's own frame: y down, about the unit circle."""
@@ -275,30 +279,22 @@ def write_scenes(
         images: folder to make, `{id}.png` RGB; ids are `train_00000`, ..., `val_00000`, ...
         masks: folder to make, `{id}.png` with a palette, values as `scene`'s mask.
         tags: CSV to make, `image,tags,split`, an image's tags joined by `;` in the order of `TARGETS`. It is
-            written last, so where it is, the folders are whole. What is there already is replaced.
+            written last, so where it is, the folders are whole. What tagseg made there before is replaced.
         seed: names the world.
         train, val: numbers of training and validation scenes; a scene does not depend on either.
         size: side of a scene in pixels.
         progress: wraps the list of ids to show progress, such as `tqdm`.
     """
     scenes = {f"train_{i:05d}": i for i in range(train)} | {f"val_{i:05d}": _FIRST_VAL + i for i in range(val)}
-    folders = {folder: folder.with_name(f"{folder.name}.partial") for folder in (images, masks)}
-    for partial in folders.values():
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+    require_own([tags])
     lines = ["image,tags,split"]
-    for name in progress(list(scenes)):
-        picture, mask = scene(seed, scenes[name], size)
-        Image.fromarray(picture).save(folders[images] / f"{name}.png")
-        (indexed := Image.fromarray(mask)).putpalette(_PALETTE)
-        indexed.save(folders[masks] / f"{name}.png")
-        present = ";".join(TARGETS[value - 1] for value in np.unique(mask) if value > 0)
-        lines.append(f"{name},{present},{name.split('_')[0]}")
-    tags.unlink(missing_ok=True)
-    for folder, partial in folders.items():
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.replace(folder)
-    tags.parent.mkdir(parents=True, exist_ok=True)
-    partial_tags = tags.with_name(f"{tags.name}.partial")
-    partial_tags.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    partial_tags.replace(tags)
+    with atomic_folder(images, PHOTOGRAPH) as pictures, atomic_folder(masks, TRUTH) as truths:
+        for name in progress(list(scenes)):
+            picture, mask = scene(seed, scenes[name], size)
+            Image.fromarray(picture).save(pictures / f"{name}.png", pnginfo=noted(PHOTOGRAPH))
+            (indexed := Image.fromarray(mask)).putpalette(_PALETTE)
+            indexed.save(truths / f"{name}.png", pnginfo=noted(TRUTH))
+            present = ";".join(TARGETS[value - 1] for value in np.unique(mask) if value > 0)
+            lines.append(f"{name},{present},{name.split('_')[0]}")
+        tags.unlink(missing_ok=True)
+    write_text(tags, "\n".join(lines) + "\n")

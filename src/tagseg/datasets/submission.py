@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tagseg.access import barred
 from tagseg.datasets.images import UNREADABLE, encode_labels
 from tagseg.datasets.index import ImageRecord, read_index
 from tagseg.datasets.voc import CLASSES
 from tagseg.errors import TagsegError
+from tagseg.forms import ARCHIVE
 from tagseg.labels import IGNORE, voc_palette
 from tagseg.store import atomic
 
@@ -23,8 +25,17 @@ FOLDER = "results/VOC2012/Segmentation/comp6_test_cls"
 
 
 def records_of(tags: Path, split: str) -> list[ImageRecord]:
-    """The images of `tags.csv` that an archive of one split is of. Raises TagsegError if there is none."""
-    records = read_index(tags, split)
+    """The images of `tags.csv` that an archive of one split is of.
+
+    Raises TagsegError if there is none, or if some image has a tag that is no class of VOC.
+    """
+    images = read_index(tags)
+    other = next((tag for record in images for tag in record.tags if tag not in CLASSES), "")
+    if other:
+        raise TagsegError(
+            f"{tags}: tag {other!r} is no class of VOC; the evaluation server takes predictions of those alone"
+        )
+    records = [record for record in images if record.split == split]
     if not records:
         raise TagsegError(f"{tags}: no image of split {split}; name another split, or index images of that one")
     return records
@@ -39,7 +50,7 @@ def write(path: Path, masks: Iterable[tuple[str, np.ndarray]]) -> int:
     with (
         atomic(path) as temporary,
         temporary.open("wb") as file,
-        gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as packed,
+        gzip.GzipFile(filename=ARCHIVE, fileobj=file, mode="wb", mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w") as archive,
     ):
         for image_id, mask in masks:
@@ -72,7 +83,7 @@ def check(path: Path, records: list[ImageRecord]) -> None:
         raise TagsegError(f"{path}: no such file; make it first (snakemake results/NAME/submission.tar.gz)") from None
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         reason = str(error).partition("\n")[0].rstrip(":")
-        raise TagsegError(f"{path}: not a whole tar archive ({reason}); make it again") from None
+        raise barred(error, path) or TagsegError(f"{path}: not a whole tar archive ({reason}); make it again") from None
 
 
 def _name(member: tarfile.TarInfo) -> str:

@@ -1,22 +1,41 @@
-"""Tags as people keep them: a CSV or TSV table, a JSON file, or folders that are called like the class in them."""
+"""Tags as people keep them: a CSV or TSV table, a workbook, JSON, or folders that are called like the class in them."""
 
-import csv
-import io
-import json
+import ast
 import re
-from collections.abc import Iterable, Iterator
+import unicodedata
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
+from tagseg.datasets import tag_json
 from tagseg.datasets.checks import Fault
-from tagseg.datasets.index import BACKGROUND, read_utf8
+from tagseg.datasets.formats import REMEDY, not_read
+from tagseg.datasets.index import BACKGROUND
 from tagseg.datasets.photographs import Photographs
+from tagseg.datasets.table_columns import Cell, Unread, places
+from tagseg.datasets.table_text import separator_hint, text_rows
+from tagseg.datasets.table_workbook import is_workbook, workbook_rows
 from tagseg.errors import TagsegError
+from tagseg.names import plain, printable, trimmed, unquoted
+from tagseg.texts import decoded
 
 SPLITS = ("train", "val", "test")
 _REMEDY_CSV = "write image,tags[,split], with the tags of an image in one cell, separated by ;"
-_FORM_JSON = '{"beach.jpg": ["dog", "person"]} or [{"image": "beach.jpg", "tags": ["dog"], "split": "val"}]'
+_BETWEEN_TAGS = re.compile("[;；؛]")
+_BETWEEN_QUOTED = re.compile("""["'”’“»«`]\\s*[;；؛]""")  # the quotes are those of single tags
+# What people write between tags in place of ';': each by itself, then all of them mixed.
+_JOINS = {
+    "','": r"[,，、]",
+    "'|'": r"[|｜]",
+    "'/'": "/",
+    "'+' or '&'": "[+&]",
+    "a line break": r"[\r\n]",
+    "a space": r"\s",
+    "several signs": r"[,，、|｜/+&\s]",
+}
+_ROOTED = re.compile(r"[/\\]|[A-Za-z]:[/\\]")
+_NEVER_IN_NAMES = ("','", "'|'")
 
 
 @dataclass(frozen=True)
@@ -42,163 +61,161 @@ class TagTable:
     faults: list[Fault] = field(default_factory=list)
 
 
-def read_tags(path: Path) -> TagTable:
-    """Rows of a table of tags: `.json`, or else CSV or TSV with a header that has image, tags and perhaps split.
+def read_tags(path: Path, classes: Collection[str] = (), *, anywhere: bool = False) -> TagTable:
+    """Rows of a table of tags: CSV or TSV with a header that has image, tags and perhaps split, JSON, or a workbook.
 
-    Header names may be in any case, and of other columns there may be any. JSON is an object of lists of tags by image,
-    or a list of objects with image, tags and perhaps split. Raises TagsegError naming the file (and line) if it is
-    missing, no UTF-8 text, or has another form as a whole; what is wrong with single rows is among the faults.
+    A workbook is told by its content, JSON by its suffix (`tag_json.SUFFIXES`). Header names may be in any case, and of
+    other columns there may be any. `classes` are all classes where they are known: a tag is one class, and no
+    several with another sign than ; between them, if it is one of these. `anywhere`: images may be named by paths from
+    elsewhere than the folder of photographs. Raises TagsegError naming the file (and line) if it is missing, in an
+    unknown encoding, or has another form as a whole; what is wrong with single rows is among the faults.
     """
-    text = read_utf8(path)
     table = TagTable()
-    for line, image, tags, split in (_json if path.suffix.lower() == ".json" else _csv)(path, text, table.faults):
-        row = TagRow(image.strip(), tuple(sorted({tag.strip() for tag in tags} - {""})), _split(split), path, line)
-        faults = [Fault(path, line, row.image, what, remedy) for what, remedy in _faults_of(row)]
-        if faults:
-            table.faults += faults
-        else:
+    rows = list(_rows_of(path, table.faults))
+    known = {*classes, *(tag for row in rows for tag in row.tags)}
+    in_lists = path.suffix.lower() in tag_json.SUFFIXES
+    wrong = {tag: what for tag in known - set(classes) if (what := _joined(tag, known, bool(classes), in_lists))}
+    for row in rows:
+        found = [wrong[tag] for tag in row.tags if tag in wrong] or list(_faults_of(row, anywhere=anywhere))
+        table.faults += [Fault(path, row.line, row.image, what, remedy) for what, remedy in found]
+        if not found:
             table.rows.append(row)
     return table
+
+
+def _rows_of(path: Path, faults: list[Fault]) -> Iterator[TagRow]:
+    if not path.is_file():
+        raise TagsegError(f"{path}: no such file; give a table of image,tags")
+    content = path.read_bytes()
+    if is_workbook(path, content):
+        yield from _of_cells(path, list(workbook_rows(path, content)), faults)
+        return
+    text = decoded(content, path)
+    if path.suffix.lower() in tag_json.SUFFIXES:
+        for line, image, tags, split in tag_json.json_entries(path, text, faults):
+            yield TagRow(trimmed(image), _sorted(tags), _split(split), path, line)
+        return
+    yield from _of_cells(path, list(text_rows(path, text, faults)), faults)
+
+
+def _of_cells(path: Path, rows: list[tuple[int, list[Cell]]], faults: list[Fault]) -> Iterator[TagRow]:
+    """Rows of a table with a header, which is the first of `rows`; those that are not whole go to `faults`."""
+    line, header = rows[0] if rows else (1, [])
+    columns = places(path, line, header, separator_hint(header))
+    width = len(header)
+    for line, cells in rows[1:]:
+        first = cells[0] if isinstance(cells[0], str) else ""
+        if len(cells) < width or any(isinstance(cell, Unread) or cell.strip() for cell in cells[width:]):
+            what = f"{len(cells)} cell{'s' if len(cells) > 1 else ''}, but the header has {width}"
+            faults.append(Fault(path, line, first.strip(), what, _REMEDY_CSV))
+            continue
+        row = {column: cells[place] for column, place in columns.items()}
+        unread = [cell for cell in row.values() if isinstance(cell, Unread)]
+        if unread:
+            name = row["image"] if isinstance(row["image"], str) else ""
+            faults.append(Fault(path, line, name.strip(), unread[0].what, unread[0].remedy))
+            continue
+        image, tags, split = (str(row.get(column, "")) for column in ("image", "tags", "split"))
+        yield TagRow(trimmed(image), _tags(tags), _split(split), path, line)
+
+
+@lru_cache(10_000)  # tables are long, and tags few
+def _tags(cell: str) -> tuple[str, ...]:
+    """The tags in a cell: separated by `;`, or a list as Python and pandas write it, `['cat', 'dog']`."""
+    text = plain(cell)
+    if not _BETWEEN_QUOTED.search(text):
+        text = unquoted(text)
+    if text.startswith("[") and text.endswith("]"):
+        try:
+            listed = ast.literal_eval(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            listed = None
+        if isinstance(listed, list) and all(isinstance(tag, str) for tag in listed):
+            return _sorted(listed)
+    return _sorted(_BETWEEN_TAGS.split(text))
+
+
+def _sorted(tags: list[str]) -> tuple[str, ...]:
+    return tuple(sorted({unquoted(plain(tag)) for tag in tags} - {""}))
+
+
+def _joined(tag: str, known: set[str], told: bool, in_lists: bool) -> tuple[str, str] | None:
+    """What is wrong with a tag that is several classes in one, or may be: with another sign than ; between them.
+
+    `known` are all tags and classes; `told`: whether the classes are given, so that no other tag is one anyway.
+    """
+    if tag.isalnum():
+        return None
+    for sign, pattern in _JOINS.items():
+        parts = [part.strip() for part in re.split(pattern, tag) if part.strip()]
+        if len(parts) < 2:
+            continue
+        apart = ", ".join(f'"{part}"' for part in parts) if in_lists else f"{';'.join(parts)}, not {sign}"
+        if known.issuperset(parts):
+            return (
+                f"tag {tag!r} is {' and '.join(map(repr, parts))}, which are classes by themselves",
+                f"write {apart}; if it is a class of its own, list it (--classes FILE, data.classes)",
+            )
+        if sign in _NEVER_IN_NAMES and not told and not in_lists:
+            return (
+                f"tag {tag!r} has {sign} in it, but tags are separated by ';'",
+                f"write {apart}; if it is a single class, list it (--classes FILE, data.classes)",
+            )
+    return None
 
 
 def read_class_folders(photographs: Photographs) -> TagTable:
     """A row for each photograph in a folder: CLASS/..., or, if there are no other folders, train|val|test/CLASS/...
 
-    Photographs outside of such a folder have no row. A class folder without photographs is a fault.
+    Photographs outside of such a folder have no row, nor have pictures that tagseg made. A class folder without
+    photographs is a fault.
     """
     table = TagTable()
-    paths = sorted(photographs.paths)
+    everything = sorted(photographs.paths)
+    paths = [name for name in everything if not photographs.is_made(name)]
     tops = {name.split("/")[0] for name in paths if "/" in name}
     depth = 1 if tops and tops <= set(SPLITS) else 0
-    used = set()
+    used = {"/".join(name.split("/")[: depth + 1]) for name in everything}
     for name in paths:
         parts = name.split("/")
         if len(parts) < depth + 2:
             continue
-        used.add("/".join(parts[: depth + 1]))
         file = photographs.paths[name]
-        row = TagRow(name, (parts[depth],), parts[0] if depth else "train", file, 0)
+        row = TagRow(name, (plain(parts[depth]),), parts[0] if depth else "train", file, 0)
         faults = [Fault(file, 0, name, what, remedy) for what, remedy in _faults_of(row)]
         table.faults += faults
         if not faults:
             table.rows.append(row)
     for folder in photographs.folders:
-        if folder.count("/") == depth and folder not in used:
-            table.faults.append(
-                Fault(photographs.folder / folder, 0, "", "no photograph in this class folder", "add some or remove it")
-            )
+        if folder.count("/") == depth and unicodedata.normalize("NFC", folder) not in used:
+            place = photographs.folder / folder
+            others = [path for path in photographs.unread if path.startswith(f"{place}/")]
+            but = f", but {not_read(others)}" if others else ""
+            what = f"no photograph in this class folder{but}"
+            table.faults.append(Fault(place, 0, "", what, REMEDY if others else "add some or remove it"))
     return table
 
 
+@lru_cache
 def _split(given: str) -> str:
-    text = given.strip() or "train"
+    text = unquoted(plain(given)) or "train"
     return text.lower() if text.lower() in SPLITS else text
 
 
-def _faults_of(row: TagRow) -> Iterator[tuple[str, str]]:
+def _faults_of(row: TagRow, *, anywhere: bool = False) -> Iterator[tuple[str, str]]:
     """What is wrong with a row by itself, and the remedy."""
     if not row.image:
         yield "no image ''", "add its name or drop the line"
     elif row.image.encode("utf-8", "replace").decode() != row.image:
         yield f"image {row.image!r} has a name that is no UTF-8", "rename the file"
-    elif row.image.startswith(("/", "\\")) or (".." in row.image and ".." in re.split(r"[/\\]", row.image)):
+    elif not anywhere and (_ROOTED.match(row.image) or ".." in re.split(r"[/\\]", row.image)):
         yield f"image {row.image!r} leads out of the folder of photographs", "write its path below that folder"
     for tag in row.tags:
         if tag == BACKGROUND:
             yield f"tag {BACKGROUND!r} is every image's own class", "take it out of the tags"
-        elif not tag.isprintable() or ";" in tag:
+        elif not printable(tag) or ";" in tag:
             yield f"tag {tag!r} has a line break or another character that no name has", "rename it"
+        elif tag.startswith('"'):
+            yield f"tag {tag!r} begins with a quote that never ends", "take it out"
     if not re.fullmatch(r"\w+", row.split):
         yield f"split {row.split!r} is no word", f"use {', '.join(SPLITS)}"
-
-
-_Given = tuple[int, str, Iterable[str], str]
-
-
-def _csv(path: Path, text: str, faults: list[Fault]) -> Iterator[_Given]:
-    """(line, image, tags, split) of each row that is whole."""
-    first = text.split("\n", 1)[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if "\t" in first and "," not in first else ",")
-    rows = _lines(reader, path, faults)
-    header = [name.strip().lower() for name in next(rows, (1, [""]))[1]]
-    missing = [name for name in ("image", "tags") if name not in header]
-    if missing:
-        hint = "; columns are separated by ',' or a tab, not ';'" if "image;" in first.lower() else ""
-        raise TagsegError(f"{path}:1: the header lacks {', '.join(missing)}; it needs image,tags{hint}")
-    doubled = sorted({name for name in header if header.count(name) > 1 and name})
-    if doubled:
-        raise TagsegError(f"{path}:1: the header has {doubled[0]!r} twice; keep one such column")
-    for line, cells in rows:
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) < len(header) or any(cell.strip() for cell in cells[len(header) :]):
-            what = f"{len(cells)} cell{'s' if len(cells) > 1 else ''}, but the header has {len(header)}"
-            faults.append(Fault(path, line, cells[0].strip(), what, _REMEDY_CSV))
-            continue
-        row = dict(zip(header, cells, strict=False))
-        yield line, row["image"], row["tags"].split(";"), row.get("split", "")
-
-
-def _lines(reader: Any, path: Path, faults: list[Fault]) -> Iterator[tuple[int, list[str]]]:
-    try:
-        for cells in reader:
-            yield reader.line_num, cells
-    except csv.Error as error:
-        faults.append(
-            Fault(path, reader.line_num, "", f"no CSV from here on ({error})", "close the quote, or save anew")
-        )
-
-
-def _json(path: Path, text: str, faults: list[Fault]) -> Iterator[_Given]:
-    """(line, image, tags, split) of each entry that has the right form; the line is that on which it begins."""
-    try:
-        content = json.loads(text)
-    except ValueError as error:
-        line = getattr(error, "lineno", 1)
-        raise TagsegError(f"{path}:{line}: no JSON ({getattr(error, 'msg', error)}); write {_FORM_JSON}") from None
-    except RecursionError:
-        raise TagsegError(f"{path}: no table of tags, but JSON of great depth; write {_FORM_JSON}") from None
-    if not isinstance(content, list | dict):
-        raise TagsegError(f"{path}: neither an object nor a list; write {_FORM_JSON}")
-    values = list(_values(text))
-    if isinstance(content, dict):
-        pairs = zip(values[::2], values[1::2], strict=True)
-        entries = [(line, {"image": image, "tags": tags}) for (line, image), (_, tags) in pairs]
-    else:
-        entries = values
-    for line, entry in entries:
-        what = _wrong_entry(entry)
-        if what:
-            image = entry.get("image") if isinstance(entry, dict) else ""
-            faults.append(Fault(path, line, str(image or ""), what, f"write {_FORM_JSON}"))
-        else:
-            yield line, entry["image"], entry["tags"], entry.get("split") or ""
-
-
-def _wrong_entry(entry: Any) -> str:
-    """What is wrong with the form of an entry, or nothing."""
-    if not isinstance(entry, dict):
-        return f"{type(entry).__name__} in an entry's place"
-    if not isinstance(entry.get("image"), str):
-        return "an entry without an image"
-    tags = entry.get("tags")
-    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        return f"tags of {entry['image']!r} are no list of names"
-    if not isinstance(entry.get("split") or "", str):
-        return f"split of {entry['image']!r} is no word"
-    return ""
-
-
-def _values(text: str) -> Iterator[tuple[int, Any]]:
-    """The values in the outermost bracket of valid JSON, of an object key and value in turn, each with its line."""
-    decoder, gap = json.JSONDecoder(), re.compile(r"[\s,:]*")
-    at, line = 0, 1
-    position = len(text) - len(text.lstrip()) + 1
-    while found := gap.match(text, position):
-        position = found.end()
-        if text[position] in "]}":
-            return
-        line += text.count("\n", at, position)
-        at = position
-        value, position = decoder.raw_decode(text, position)
-        yield line, value

@@ -2,11 +2,14 @@
 
 The larger training list, `train_aug`, is VOC's train and all of SBD, without VOC's val. Its masks are either PNG files
 of a ready folder (`SegmentationClassAug/`), or VOC's own PNG files and, for all other images, SBD's .mat files.
+
+Own data may have the same form, as annotation tools write it: its classes are then those of a key, or of a file that
+the tool wrote (`class_names.py`), and its masks perhaps painted in colours.
 """
 
 import logging
-import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +17,14 @@ import numpy as np
 from tagseg.config import VocData
 from tagseg.datasets import sbd
 from tagseg.datasets.checks import Checks
-from tagseg.datasets.images import read_labels
-from tagseg.datasets.index import ImageRecord, read_utf8
-from tagseg.datasets.tag_tables import read_tags
+from tagseg.datasets.class_names import LABELMAP, ClassNames, class_file, own_classes
+from tagseg.datasets.index import ImageRecord
+from tagseg.datasets.photographs import image_id
+from tagseg.datasets.truth_checks import TruthFile
+from tagseg.datasets.voc_lists import DevkitImages, list_path, read_list
+from tagseg.datasets.voc_masks import mask_path, painted, read_listed, read_mask
+from tagseg.datasets.voc_tags import annotation_path, look_for_other_classes, tag_reader
 from tagseg.errors import TagsegError
-from tagseg.labels import IGNORE
 
 log = logging.getLogger(__name__)
 
@@ -33,94 +39,170 @@ DERIVED = "train_aug"
 
 
 def index(data: VocData, checks: Checks | None = None) -> tuple[list[str], list[ImageRecord]]:
-    """The twenty classes and the records of all lists, training images first.
+    """The classes and the records of all lists, training images first.
 
     Tags are read once, here, from the place that `data.tags` names; test images have none. Raises TagsegError naming
-    what is missing; what is wrong with single images goes to `checks`.
+    what is missing, and where no classes are named, but the annotations have others than VOC's; what is wrong with
+    single images goes to `checks`.
     """
     checks = checks or Checks()
-    if not (data.root / "JPEGImages").is_dir():
+    images = DevkitImages(data.root)
+    if not images.folder.is_dir():
         raise TagsegError(f"{data.root}: no JPEGImages in it; set data.root to the devkit's VOC2012 folder")
-    splits = {"train": _training_ids(data), "val": _list(_list_path(data, data.val)), "test": _test_ids(data)}
-    read_tags = _reader(data)
-    listed: dict[str, str] = {}
-    for split, ids in splits.items():
-        for image_id in ids:
-            if checks.leaves_out(image_id):
+    classes = classes_of(data)
+    listed: dict[str, tuple[str, str]] = {}  # split and name by id
+    for split, names in _splits(data, images).items():
+        for name in names:
+            new = image_id(name)
+            if checks.leaves_out(new, name):
                 continue
-            with checks.of(image_id):
-                if image_id in listed:
-                    first, second = (getattr(data, name) for name in (listed[image_id], split))
+            with checks.of(new):
+                if new in listed:
+                    first, second = (getattr(data, key) for key in (listed[new][0], split))
                     where = f"{first} and {second}" if first != second else f"{first} twice"
-                    raise TagsegError(f"{data.root}: {image_id} is in {where}; list it once")
-                listed[image_id] = split
-    paths = {image_id: data.root / "JPEGImages" / f"{image_id}.jpg" for image_id in listed}
+                    raise TagsegError(f"{data.root}: {name} is in {where}; list it once")
+                listed[new] = split, name
+    tagged = [name for split, name in listed.values() if split != "test"]
+    if not tagged and not checks.left_out:
+        raise TagsegError(f"{_list_path(data, data.train)}: no image in it; write a name a line")
+    look_for_other_classes(data, classes, [name for name in tagged if images.knows(name)])
+    _look_for_masks(data)
+    tags_of = tag_reader(data, classes)
+    paths = {}
+    for new, (_, name) in listed.items():
+        with checks.of(new):
+            paths[new] = images.path(name)
     records = []
-    for image_id, (width, height) in checks.sizes(paths).items():
-        split = listed[image_id]
-        with checks.of(image_id):
-            tags = () if split == "test" else read_tags(image_id)
-            records.append(ImageRecord(image_id, split, paths[image_id], width, height, tags))
-    return list(CLASSES), records
+    for new, (width, height) in checks.sizes(paths).items():
+        split, name = listed[new]
+        with checks.of(new):
+            tags = () if split == "test" else tags_of(name)
+            records.append(ImageRecord(new, split, paths[new], width, height, tags))
+    return list(classes.names), records
 
 
 def truth(data: VocData, records: list[ImageRecord]) -> dict[str, Path]:
-    """PNG masks by id, of all but test images; with SBD, `render` draws those that are not there."""
-    return {record.id: _png(data, record.id) for record in records if record.split != "test"}
+    """PNG masks by id, of all but test images; those that are no label maps yet, `render` draws.
+
+    Some training images may have none where tags are not read from masks, and any image of an own data set.
+    """
+    if not data.masks:
+        return {}
+    paths = {record.id: mask_path(data, _name(data, record)) for record in records if record.split != "test"}
+    wanted = {record.id for record in records if data.sbd or _expected(data, record)}
+    return {new: path for new, path in paths.items() if new in wanted}
+
+
+def truth_files(data: VocData, records: list[ImageRecord], classes: list[str]) -> list[TruthFile]:
+    """The masks of all but test images, PNG or SBD's, with what reads them.
+
+    Raises TagsegError if no image has a mask.
+    """
+    if not (data.masks or data.sbd) or not data.val:
+        return []
+    own, files = classes_of(data), []
+    for record in records:
+        if record.split != "test" and (data.sbd or _expected(data, record)):
+            name = _name(data, record)
+            png = mask_path(data, name)
+            path = sbd.mask_path(Path(data.sbd), name) if data.sbd and not png.is_file() else png
+            files.append(TruthFile(record, path, partial(read_listed, data, own, name, record.split)))
+    if files and not any(file.path.is_file() for file in files):
+        first = files[0].path
+        raise TagsegError(
+            f"{first.parent}: no mask of the {len(files)} images of {data.val} in it, such as {first.name}; set "
+            "data.masks to the folder that has them, or to '' if there are none"
+        )
+    return files
+
+
+def _expected(data: VocData, record: ImageRecord) -> bool:
+    """Whether there must be a mask: of VOC's images, all to evaluate on, and all whose tags are read from it."""
+    must = record.split == "val" or data.tags == "masks"
+    return (must and not has_own_classes(data)) or mask_path(data, _name(data, record)).is_file()
 
 
 def render(data: VocData, records: list[ImageRecord]) -> Iterator[tuple[str, np.ndarray]]:
-    """Ids and truth masks (H, W) uint8 of the images whose mask is SBD's. Raises TagsegError for one without any."""
+    """Ids and truth masks (H, W) uint8 of the images whose mask is SBD's, or painted in colours.
+
+    Raises TagsegError for one without any, unless the data is own.
+    """
+    classes = classes_of(data)
+    own = has_own_classes(data)
     for record in records:
-        if record.split != "test" and not _png(data, record.id).is_file():
-            yield record.id, _checked(*_read_mask(data, record.id))
+        if record.split == "test":
+            continue
+        name = _name(data, record)
+        path = mask_path(data, name)
+        if path.is_file():
+            found = painted(path, classes)
+            if found is not None:
+                yield record.id, found
+        elif data.sbd or not own:
+            yield record.id, read_mask(data, classes, name)
 
 
 def rendered(data: VocData) -> bool:
-    """Whether some masks are .mat files."""
-    return bool(data.sbd)
+    """Whether some masks are .mat files, or painted in the colours of a list."""
+    found = class_file(data.root)
+    return bool(data.sbd) or (found is not None and found.name == LABELMAP)
 
 
 def sources(data: VocData) -> list[Path]:
-    """The lists, and the table of tags: a new index is made when one changes."""
+    """The lists, of images and of classes, and the table of tags: a new index is made when one changes."""
     paths = [_list_path(data, name) for name in (data.train, data.val, data.test) if name]
     if data.train == DERIVED and not paths[0].is_file():
         paths.append(_list_path(data, "train"))
         if data.sbd:
             paths += [Path(data.sbd) / name for name in sbd.LISTS]
-    return [*paths, *([Path(data.tags_table)] if data.tags_table else [])]
+    found = class_file(data.root)
+    return [*paths, *([found] if found else []), *([Path(data.tags_table)] if data.tags_table else [])]
 
 
 def photographs(data: VocData) -> list[Path]:
     """The listed photographs, and what their tags are read from. Where a list is missing, none: the index says so."""
+    images = DevkitImages(data.root)
     try:
-        ids = [*_training_ids(data), *_list(_list_path(data, data.val))]
-        tests = _test_ids(data)
+        splits = _splits(data, images)
+        files = [images.path(name) for names in splits.values() for name in names]
     except TagsegError:
         return []
-    files = [data.root / "JPEGImages" / f"{image_id}.jpg" for image_id in [*ids, *tests]]
+    names = [*splits["train"], *splits["val"]]
     if data.tags == "annotations":
-        files += [data.root / "Annotations" / f"{image_id}.xml" for image_id in ids]
-    return files + (_mask_files(data, ids) if data.tags == "masks" else [])
+        files += [annotation_path(data, name) for name in names]
+    return files + (_mask_files(data, names) if data.tags == "masks" else [])
 
 
 def masks(data: VocData) -> list[Path]:
     """The masks of the listed images."""
     try:
-        return _mask_files(data, [*_training_ids(data), *_list(_list_path(data, data.val))])
+        splits = _splits(data, DevkitImages(data.root))
     except TagsegError:
         return []
+    return _mask_files(data, [*splits["train"], *splits["val"]])
 
 
-def _mask_files(data: VocData, ids: list[str]) -> list[Path]:
+def _mask_files(data: VocData, names: list[str]) -> list[Path]:
     """PNG masks and, with SBD, its .mat masks, whether they are there or not."""
-    files = [_png(data, image_id) for image_id in ids]
-    return files + ([sbd.mask_path(Path(data.sbd), image_id) for image_id in ids] if data.sbd else [])
+    files = [mask_path(data, name) for name in names]
+    return files + ([sbd.mask_path(Path(data.sbd), name) for name in names] if data.sbd else [])
 
 
 def has_truth(data: VocData) -> bool:
-    """A devkit always has masks."""
-    return True
+    """Whether there are images to evaluate on. A devkit has masks; own data may have boxes alone."""
+    there = bool(data.masks) and ((data.root / data.masks).is_dir() or not data.root.is_dir())
+    return bool(data.val) and (there or bool(data.sbd))
+
+
+def train_truth(data: VocData) -> bool:
+    """Whether a training image has a mask; so it is taken where the lists are not there yet."""
+    if data.tags == "masks" or data.sbd:
+        return True
+    try:
+        names = _training_names(data, DevkitImages(data.root))
+    except TagsegError:
+        return True
+    return any(mask_path(data, name).is_file() for name in names)
 
 
 def has_test(data: VocData) -> bool:
@@ -128,108 +210,74 @@ def has_test(data: VocData) -> bool:
     return bool(data.test) and _list_path(data, data.test).is_file()
 
 
+def has_own_classes(data: VocData) -> bool:
+    """Whether a key or a file names the classes; if not, they are VOC's."""
+    return bool(data.classes) or class_file(data.root) is not None
+
+
+def other_classes(data: VocData) -> str:
+    """Where classes stand that are not VOC's twenty: a key, or a file; '' if they are, or the index is to complain."""
+    try:
+        classes = classes_of(data)
+    except TagsegError:
+        return ""
+    return "" if classes.names == CLASSES else classes.source
+
+
+def classes_of(data: VocData) -> ClassNames:
+    """The data set's classes: its own where a key or a file names them, or else VOC's, of source ''."""
+    return own_classes(data.root, data.classes) or ClassNames(CLASSES, "")
+
+
+def _look_for_masks(data: VocData) -> None:
+    """Raise TagsegError if tags come from masks and there is no folder of them; say if nothing can be evaluated."""
+    folder = data.root / data.masks
+    if folder.is_dir() or data.sbd:
+        return
+    there = [name for name in ("SegmentationClass", "SegmentationClassAug") if (data.root / name).is_dir()]
+    hint = f" (there: {', '.join(there)})" if there else ""
+    if data.tags == "masks":
+        raise TagsegError(f"{folder}: no such folder; set data.masks to that of the masks{hint}, or data.tags")
+    log.warning("%s: no such folder of masks%s: nothing can be evaluated", folder, hint)
+
+
+def _splits(data: VocData, images: DevkitImages) -> dict[str, list[str]]:
+    """Names of the images of each split."""
+    val = read_list(_list_path(data, data.val), images) if data.val else []
+    test = read_list(_list_path(data, data.test), images) if has_test(data) else []
+    return {"train": _training_names(data, images), "val": val, "test": test}
+
+
 def _list_path(data: VocData, name: str) -> Path:
-    return data.root / "ImageSets" / "Segmentation" / f"{name}.txt"
+    return list_path(data.root, name)
 
 
-def _list(path: Path) -> list[str]:
-    if not path.is_file():
-        raise TagsegError(f"{path}: no such list; set data.train and data.val to lists under ImageSets/Segmentation")
-    return read_utf8(path).split()
-
-
-def _test_ids(data: VocData) -> list[str]:
-    return _list(_list_path(data, data.test)) if has_test(data) else []
-
-
-def _training_ids(data: VocData) -> list[str]:
+def _training_names(data: VocData, images: DevkitImages) -> list[str]:
     """The training list; `train_aug`, where there is no such file, is derived: VOC's train and SBD, without VOC's val.
 
     SBD's images are those of its lists, or else those that have a mask in a ready `SegmentationClassAug/`.
     """
     path = _list_path(data, data.train)
     if path.is_file() or data.train != DERIVED:
-        return _list(path)
-    own = set(_list(_list_path(data, "train")))
+        return read_list(path, images)
+    own = set(read_list(_list_path(data, "train"), images))
     if data.sbd:
         more = set(sbd.read_ids(Path(data.sbd)))
     else:
         more = {mask.stem for mask in (data.root / data.masks).glob("*.png")}
     # that of the devkit, whatever is evaluated: none of its images is for training
-    kept = set(_list(_list_path(data, "val"))) | set(_list(_list_path(data, data.val)))
-    ids = sorted((own | more) - kept)
-    if not set(ids) - own:
+    kept = {name for split in {"val", data.val} - {""} for name in read_list(_list_path(data, split), images)}
+    names = sorted((own | more) - kept)
+    if not set(names) - own:
         raise TagsegError(
             f"{path}: no such list, and nothing to derive it from; set data.sbd to SBD's folder, data.masks to a ready "
             "SegmentationClassAug, or data.train to train"
         )
-    log.info("%s: no such list, derived: %d images", path, len(ids))
-    return ids
+    log.info("%s: no such list, derived: %d images", path, len(names))
+    return names
 
 
-def _reader(data: VocData) -> Callable[[str], tuple[str, ...]]:
-    """The function that gives the tags of an image."""
-    if data.tags == "table":
-        return _table_reader(Path(data.tags_table))
-    return lambda image_id: _of_annotation(data, image_id) if data.tags == "annotations" else _of_mask(data, image_id)
-
-
-def _png(data: VocData, image_id: str) -> Path:
-    return data.root / data.masks / f"{image_id}.png"
-
-
-def _read_mask(data: VocData, image_id: str) -> tuple[Path, np.ndarray]:
-    """The file of a mask, and the mask (H, W) uint8."""
-    path = _png(data, image_id)
-    if data.sbd and not path.is_file():
-        path = sbd.mask_path(Path(data.sbd), image_id)
-        return path, sbd.read_mask(path)
-    return path, read_labels(path)
-
-
-def _checked(path: Path, mask: np.ndarray) -> np.ndarray:
-    unknown = [label for label in np.unique(mask) if len(CLASSES) < label < IGNORE]
-    if unknown:
-        raise TagsegError(f"{path}: label {unknown[0]}, but there are {len(CLASSES)} classes; mend the mask")
-    return mask
-
-
-def _of_mask(data: VocData, image_id: str) -> tuple[str, ...]:
-    mask = _checked(*_read_mask(data, image_id))
-    return tuple(CLASSES[label - 1] for label in np.unique(mask) if label not in (0, IGNORE))
-
-
-def _of_annotation(data: VocData, image_id: str) -> tuple[str, ...]:
-    path = data.root / "Annotations" / f"{image_id}.xml"
-    try:
-        names = {node.text for node in ElementTree.parse(path).iterfind("object/name")}
-    except FileNotFoundError:
-        raise TagsegError(f"{path}: no such annotation; set data.tags to masks, or add the file") from None
-    except ElementTree.ParseError as error:
-        raise TagsegError(f"{path}: not a readable annotation ({error}); replace the file") from None
-    return tuple(name for name in CLASSES if name in names)
-
-
-def _table_reader(path: Path) -> Callable[[str], tuple[str, ...]]:
-    """Tags of a table. Raises TagsegError for an unknown class, a doubled image, or one not in it."""
-    if not path.is_file():
-        raise TagsegError(f"{path}: no such file; set data.tags_table to a CSV file of columns image,tags")
-    table = read_tags(path)
-    if table.faults:
-        raise TagsegError(str(table.faults[0]))
-    tags: dict[str, tuple[str, ...]] = {}
-    for row in table.rows:
-        image_id = row.image.removesuffix(".jpg")
-        unknown = sorted(set(row.tags) - set(CLASSES))
-        if unknown:
-            raise TagsegError(f"{path}:{row.line}: tag {unknown[0]!r} is not among the classes: {', '.join(CLASSES)}")
-        if image_id in tags:
-            raise TagsegError(f"{path}:{row.line}: image {image_id!r} was named before; keep one line for each image")
-        tags[image_id] = tuple(name for name in CLASSES if name in row.tags)
-
-    def read(image_id: str) -> tuple[str, ...]:
-        if image_id not in tags:
-            raise TagsegError(f"{path}: no line for image {image_id!r}; add one, with empty tags if it shows nothing")
-        return tags[image_id]
-
-    return read
+def _name(data: VocData, record: ImageRecord) -> str:
+    """What lists and masks call an image: its photograph's path below `JPEGImages/`, without suffix."""
+    folder = data.root / "JPEGImages"
+    return record.path.relative_to(folder).with_suffix("").as_posix() if folder in record.path.parents else record.id

@@ -5,17 +5,22 @@ the shots that have masks: these are for evaluation alone.
 """
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from tagseg.access import barred
 from tagseg.config import YoutubeObjectsData
 from tagseg.datasets.checks import Checks
-from tagseg.datasets.images import SUFFIXES, UNREADABLE
+from tagseg.datasets.formats import is_photograph
+from tagseg.datasets.images import UNREADABLE
 from tagseg.datasets.index import ImageRecord
+from tagseg.datasets.truth_checks import TruthFile
 from tagseg.datasets.watching import files_below
 from tagseg.errors import TagsegError
 from tagseg.labels import IGNORE
@@ -84,13 +89,22 @@ def truth(data: YoutubeObjectsData, records: list[ImageRecord]) -> dict[str, Pat
     return {}
 
 
+def truth_files(data: YoutubeObjectsData, records: list[ImageRecord], classes: list[str]) -> list[TruthFile]:
+    """The masks of the records that are labelled, with what reads them at the photographs' size."""
+    wanted = {record.id: record for record in records}
+    return [
+        TruthFile(wanted[item.id], item.mask, partial(_read_labelled, item, wanted[item.id]))
+        for item in _labelled(data)
+        if item.id in wanted
+    ]
+
+
 def render(data: YoutubeObjectsData, records: list[ImageRecord]) -> Iterator[tuple[str, np.ndarray]]:
     """Ids and truth masks (H, W) uint8, at the photographs' size, of the records that are labelled."""
     wanted = {record.id: record for record in records}
     for item in _labelled(data):
         if item.id in wanted:
-            record = wanted[item.id]
-            yield item.id, _read_mask(item.mask, CLASSES.index(item.shot[0]) + 1, (record.width, record.height))
+            yield item.id, _read_labelled(item, wanted[item.id])
 
 
 def sources(data: YoutubeObjectsData) -> list[Path]:
@@ -119,7 +133,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    return sorted(path for path in folder.iterdir() if is_photograph(path.name))
 
 
 def _videos(folder: Path) -> list[Path]:
@@ -131,9 +145,10 @@ def _videos(folder: Path) -> list[Path]:
     for path in sorted(base.iterdir()):
         target = path.with_suffix("")
         if path.suffix.lower() in _VIDEOS and target not in folders:
+            shot = target / "001"
             raise TagsegError(
-                f"{path}: a video; extract its frames first: mkdir -p '{target}/001' && "
-                f"ffmpeg -i '{path}' -qscale:v 2 '{target}/001/%05d.jpg'"
+                f"{path}: a video; extract its frames first: mkdir -p {shlex.quote(str(shot))} && "
+                f"ffmpeg -i {shlex.quote(str(path))} -qscale:v 2 {shlex.quote(str(shot / '%05d.jpg'))}"
             )
     for video in folders:
         loose = _pictures(_inner(video, "shots"))
@@ -194,6 +209,10 @@ def _spread(count: int, lengths: dict[str, int]) -> dict[str, int]:
     return {video: shares[video] for video in lengths}
 
 
+def _read_labelled(item: _Labelled, record: ImageRecord) -> np.ndarray:
+    return _read_mask(item.mask, CLASSES.index(item.shot[0]) + 1, (record.width, record.height))
+
+
 def _read_mask(path: Path, label: int, size: tuple[int, int]) -> np.ndarray:
     """Truth (H, W) uint8 at `size` (width, height): `label` on the object, 0 elsewhere.
 
@@ -210,7 +229,7 @@ def _read_mask(path: Path, label: int, size: tuple[int, int]) -> np.ndarray:
             else:
                 mask = np.where(np.asarray(image.convert("L")) > 127, label, 0)
     except UNREADABLE as error:
-        raise TagsegError(f"{path}: not a readable mask ({error}); replace it") from None
+        raise barred(error, path) or TagsegError(f"{path}: not a readable mask ({error}); replace it") from None
     height, width = mask.shape
     if (width, height) == size:
         return mask.astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Average maps by class: where a class tends to be, as localization sees it and in truth (Fig. 9)."""
+"""Average maps per class: where its objects tend to be, according to CAMs and ground truth (Fig. 9)."""
 
 from dataclasses import dataclass, field
 
@@ -7,9 +7,9 @@ import numpy as np
 
 @dataclass
 class AverageMaps:
-    """Sums (N, S, S) float64 of maps by class, and how many maps each class has had, (N,) int64.
+    """Accumulates maps per class: `sums` (N, S, S) float64, and `images` (N,) int64, the number of maps of each class.
 
-    Images of all sizes meet on a square of S x S: their maps are resized to it before they come here.
+    N = `classes`, S = `side`. Maps of images of all sizes must be resized to S x S first.
     """
 
     classes: int
@@ -22,13 +22,13 @@ class AverageMaps:
         self.images = np.zeros(self.classes, dtype=np.int64)
 
     def update(self, label: int, values: np.ndarray) -> None:
-        """Add the map (S, S) in [0, 1] of one image for one of its classes. Raises ValueError for another size."""
+        """Add the map (S, S) in [0, 1] of one image for class `label`. Raises ValueError for another shape."""
         if values.shape != (self.side, self.side):
             raise ValueError(f"the map is {values.shape}, not {(self.side, self.side)}")
         self.sums[label] += values
         self.images[label] += 1
 
     def mean(self) -> np.ndarray:
-        """Average maps (N, S, S) float64 in [0, 1]; NaN for a class without an image."""
+        """Average maps (N, S, S) float64 in [0, 1]; NaN for classes without images."""
         with np.errstate(invalid="ignore"):
             return self.sums / self.images[:, None, None]

@@ -1,4 +1,4 @@
-"""The paper's figures, and which of them a row of this run may be set beside. All are mean IoU in percent."""
+"""The paper's results, all mean IoU in percent, and which of them correspond to a row of this run."""
 
 import csv
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Literal
 
 Published = Literal["none", "voc", "yto", "coco"]
 
-# Rows of the published Table 6 by the three choices that make an experiment; all are with a CRF on the prediction.
+# Rows of Table 6 by mask, CRF and field of view; all apply a CRF to the prediction.
 TABLE6 = {
     ("none", "pairwise", "small"): "Tag-only baseline (no mask)",
     ("fgbg", "pairwise", "small"): "Foreground/background priors",
@@ -19,15 +19,15 @@ TABLE6 = {
     ("multiclass", "higher_order", "small"): "Localization+fusion priors + higher order (small FOV)",
     ("multiclass", "higher_order", "large"): "Localization+fusion priors + higher order (large FOV)",
 }
-# On the other two data sets the paper gives one set-up, its last; whichever field of view, it is the nearest.
+# For the other two data sets the paper reports only this set-up; it is compared with either field of view.
 _OURS = "Ours (multi-class masks)"
 _TABLE5 = {"localization": "localization", "multiclass": "localization+fusion"}
-PART_OF_TABLE_4 = "0.1"  # of the training images, drawn at random
+TABLE4_SAMPLE = "0.1"  # fraction of the training images, drawn at random
 
 
 @dataclass(frozen=True)
 class Counterpart:
-    """A published figure: where it stands, which row it is, mean IoU in percent."""
+    """A published result: its table, its row, and its mean IoU in percent."""
 
     table: str
     row: str
@@ -35,16 +35,16 @@ class Counterpart:
 
 
 def published_rows(table: str) -> list[dict[str, str]]:
-    """Rows of one of the paper's tables, `resources/published/TABLE.csv`."""
+    """Rows of a table of the paper, by column; `table` is the stem of a file in `resources/published/`."""
     text = (resources.files("tagseg") / "resources" / "published" / f"{table}.csv").read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))
 
 
 def headline_rows(published: Published) -> list[dict[str, str]]:
-    """The published rows that stand below a run's headline: `table`, `method`, `miou`, and classes where given.
+    """The published rows of `miou.csv`: `table`, `method`, `miou`, and one column per class where available.
 
-    VOC: Table 3 (methods that know more than tags, val) and Table 1 (tags alone, val); Table 2 is of the test server's
-    images, whose truth nobody has. YouTube-Objects: Table 7. COCO: Table 8, which has a row a class, turned.
+    VOC: Table 3 (stronger supervision, val) and Table 1 (tags only, val), but not Table 2, which is on the images of
+    the test server, without public ground truth. YouTube-Objects: Table 7. COCO: Table 8, transposed.
     """
     if published == "voc":
         more = [
@@ -65,10 +65,10 @@ def headline_rows(published: Published) -> list[dict[str, str]]:
     return []
 
 
-def of_experiment(facts: Mapping[str, str], published: Published) -> Counterpart | None:
-    """The published figure of an experiment with its own CRF on the prediction; None where the paper has no such row.
+def experiment_counterpart(facts: Mapping[str, str], published: Published) -> Counterpart | None:
+    """The published result of an experiment whose predictions are smoothed by its own CRF; None if there is none.
 
-    `facts` are mask, crf, fov and smoothing; one that lacks any of them has no counterpart.
+    `facts` has the keys mask, crf, fov and smoothing; without all of them there is no counterpart.
     """
     setup = facts.get("mask", ""), facts.get("crf", ""), facts.get("fov", "")
     if published == "none" or facts.get("smoothing") != facts.get("crf"):
@@ -84,24 +84,24 @@ def of_experiment(facts: Mapping[str, str], published: Published) -> Counterpart
     return Counterpart("Table 7" if published == "yto" else "Table 8", _OURS, float(figure))
 
 
-def of_masks(facts: Mapping[str, str], published: Published) -> Counterpart | None:
-    """The published figure of masks evaluated as there; None for another split, part, or data set.
+def masks_counterpart(facts: Mapping[str, str], published: Published) -> Counterpart | None:
+    """The published result of masks evaluated on the same images; None for another split, sample, or data set.
 
-    Table 4: foreground masks of a random tenth of the training images. Table 5: class masks of the evaluation images,
-    tags known. The paper does not say which CRF these masks had: every one is set beside it.
+    Table 4: foreground masks of a random tenth of the training images. Table 5: class masks of the val images, with
+    known tags. The paper does not say which CRF was used for these masks, so masks of any CRF are compared with them.
     """
-    prior, where = facts["prior"], (facts["split"], facts.get("sample", "1"))
+    prior, images = facts["prior"], (facts["split"], facts.get("sample", "1"))
     if published != "voc":
         return None
-    if prior == "fgbg" and where == ("train", PART_OF_TABLE_4):
+    if prior == "fgbg" and images == ("train", TABLE4_SAMPLE):
         figures = {row["masks"]: float(row["mean_iou"]) for row in published_rows("table4_fgbg_masks")}
         return Counterpart("Table 4", "Ours", figures["Ours"])
-    if prior in _TABLE5 and where == ("val", "1"):
+    if prior in _TABLE5 and images == ("val", "1"):
         figures = {row["masks"]: float(row["mean_iou"]) for row in published_rows("table5_multiclass_masks")}
         return Counterpart("Table 5", _TABLE5[prior], figures[_TABLE5[prior]])
     return None
 
 
 def table6() -> dict[str, float]:
-    """mIoU of the published Table 6 by set-up."""
+    """mIoU of Table 6 in percent, by set-up."""
     return {row["setup"]: float(row["miou_val"]) for row in published_rows("table6_ablation")}

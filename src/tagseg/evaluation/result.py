@@ -1,4 +1,4 @@
-"""The result of one evaluation: a confusion matrix, and what was evaluated."""
+"""The result of one evaluation: a confusion matrix, and a description of what was evaluated."""
 
 import json
 import math
@@ -12,7 +12,10 @@ from tagseg.evaluation.confusion import ConfusionMatrix
 
 @dataclass(frozen=True)
 class Result:
-    """`facts` name what was evaluated (experiment, mask, crf, fov, smoothing, split), `classes` the rows' names."""
+    """A confusion matrix over `images` images, with the names of its `classes`.
+
+    `facts` describe what was evaluated: experiment, mask, crf, fov, smoothing, split.
+    """
 
     facts: dict[str, str]
     classes: list[str]
@@ -20,7 +23,7 @@ class Result:
     matrix: ConfusionMatrix
 
     def merit(self) -> dict[str, float | None]:
-        """Figures of merit in [0, 1]; None where there is no pixel to read one from."""
+        """The metrics by name, in [0, 1]; None without pixels."""
         matrix = self.matrix
         figures = {
             "mean_iou": matrix.mean_iou(),
@@ -31,11 +34,11 @@ class Result:
         return {name: None if math.isnan(value) else value for name, value in figures.items()}
 
     def absent(self) -> list[str]:
-        """Names of the classes that neither truth nor prediction has: the mean IoU is over the others."""
+        """Names of the classes that occur in neither truth nor prediction, and are not part of the mean IoU."""
         return [name for name, left_out in zip(self.classes, self.matrix.absent(), strict=True) if left_out]
 
     def to_json(self) -> str:
-        """As text, one row of the matrix a line. What can be read from the matrix stands beside it, for people."""
+        """Serialise to JSON, with one line per row of the matrix; metrics are included for readers."""
         rows = ",\n  ".join(json.dumps(row) for row in self.matrix.counts.tolist())
         iou = [None if math.isnan(value) else value for value in self.matrix.iou().tolist()]
         head = {
@@ -50,7 +53,7 @@ class Result:
 
     @classmethod
     def from_json(cls, text: str) -> "Result":
-        """From `to_json`'s text. Raises ValueError for any other text."""
+        """Parse the output of `to_json`. Raises ValueError for any other text."""
         content: Any = json.loads(text)
         if not isinstance(content, dict) or not {"facts", "classes", "images", "counts"} <= set(content):
             raise ValueError("no evaluation result")

@@ -1,7 +1,7 @@
-"""Tables that people read: this run's figures, and the published ones beside them where the data set is the paper's.
+"""Result tables: the metrics of this run and, for the paper's data sets, the published ones.
 
-All IoU and accuracy figures are in percent. `source` is `measured` or `published`. Where the paper has a row for what
-was measured, `published_...` holds its figure and `difference` is measured minus published.
+All IoU and accuracy values are in percent. `source` is `measured` or `published`. If the paper reports the same
+quantity, `published_...` is its value, and `difference` is measured minus published.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,18 +14,18 @@ from tagseg.evaluation.published import Published
 from tagseg.evaluation.result import Result
 from tagseg.evaluation.trimap import Trimap
 
-_FIRST = ["method", "crf", "source", "miou", "classes", "pixel_accuracy"]
-_ABLATION = ["experiment", "source", "mask", "crf", "fov", "miou_no_crf", "miou"]
+_FIRST = ["method", "crf", "source", "recipe", "miou", "classes", "pixel_accuracy"]
+_ABLATION = ["experiment", "source", "recipe", "mask", "crf", "fov", "miou_no_crf", "miou"]
 _ABLATION += ["published_setup", "published_miou", "difference"]
 _LAST = ["mean_accuracy", "frequency_weighted_iou", "table", "counterpart", "published_miou", "difference"]
 
 
 def miou_table(results: list[Result], published: Published) -> pd.DataFrame:
-    """Method rows, class columns, mIoU: the run's own, then the published rows of Tables 1 and 3, 7 or 8.
+    """The headline table: one row per method, with mIoU and one column per class; published rows come last.
 
-    `classes` is how many classes the mean is over: those that truth or prediction has. On a small split that number
-    differs from row to row, and a network that stops naming a class wrongly loses a zero from its mean. A class whose
-    name is that of another column bears the name with ` (class)` after it.
+    `published` selects Tables 1 and 3, 7 or 8. `classes` is the number of classes in the mean: those that occur in
+    truth or prediction. On small splits it varies between rows, and a network that no longer predicts an absent class
+    improves its mean by dropping a zero. For columns of classes see `class_column`.
     """
     rows: list[dict[str, object]] = []
     for result in results:
@@ -35,13 +35,14 @@ def miou_table(results: list[Result], published: Published) -> pd.DataFrame:
                 "method": facts["experiment"],
                 "crf": facts["smoothing"],
                 "source": "measured",
+                **_recipe(facts),
                 "miou": _percent(matrix.mean_iou()),
                 "classes": int(np.isfinite(matrix.iou()).sum()),
                 "pixel_accuracy": _percent(matrix.pixel_accuracy()),
                 **{class_column(n): _percent(v) for n, v in zip(result.classes, matrix.iou().tolist(), strict=True)},
                 "mean_accuracy": _percent(matrix.mean_accuracy()),
                 "frequency_weighted_iou": _percent(matrix.frequency_weighted_iou()),
-                **_beside(_percent(matrix.mean_iou()), paper.of_experiment(facts, published)),
+                **_comparison(_percent(matrix.mean_iou()), paper.experiment_counterpart(facts, published)),
             }
         )
     for row in paper.headline_rows(published):
@@ -54,28 +55,32 @@ def miou_table(results: list[Result], published: Published) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
     last = [column for column in _LAST if column in frame and (published != "none" or column in _LAST[:2])]
     between = [column for column in frame if column not in _FIRST + _LAST]
-    return frame[[*_FIRST, *between, *last]].astype({"classes": "Int64"})  # whole numbers beside published blanks
+    first = [column for column in _FIRST if column in frame]
+    return frame[[*first, *between, *last]].astype({"classes": "Int64"})  # nullable: blank in published rows
 
 
 def class_column(name: str) -> str:
-    """The column of `miou.csv` that holds a class."""
+    """The name of a class's column in `miou.csv`: with the suffix ` (class)` if it equals that of another column."""
     return f"{name} (class)" if name in _FIRST + _LAST else name
 
 
 def ablation_table(results: list[Result], published: Published) -> pd.DataFrame:
-    """One row an experiment: its three choices, mIoU without and with its CRF, and Table 6's figure and difference.
+    """One row per experiment: mask, CRF, field of view, mIoU without and with its CRF, comparison with Table 6.
 
-    The rows of Table 6 follow, with the same columns.
+    The rows of Table 6 come last, in the same columns.
     """
     rows: dict[str, dict[str, object]] = {}
     for result in results:
         facts = result.facts
         start: dict[str, object] = {"experiment": facts["experiment"], "source": "measured"}
-        row = rows.setdefault(facts["experiment"], start | {key: facts[key] for key in ("mask", "crf", "fov")})
+        start |= {**_recipe(facts), **{key: facts[key] for key in ("mask", "crf", "fov")}}
+        row = rows.setdefault(facts["experiment"], start)
         row["miou_no_crf" if facts["smoothing"] == "none" else "miou"] = _percent(result.matrix.mean_iou())
         if facts["crf"] == "none":
             row["miou"] = row["miou_no_crf"]
-        known = paper.of_experiment({**facts, "smoothing": facts["crf"]}, "voc" if published == "voc" else "none")
+        known = paper.experiment_counterpart(
+            {**facts, "smoothing": facts["crf"]}, "voc" if published == "voc" else "none"
+        )
         if known:
             row["published_setup"], row["published_miou"] = known.row, known.miou
             if "miou" in row:
@@ -92,9 +97,9 @@ def ablation_table(results: list[Result], published: Published) -> pd.DataFrame:
 
 
 def masks_table(results: list[Result], published: Published) -> pd.DataFrame:
-    """One row a prior, CRF, split and part of it: mean IoU of masks (Table 4: fgbg; Table 5: the others).
+    """Mean IoU of masks: one row per prior, CRF, split and sample (fgbg as in Table 4, others as in Table 5).
 
-    `sample` is the part of the split's images that was evaluated, in percent. The rows of Tables 4 and 5 follow.
+    `sample` is the percentage of the split's images that was evaluated. The rows of Tables 4 and 5 come last.
     """
     rows: list[dict[str, object]] = []
     for result in results:
@@ -104,8 +109,8 @@ def masks_table(results: list[Result], published: Published) -> pd.DataFrame:
         if facts["prior"] == "fgbg":
             background, foreground = result.matrix.iou().tolist()
             row |= {"background": _percent(background), "foreground": _percent(foreground)}
-        row |= {"source": "measured", "sample": round(100 * float(facts.get("sample", "1")), 4)}
-        known = paper.of_masks(facts, published)
+        row |= {"source": "measured", **_recipe(facts), "sample": round(100 * float(facts.get("sample", "1")), 4)}
+        known = paper.masks_counterpart(facts, published)
         if known:
             row |= {"table": known.table, "published_mean_iou": known.miou}
             row["difference"] = round(_percent(result.matrix.mean_iou()) - known.miou, 2)
@@ -120,13 +125,13 @@ def masks_table(results: list[Result], published: Published) -> pd.DataFrame:
                 {"prior": row["masks"], "mean_iou": float(row["mean_iou"]), **where}
                 for row in paper.published_rows(file)
             ]
-    return pd.DataFrame(rows).astype({"images": "Int64"})  # whole numbers beside the published rows' blanks
+    return pd.DataFrame(rows).astype({"images": "Int64"})  # nullable: blank in published rows
 
 
 def trimap_table(trimaps: Mapping[tuple[str, str], Trimap]) -> pd.DataFrame:
-    """One row a method, CRF and band width in pixels: pixels, their accuracy and mIoU (Fig. 10).
+    """One row per method, CRF and band width in pixels: number of pixels, pixel accuracy and mIoU (Fig. 10).
 
-    The keys are method and CRF. The paper draws these curves and prints no figure of them: all rows are measured.
+    The keys of `trimaps` are (method, CRF). All rows are measured: the paper plots these curves without numbers.
     """
     rows = [
         {
@@ -145,16 +150,18 @@ def trimap_table(trimaps: Mapping[tuple[str, str], Trimap]) -> pd.DataFrame:
 
 
 def image_table(images: Sequence[tuple[str, float, float]]) -> pd.DataFrame:
-    """One row an image, of its id, mean IoU and pixel accuracy in [0, 1]: both in percent.
-
-    Empty for an image whose truth is 255 throughout: there NaN is given.
-    """
+    """One row per image, from its id, mean IoU and pixel accuracy in [0, 1]; NaN, for a truth of 255 only, is blank."""
     rows = [(image_id, _percent(iou), _percent(accuracy)) for image_id, iou, accuracy in images]
     return pd.DataFrame(rows, columns=["id", "miou", "pixel_accuracy"])
 
 
-def _beside(measured: float, known: paper.Counterpart | None) -> dict[str, object]:
-    """A published figure and how far the measured one is from it."""
+def _recipe(facts: Mapping[str, str]) -> dict[str, object]:
+    """Which recipe a result is of, where it says so: one that was made by hand need not."""
+    return {"recipe": facts["recipe"]} if "recipe" in facts else {}
+
+
+def _comparison(measured: float, known: paper.Counterpart | None) -> dict[str, object]:
+    """Columns that compare a measured value with a published one."""
     if known is None:
         return {}
     return {

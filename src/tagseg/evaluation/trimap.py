@@ -1,4 +1,4 @@
-"""Accuracy beside object boundaries (Fig. 10): pixels in ever wider bands around the truth's boundaries."""
+"""Accuracy near object boundaries (Fig. 10), in bands of increasing width around the true boundaries."""
 
 from dataclasses import dataclass, field
 
@@ -8,15 +8,15 @@ from scipy.ndimage import distance_transform_edt
 from tagseg.evaluation.confusion import ConfusionMatrix
 from tagseg.labels import IGNORE
 
-WIDEST = 40  # pixels: the widest band of Fig. 10
+WIDEST = 40  # width of the widest band of Fig. 10, in pixels
 
 
 def boundary_distance(truth: np.ndarray) -> np.ndarray:
-    """Euclidean distance in pixels of each pixel to the nearest boundary pixel of a label map (H, W); float64.
+    """Distance in pixels to the nearest boundary of a label map (H, W): (H, W) float64; inf if there is no boundary.
 
-    A boundary pixel has a neighbour above, below, left or right with another label, so that boundaries are two pixels
-    wide and have distance 0. 255 is a label here: VOC's truth marks outlines with it, and what lies beside such a line
-    lies beside an object's boundary. The image's border is none. Infinite where the map has one label throughout.
+    Boundary pixels have a 4-neighbour with another label, so boundaries are two pixels wide, with distance 0. 255
+    counts as a label: VOC marks object outlines with it, so pixels next to it are near an object boundary. The image
+    border is not a boundary.
     """
     boundary = np.zeros(truth.shape, dtype=bool)
     across, along = truth[1:] != truth[:-1], truth[:, 1:] != truth[:, :-1]
@@ -31,9 +31,10 @@ def boundary_distance(truth: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Trimap:
-    """Counts (W, N, N) int64 by ring: ring k holds the pixels whose distance to the boundary is in [k, k + 1).
+    """Confusion counts (W, N, N) int64 per ring; ring k has the pixels at a distance in [k, k + 1) to a true boundary.
 
-    The band of width w is the first w rings: w pixels on each side of a boundary. Pixels of truth 255 are left out.
+    W = `widest`, N = `classes`. The band of width w consists of the first w rings: w pixels on each side of a boundary.
+    Pixels with true label 255 are ignored.
     """
 
     classes: int
@@ -44,9 +45,10 @@ class Trimap:
         self.counts = np.zeros((self.widest, self.classes, self.classes), dtype=np.int64)
 
     def update(self, truth: np.ndarray, distance: np.ndarray, predicted: np.ndarray) -> None:
-        """Add one image: label maps (H, W) and `boundary_distance` of the truth, which several predictions share.
+        """Add one image: label maps (H, W) as in `ConfusionMatrix.update`, and `distance`, `boundary_distance(truth)`.
 
-        Raises ValueError for differing sizes or a label outside the classes.
+        The distance is an argument because it can be shared by several predictions. Raises ValueError if shapes differ
+        or a label is out of range.
         """
         if not truth.shape == distance.shape == predicted.shape:
             raise ValueError(f"truth is {truth.shape}, its distance {distance.shape}, prediction {predicted.shape}")
@@ -55,9 +57,9 @@ class Trimap:
         for name, labels in (("truth", true), ("prediction", given)):
             if labels.size and labels.max() >= self.classes:
                 raise ValueError(f"{name} holds label {labels.max()}, but there are {self.classes} classes")
-        places = (rings * self.classes + true) * self.classes + given
-        self.counts += np.bincount(places, minlength=self.counts.size).reshape(self.counts.shape)
+        cells = (rings * self.classes + true) * self.classes + given
+        self.counts += np.bincount(cells, minlength=self.counts.size).reshape(self.counts.shape)
 
     def bands(self) -> list[ConfusionMatrix]:
-        """The confusion matrix within each band, of width 1 to the widest."""
+        """The confusion matrix of each band, for widths 1 to `widest`."""
         return [ConfusionMatrix(self.classes, counts) for counts in self.counts.cumsum(axis=0)]

@@ -1,121 +1,72 @@
-"""Figures with a place for each class: average maps, the confusion matrix, IoU beside the published."""
+"""Figures with a place for each class: average maps, the confusion matrix."""
 
-from collections.abc import Mapping, Sequence
-from textwrap import fill
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-_COLUMNS = 10
-_WRITTEN = 25  # classes up to which a confusion matrix has its figures written in
-_COLOURS = ["#9ecae1", "#4292c6", "#08519c", "#a1d99b", "#41ab5d", "#006d2c", "#fdae6b", "#e6550d"]
-_MARKS = "dosv^"
+from tagseg.figures.grid import SMALL_CELL, Row, image_grid
+from tagseg.figures.panels import Panel, heat_panel
+from tagseg.figures.style import new_figure
+
+_COLUMNS = 10  # classes side by side, at most
+_MOST_WITH_NUMBERS = 25  # classes up to which the numbers are written into a confusion matrix
 
 
 def average_figure(
-    names: Sequence[str], images: Sequence[int], found: np.ndarray, truth: np.ndarray, missing: Sequence[str]
+    names: Sequence[str], images: Sequence[int], maps: np.ndarray, truth: np.ndarray, missing: Sequence[str]
 ) -> Figure:
     """Average localization maps (C, S, S) above average truth (C, S, S), both in [0, 1], by class (Fig. 9).
 
-    `names` and numbers of `images` are those of the C classes; `missing` are classes that no image has. A map is shown
-    from 0 to the largest value of its kind, since averages are pale; figures of one kind compare with each other.
+    `names` of the C classes, and how many `images` each was averaged over; `missing` are the classes that no image has.
+    Averages are pale, so the largest value of `maps` is shown as 1, and so is that of `truth`: maps compare with maps
+    and truth with truth, but not one with the other.
     """
-    blocks = max(1, -(-len(names) // _COLUMNS))
-    columns = max(1, -(-len(names) // blocks))
-    height = 2.45 * blocks + (0.45 if missing else 0.2)
-    figure = Figure(figsize=(1.05 * columns + 0.5, height), dpi=110, layout="constrained")
-    fields = figure.subplots(2 * blocks, columns, squeeze=False)
-    for field in fields.ravel():
-        field.set_axis_off()
-    for i, name in enumerate(names):
-        row, column = divmod(i, columns)
-        for offset, maps, kind in ((0, found, "localization"), (1, truth, "truth")):
-            field = fields[2 * row + offset, column]
-            field.set_axis_on()
-            _bare(field)
-            field.imshow(maps[i], cmap="magma", vmin=0, vmax=max(float(maps.max()), 1e-9), interpolation="auto")
-            if column == 0:
-                field.set_ylabel(kind, fontsize=7)
-        fields[2 * row, column].set_title(f"{name}\n{images[i]} image{'s' * (images[i] != 1)}", fontsize=7)
+    blocks = -(-len(names) // _COLUMNS)
+    columns = -(-len(names) // max(1, blocks))
+    titles = [f"{name}\n{count} image{'s' * (count != 1)}" for name, count in zip(names, images, strict=True)]
+    above, below = _heat_panels(maps), _heat_panels(truth)
+    rows: list[Row] = []
+    for start in range(0, len(names), columns):
+        block = slice(start, start + columns)
+        rows.append(("localization", list(zip(titles[block], above[block], strict=True))))
+        rows.append(("truth", [("", panel) for panel in below[block]]))
+    figure = image_grid(rows, columns=columns, cell=SMALL_CELL) if rows else new_figure(4, 0.5)
     if missing:
         figure.supxlabel(f"in no image: {', '.join(missing)}", fontsize=7)
     return figure
 
 
+def _heat_panels(maps: np.ndarray) -> list[Panel]:
+    """A panel for each of (C, S, S), the largest value of all as 1."""
+    largest = max(float(maps.max(initial=0)), 1e-9)
+    return [heat_panel(values / largest) for values in maps]
+
+
 def confusion_figure(names: Sequence[str], shares: np.ndarray, title: str) -> Figure:
     """Row-normalised confusion matrix (N, N) in [0, 1] (Fig. 11): truth in rows, prediction in columns.
 
-    A class without true pixels has a row of NaN, shown grey.
+    A class without true pixels has a row of NaN, shown grey. Up to 25 classes, each share is written in percent.
     """
     count = len(names)
     side = 1.9 + max(0.26 * count, 1.6)
-    figure = Figure(figsize=(side + 0.5, side), dpi=110, layout="constrained")
-    field = figure.subplots()
+    figure = new_figure(side + 0.5, side)
+    axes = figure.subplots()
     colours = colormaps["Blues"].with_extremes(bad="#dddddd")
-    shown = field.imshow(np.ma.masked_invalid(shares), cmap=colours, vmin=0, vmax=1, interpolation="nearest")
-    size = 7 if count <= _WRITTEN else 5
-    field.set_xticks(range(count), names, rotation=90, fontsize=size)
-    field.set_yticks(range(count), names, fontsize=size)
-    field.set_xlabel("predicted", fontsize=8)
-    field.set_ylabel("truth", fontsize=8)
-    field.set_title(title, fontsize=9)
-    if count <= _WRITTEN:
+    matrix = axes.imshow(np.ma.masked_invalid(shares), cmap=colours, vmin=0, vmax=1, interpolation="nearest")
+    size = 7 if count <= _MOST_WITH_NUMBERS else 5
+    axes.set_xticks(range(count), names, rotation=90, fontsize=size)
+    axes.set_yticks(range(count), names, fontsize=size)
+    axes.set_xlabel("predicted", fontsize=8)
+    axes.set_ylabel("truth", fontsize=8)
+    axes.set_title(title, fontsize=9)
+    if count <= _MOST_WITH_NUMBERS:
         for (row, column), share in np.ndenumerate(shares):
             if share >= 0.005:
                 colour = "white" if share > 0.5 else "black"
-                field.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=5, color=colour)
-    bar = figure.colorbar(shown, shrink=0.6)
+                axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=5, color=colour)
+    bar = figure.colorbar(matrix, shrink=0.6)
     bar.set_label("share of the class's true pixels", fontsize=7)
     bar.ax.tick_params(labelsize=6)
     return figure
-
-
-def class_bars(
-    names: Sequence[str],
-    measured: Mapping[str, np.ndarray],
-    published: Mapping[str, np.ndarray],
-    title: str,
-) -> Figure:
-    """IoU of each class in percent: a bar a measured method, a mark a published one; arrays (N,), NaN where unknown.
-
-    Classes stand below each other, so that the figure is as readable with 80 as with 8, and on a narrow page. Those
-    of which nothing is known are named below it. A bar has its figure beside it, which tells 0 from unknown.
-    """
-    known: np.ndarray = np.any(np.isfinite([*measured.values(), *published.values()]), axis=0)
-    missing = [name for name, one in zip(names, known, strict=True) if not one]
-    names = [name for name, one in zip(names, known, strict=True) if one]
-    measured, published = ({m: values[known] for m, values in group.items()} for group in (measured, published))
-    each = 0.16 * max(2, len(measured)) + 0.14
-    lines = -(-(len(measured) + len(published)) // 2)
-    figure = Figure(figsize=(6.4, 1.1 + 0.2 * lines + each * len(names)), dpi=110, layout="constrained")
-    field = figure.subplots()
-    places = np.arange(len(names))
-    thick = 0.8 / max(1, len(measured))
-    for i, (method, values) in enumerate(measured.items()):
-        offset = (i - (len(measured) - 1) / 2) * thick
-        bars = field.barh(
-            places + offset, np.nan_to_num(values), thick, label=method, color=_COLOURS[i % len(_COLOURS)]
-        )
-        field.bar_label(bars, [f"{iou:.0f}" if np.isfinite(iou) else "" for iou in values], padding=2, fontsize=5)
-    for i, (method, values) in enumerate(published.items()):
-        mark = _MARKS[i % len(_MARKS)]
-        field.plot(values, places, mark, color="black", markersize=4, label=method, fillstyle="full" if i else "none")
-    field.set_yticks(places, names, fontsize=8)
-    field.set_ylim(len(names) - 0.4, -0.6)
-    field.set_xlim(0, 100)
-    label = "IoU (%)" + (f"\nin no truth and no prediction: {', '.join(missing)}" if missing else "")
-    field.set_xlabel(fill(label, 90, replace_whitespace=False), fontsize=8)
-    field.grid(axis="x", color="#eeeeee")
-    field.set_axisbelow(True)
-    field.spines[["top", "right"]].set_visible(False)
-    field.tick_params(labelsize=8)
-    figure.legend(loc="outside lower center", ncols=2, fontsize=7, frameon=False)
-    figure.suptitle(title, fontsize=10)
-    return figure
-
-
-def _bare(field: Axes) -> None:
-    field.set_xticks([])
-    field.set_yticks([])

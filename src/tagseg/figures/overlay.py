@@ -1,42 +1,43 @@
 """A label map over its photograph: colours, outlines, and a legend of the classes."""
 
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from tagseg.figures.letters import base_font, in_pictures, in_runs
 from tagseg.labels import IGNORE, voc_palette
 
-_STRENGTH = 0.5  # of the colours against the photograph
-_NARROWEST = 160  # pixels: a legend needs room for a name
+_OPACITY = 0.5  # of the colours over the photograph
+_LEAST_WIDTH = 160  # pixels: a legend needs room for a name
 
 
 def overlay(image: np.ndarray, labels: np.ndarray, classes: list[str]) -> np.ndarray:
-    """`image` (H, W, 3) uint8 under the colours of `labels` (H, W) uint8, and a strip with the names of its classes.
+    """The image under the colours of its label map, with a legend of the classes in it below.
 
-    The picture is as wide as the image, or a little wider if that is very narrow, and as much higher as the strip is:
-    (H', W', 3) uint8. Background is left as it is; outlines are white.
+    `image` (H, W, 3) uint8; `labels` (H, W) uint8; `classes` are all names by label, and a class whose letters no font
+    has is called `class LABEL`. Returns (H', W', 3) uint8: as wide as the image, or wider if that is narrower than a
+    legend, and higher by the legend. Background is left as it is; outlines are white.
     """
-    pixels = painted(image, labels)
-    found = [int(label) for label in np.flatnonzero(np.bincount(labels.ravel())) if label not in (0, IGNORE)]
-    return _with_legend(pixels, [(label, classes[label]) for label in found])
+    pixels = blend_labels(image, labels)
+    present = [int(label) for label in np.flatnonzero(np.bincount(labels.ravel())) if label not in (0, IGNORE)]
+    names = list(in_pictures(classes).values())
+    return _with_legend(pixels, [(label, names[label]) for label in present])
 
 
-def painted(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """`image` (H, W, 3) uint8 under the colours of `labels` (H, W) uint8, outlines white: the same shape."""
+def blend_labels(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """`image` (H, W, 3) uint8 under the colours of `labels` (H, W) uint8, outlined in white: (H, W, 3) uint8."""
     photograph, colours = Image.fromarray(image), Image.fromarray(labels)
     colours.putpalette(voc_palette().tobytes())
     inside = Image.fromarray(((labels != 0) * np.uint8(255)).astype(np.uint8))
-    mixed = Image.blend(photograph, colours.convert("RGB"), _STRENGTH)
-    pixels = np.array(Image.composite(mixed, photograph, inside))
+    blended = Image.blend(photograph, colours.convert("RGB"), _OPACITY)
+    pixels = np.array(Image.composite(blended, photograph, inside))
     pixels[outlines(labels, max(1, min(labels.shape) // 250))] = 255
     return pixels
 
 
 def outlines(labels: np.ndarray, width: int = 1) -> np.ndarray:
-    """Where a label ends: (H, W) bool, `width` pixels on the upper and left side of each border."""
+    """Where one label meets another: (H, W) bool, `width` pixels above and to the left of each border."""
     edge = np.zeros(labels.shape, dtype=bool)
     edge[:-1] |= labels[1:] != labels[:-1]
     edge[:, :-1] |= labels[:, 1:] != labels[:, :-1]
@@ -49,32 +50,44 @@ def outlines(labels: np.ndarray, width: int = 1) -> np.ndarray:
 
 
 def _with_legend(pixels: np.ndarray, entries: list[tuple[int, str]]) -> np.ndarray:
-    """Below the picture, a square and a name for each class, in as many lines as they need."""
-    height, width = pixels.shape[0], max(pixels.shape[1], _NARROWEST)
-    size = min(40, max(11, round(width / 36)))
-    font, gap, palette = _font(size), size // 2, voc_palette()
-    places, x, line = [], gap, 0
-    for _, name in entries or [(0, "background only")]:
-        needed = size + gap // 2 + round(font.getlength(name))
+    """The picture, and below it a square and a name for each (label, name), on as many lines as they need."""
+    entries = entries or [(0, "background only")]
+    height, width = pixels.shape[0], max(pixels.shape[1], _LEAST_WIDTH)
+    size = min(40, max(11, round(width / 36)))  # of a square, and of the letters
+    gap, palette = size // 2, voc_palette()
+    positions, x, line = [], gap, 0
+    for _, name in entries:
+        needed = size + gap // 2 + round(_length(name, size))
         if x > gap and x + needed + gap > width:
             x, line = gap, line + 1
-        places.append((x, line))
+        positions.append((x, line))
         x += needed + 2 * gap
-    step = size + gap
-    sheet = Image.new("RGB", (width, height + gap + step * (line + 1)), "white")
-    sheet.paste(Image.fromarray(pixels), (0, 0))
-    draw = ImageDraw.Draw(sheet)
-    for (label, name), (left, row) in zip(entries or [(0, "background only")], places, strict=True):
-        top = height + gap + step * row
-        draw.rectangle((left, top, left + size - 1, top + size - 1), fill=tuple(int(v) for v in palette[label]))
-        draw.text((left + size + gap // 2, top + size // 2), name, fill="black", font=font, anchor="lm")
-    return np.asarray(sheet)
+    line_height = size + gap
+    picture = Image.new("RGB", (width, height + gap + line_height * (line + 1)), "white")
+    picture.paste(Image.fromarray(pixels), (0, 0))
+    draw = ImageDraw.Draw(picture)
+    for (label, name), (left, line) in zip(entries, positions, strict=True):
+        top = height + gap + line_height * line
+        draw.rectangle((left, top, left + size - 1, top + size - 1), fill=tuple(palette[label].tolist()))
+        _write(draw, (left + size + gap // 2, top + size // 2), name, size)
+    return np.asarray(picture)
+
+
+def _write(draw: ImageDraw.ImageDraw, start: tuple[int, int], name: str, size: int) -> None:
+    """A name from `start` on, the point at half its height; each piece in a font that has its letters."""
+    x, middle = start
+    ascent, descent = _font(base_font(), size).getmetrics()
+    baseline = middle + (ascent - descent) // 2
+    for path, piece in in_runs(name):
+        font = _font(path, size)
+        draw.text((x, baseline), piece, fill="black", font=font, anchor="ls")
+        x += round(font.getlength(piece))
+
+
+def _length(name: str, size: int) -> float:
+    return sum(_font(path, size).getlength(piece) for path, piece in in_runs(name))
 
 
 @cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    """Matplotlib's letters, which go far beyond English. Its folder is looked up: to import it takes a while."""
-    found = find_spec("matplotlib")
-    assert found is not None and found.origin is not None  # a dependency
-    path = Path(found.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
-    return ImageFont.truetype(str(path), size)
+def _font(path: str, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(path, size)

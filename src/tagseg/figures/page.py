@@ -1,6 +1,6 @@
-"""The headline of a run as one HTML page that needs nothing beside it: tables, and pictures in the file itself.
+"""The headline of a run as one HTML page, with its tables, and with its pictures in the file itself.
 
-What comes from a user (class, experiment and data set names) is escaped.
+Whatever comes from a user (names of classes, experiments and data sets) is escaped.
 """
 
 import base64
@@ -10,7 +10,7 @@ from html import escape
 
 import pandas as pd
 
-# All rules begin with .tagseg: the page is also shown inside Snakemake's report, which has styles of its own.
+# Every rule begins with .tagseg: the page is also shown inside Snakemake's report, which has its own styles.
 _STYLE = """
 .tagseg { max-width: 72rem; margin: 0 auto; font: 16px/1.5 system-ui, sans-serif; color: #1e293b; }
 .tagseg h1 { font-size: 1.7rem; line-height: 1.2; margin: .4em 0 .2em; font-weight: 700; }
@@ -39,12 +39,12 @@ _STYLE = """
 }
 """.strip()
 
-_WIDE = 1000  # pixels from which a picture has cells too small for a phone
+_WIDE = 1000  # pixels of width from which the panels of a picture are too small on a phone
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG (its bytes), what it is called, and what there is to see."""
+    """A PNG (its bytes), its name, and what it shows."""
 
     png: bytes
     name: str
@@ -54,8 +54,10 @@ class Picture:
 def headline_page(
     title: str, lead: Sequence[str], headline: pd.DataFrame, tables: dict[str, pd.DataFrame], pictures: list[Picture]
 ) -> str:
-    """The page: title, sentences, the headline table with the first picture beside it, further pictures with captions,
-    further tables that fold out.
+    """The HTML of the page.
+
+    Below the title come the sentences of `lead`, the headline table with the first picture beside it, the other
+    pictures, and the tables by name, folded.
     """
     parts = [
         "<!doctype html>",
@@ -75,9 +77,10 @@ def headline_page(
 
 
 def html_table(frame: pd.DataFrame) -> str:
-    """A table that scrolls by itself where the page is narrow.
+    """A table as HTML, which scrolls by itself where the page is narrow.
 
-    Figures have one decimal, whole numbers none, unknown ones are blank. The largest measured `mIoU` is marked.
+    Fractions have one decimal, whole numbers none; unknown values are blank. The largest measured `mIoU` is marked, and
+    so are published rows; the column `source`, which tells them apart, is not shown.
     """
     measured = frame["source"] != "published" if "source" in frame else pd.Series(True, index=frame.index)
     best = frame.loc[measured, "mIoU"].max() if "mIoU" in frame else None
@@ -102,9 +105,9 @@ def html_table(frame: pd.DataFrame) -> str:
 
 
 def html_picture(picture: Picture) -> str:
-    """A figure with its picture in the page itself; a wide one keeps its size on a phone, and scrolls."""
+    """A picture as HTML, its bytes included; a wide one keeps its size on a phone, and scrolls."""
     data = base64.b64encode(picture.png).decode("ascii")
-    width = int.from_bytes(picture.png[16:20], "big")  # where a PNG says it
+    width = int.from_bytes(picture.png[16:20], "big")  # as the PNG's header has it
     kind = ' class="wide"' if width > _WIDE else ""
     return (
         f'<figure{kind}><div class="scroll"><img alt="{escape(picture.name)}" src="data:image/png;base64,{data}"></div>'

@@ -1,133 +1,103 @@
-"""Pictures that show an image's way through the pipeline."""
+"""Panels, the pictures of a grid: an image, a map or labels, turned into colours.
 
-from collections.abc import Sequence
+A panel never has more than `LONGEST_SIDE` pixels a side, whatever the photograph has: a grid shows each in two inches,
+and holds all of them at once.
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from PIL import Image
 
+from tagseg.figures.overlay import blend_labels
 from tagseg.labels import IGNORE, voc_palette
 
-_CELL = 1.9  # inches
+LONGEST_SIDE = 640
+_HEAT = colormaps["magma"]
 
 
-def colour_labels(labels: np.ndarray) -> np.ndarray:
-    """Label map (H, W) uint8 -> (H, W, 3) uint8 in the VOC palette."""
-    return voc_palette()[labels]
+@dataclass(frozen=True)
+class Panel:
+    """One picture: `pixels` (H, W, 3) uint8, and the labels whose colours a legend has to explain."""
+
+    pixels: np.ndarray
+    labels: frozenset[int] = frozenset()
 
 
-def colour_cams(cams: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """CAMs (C, H, W) in [0, 1] -> (H, W, 3) uint8: each class in its own colour, as bright as its map."""
-    palette = voc_palette().astype(np.float32)
-    shape = cams.shape[1:]
-    mixed = sum(
-        (cam[..., None] * palette[label] for cam, label in zip(cams, labels, strict=True)),
-        np.zeros((*shape, 3)),
-    )
-    return np.clip(mixed, 0, 255).astype(np.uint8)
+def image_panel(image: np.ndarray) -> Panel:
+    """An image (H, W, 3) uint8 as it is."""
+    return Panel(_reduced(image))
 
 
-def over_image(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """A map (H, W) in [0, 1] in colours over its image (H, W, 3) uint8, which shows where the map is low; uint8."""
-    coloured = colormaps["magma"](heat)[..., :3] * 255
+def heat_panel(heat: np.ndarray) -> Panel:
+    """A map (H, W) in [0, 1], from dark to bright; values outside are clipped."""
+    return Panel(_reduced(_heat_colours(heat)))
+
+
+def heat_overlay_panel(image: np.ndarray, heat: np.ndarray) -> Panel:
+    """A map (H, W) in [0, 1] over its image (H, W, 3) uint8, which shows through where the map is low."""
     strength = 0.25 + 0.5 * heat[..., None]
-    return np.clip(strength * coloured + (1 - strength) * image, 0, 255).astype(np.uint8)
+    mixed = strength * _heat_colours(heat) + (1 - strength) * image
+    return Panel(_reduced(mixed.clip(0, 255).astype(np.uint8)))
 
 
-def picture_grid(columns: Sequence[str], rows: Sequence[Sequence[np.ndarray]], names: Sequence[str]) -> Figure:
-    """A grid of pictures: one row an image (named at its left), one column a step.
+def label_panel(labels: np.ndarray) -> Panel:
+    """A label map (H, W) uint8 in the VOC palette, background and ignored pixels included."""
+    return Panel(_reduced(voc_palette()[labels]), _classes(labels))
 
-    A picture is (H, W, 3) uint8 or a map (H, W) float in [0, 1].
+
+def label_overlay_panel(image: np.ndarray, labels: np.ndarray) -> Panel:
+    """A label map (H, W) uint8 over its image (H, W, 3) uint8, outlined in white; background is left as it is.
+
+    Small ones are enlarged, so that outlines stay thin.
     """
-    heights = [max(picture.shape[0] / picture.shape[1] for picture in row) for row in rows]
-    figure = Figure(figsize=(_CELL * len(columns), _CELL * sum(heights) + 0.9), dpi=110, layout="constrained")
-    axes = figure.subplots(len(rows), len(columns), squeeze=False, height_ratios=heights)
-    for line, (row, name) in enumerate(zip(rows, names, strict=True)):
-        for cell, picture in zip(axes[line], row, strict=True):
-            cell.set_xticks([])
-            cell.set_yticks([])
-            cell.imshow(picture, cmap="magma", vmin=0, vmax=1, interpolation="auto")
-        axes[line][0].set_ylabel(name, fontsize=6)
-    for cell, column in zip(axes[0], columns, strict=True):
-        cell.set_title(column, fontsize=8)
-    return figure
+    image, labels = _reduced(image), _reduced(labels, Image.Resampling.NEAREST)
+    factor = max(1, LONGEST_SIDE // 2 // max(labels.shape))
+    image, labels = (pixels.repeat(factor, axis=0).repeat(factor, axis=1) for pixels in (image, labels))
+    return Panel(blend_labels(image, labels), _classes(labels) - {0})
 
 
-def _is_label_map(picture: np.ndarray) -> bool:
-    return picture.ndim == 2 and picture.dtype == np.uint8
+def class_maps_panel(maps: np.ndarray, labels: np.ndarray) -> Panel:
+    """Maps (C, H, W) in [0, 1] of the classes `labels` (C,): each in its class's colour, as bright as the map.
 
-
-def panel_figure(
-    columns: Sequence[str], rows: Sequence[Sequence[np.ndarray]], names: Sequence[str], classes: list[str]
-) -> Figure:
-    """A grid of pictures: one row an image (named at its left), one column a step; a legend of the classes in use.
-
-    A picture is (H, W, 3) uint8, a label map (H, W) uint8, or a map (H, W) float in [0, 1].
+    Without a class, C = 0, the panel is black.
     """
-    used: set[int] = set()
-    painted = []
-    for row in rows:
-        used |= {int(label) for picture in row if _is_label_map(picture) for label in np.unique(picture)}
-        painted.append([colour_labels(picture) if _is_label_map(picture) else picture for picture in row])
-    figure = picture_grid(columns, painted, names)
-    _class_legend(figure, used, classes)
-    return figure
+    palette = voc_palette().astype(np.float32)
+    mixed = np.zeros((*maps.shape[1:], 3), dtype=np.float32)
+    for values, label in zip(maps, labels, strict=True):
+        mixed += values[..., None] * palette[label]
+    return Panel(_reduced(mixed.clip(0, 255).astype(np.uint8)), _classes(labels))
 
 
-def sheet_figure(
-    blocks: Sequence[tuple[str, Sequence[tuple[str, np.ndarray]]]], classes: list[str], columns: int = 6
-) -> Figure:
-    """A contact sheet: of each image its name and its pictures, each with a title, in lines of `columns`.
-
-    Pictures are as in `panel_figure`; below stands a legend of the classes in use.
-    """
-    used = {int(v) for _, cells in blocks for _, p in cells if _is_label_map(p) for v in np.unique(p)}
-    lines = [
-        (name if start == 0 else "", cells[start : start + columns])
-        for name, cells in blocks
-        for start in range(0, len(cells), columns)
-    ]
-    heights = [max(picture.shape[0] / picture.shape[1] for _, picture in cells) + 0.12 for _, cells in lines]
-    figure = Figure(figsize=(_CELL * columns, _CELL * sum(heights) + 0.7), dpi=110, layout="constrained")
-    axes = figure.subplots(len(lines), columns, squeeze=False, height_ratios=heights)
-    for field in axes.ravel():
-        field.set_axis_off()
-    for row, (name, cells) in zip(axes, lines, strict=True):
-        for field, (title, picture) in zip(row, cells, strict=False):
-            field.set_axis_on()
-            field.set_xticks([])
-            field.set_yticks([])
-            painted = colour_labels(picture) if _is_label_map(picture) else picture
-            field.imshow(painted, cmap="magma", vmin=0, vmax=1, interpolation="auto")
-            field.set_title(title, fontsize=7)
-        row[0].set_ylabel(name, fontsize=7)
-    _class_legend(figure, used, classes)
-    return figure
+def region_panel(image: np.ndarray, regions: np.ndarray) -> Panel:
+    """Regions (H, W) int, each in its mean colour of `image` (H, W, 3) uint8, with black lines between them."""
+    return Panel(_reduced(paint_regions(image, regions)))
 
 
-def _class_legend(figure: Figure, used: set[int], classes: list[str]) -> None:
-    palette = voc_palette() / 255
-    patches = [
-        Patch(color=palette[label], label=classes[label]) for label in sorted(used - {IGNORE}) if label < len(classes)
-    ]
-    figure.legend(handles=patches, loc="outside lower center", ncols=min(8, max(1, len(patches))), fontsize=7)
+def paint_regions(image: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """The pixels of `region_panel` at the image's own size, (H, W, 3) uint8."""
+    indices = np.unique(regions, return_inverse=True)[1].ravel()
+    sizes = np.bincount(indices)
+    means = np.stack([np.bincount(indices, channel) / sizes for channel in image.reshape(-1, 3).T], axis=1)
+    painted = means[indices].reshape(image.shape).round().astype(np.uint8)
+    painted[:-1][regions[1:] != regions[:-1]] = 0
+    painted[:, :-1][regions[:, 1:] != regions[:, :-1]] = 0
+    return painted
 
 
-def experiment_chart(names: Sequence[str], without: Sequence[float], with_crf: Sequence[float], title: str) -> Figure:
-    """Bars of mIoU in percent, without and with the CRF, one pair an experiment."""
-    figure = Figure(figsize=(1.6 + 1.25 * len(names), 3.6), dpi=110, layout="constrained")
-    axes = figure.subplots()
-    places = np.arange(len(names))
-    for offset, values, label, colour in (
-        (-0.2, without, "network", "#9ecae1"),
-        (0.2, with_crf, "network + CRF", "#3182bd"),
-    ):
-        bars = axes.bar(places + offset, values, 0.38, label=label, color=colour)
-        axes.bar_label(bars, fmt="%.1f", fontsize=8)
-    axes.set_xticks(places, [name.replace("_", "\n") for name in names])
-    axes.set_ylabel("mIoU (%)")
-    axes.set_title(title)
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False)  # inside, it would lie on bars
-    return figure
+def _heat_colours(heat: np.ndarray) -> np.ndarray:
+    """(H, W) in [0, 1] -> (H, W, 3) uint8."""
+    return np.asarray(_HEAT(np.asarray(heat, dtype=np.float32), bytes=True)[..., :3])
+
+
+def _classes(labels: np.ndarray) -> frozenset[int]:
+    """The labels of an array, without that of ignored pixels."""
+    return frozenset(np.unique(labels).tolist()) - {IGNORE}
+
+
+def _reduced(pixels: np.ndarray, method: Image.Resampling = Image.Resampling.BOX) -> np.ndarray:
+    """(H, W) or (H, W, 3) uint8 with no side longer than `LONGEST_SIDE`; smaller ones stay as they are."""
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), method)
+    return np.asarray(picture)

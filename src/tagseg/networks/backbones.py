@@ -1,4 +1,4 @@
-"""Backbones by name: the demo's small network, VGG-16, and any of timm's."""
+"""Loading backbones by name: the small network of the demo, VGG-16, and any timm model."""
 
 import logging
 from importlib import resources
@@ -7,8 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from tagseg.access import barred
 from tagseg.errors import TagsegError
 from tagseg.networks.backbone import PREPROCESSING, Backbone, Classifier
+from tagseg.networks.sources import weight_file
 from tagseg.networks.timm_backbone import timm_backbone
 from tagseg.networks.vgg import SHAPES_BLOCKS, VGG16_BLOCKS, VggTrunk
 from tagseg.networks.vgg_weights import parse_vgg16
@@ -25,11 +27,12 @@ def load_backbone(
     stride: int = 16,
     pool5: bool = False,
 ) -> Backbone:
-    """Build a trunk whose last features have `stride`: 8, 16, or 32 for the trunk's own (16 without a fifth pooling).
+    """Load a backbone whose `Taps.features` have `stride`: 8, 16, or 32 for the trunk's own (16 for `shapes`).
 
-    `weights`: `default` (shipped, or the library's), `random`, a name of the library's, or a file. `preprocessing`:
-    a key of `PREPROCESSING`, or `default` for that of the weights. `pool5` asks VGG-16 for the pooling that fc6 stands
-    on. Raises TagsegError naming the backbone, the file and the remedy.
+    `name`: `shapes`, `vgg16` or `timm/NAME`. `weights`: `default` (shipped with the package, or the library's),
+    `random`, a name the library knows, or a file. `preprocessing`: a key of `PREPROCESSING`, or `default` for that of
+    the weights. `pool5` adds the fifth pooling layer, the input of fc6, to VGG-16. The trunk is in evaluation mode, on
+    the CPU. Raises TagsegError naming the backbone or file and the remedy.
     """
     if name == "shapes":
         backbone = _shapes(weights, stride)
@@ -45,10 +48,10 @@ def load_backbone(
 
 
 def require_known(name: str) -> None:
-    """Raise TagsegError if there is no backbone of this name; whether its weights are at hand is not looked at."""
+    """Raise TagsegError if there is no backbone of this name; the weights are not checked."""
     if name in ("shapes", "vgg16"):
         return
-    import timm  # here, as it takes a second, and whoever loads a backbone has it already
+    import timm  # imported here: takes a second, and the built-in names do not need it
 
     if not name.startswith("timm/") or not timm.is_model(name.removeprefix("timm/").split(".")[0]):
         raise _unknown(name)
@@ -81,17 +84,18 @@ def _vgg16(weights: str, stride: int, pool5: bool, preprocessing: str) -> Backbo
     trunk = VggTrunk(VGG16_BLOCKS, output_stride=stride, pool5=pool5 or stride == 32)
     if weights == "random":
         return Backbone("vgg16", trunk.eval(), trunk.channels, PREPROCESSING["imagenet"])
-    if weights in ("default", "IMAGENET1K_V1", "IMAGENET1K_FEATURES"):
+    file = weight_file("vgg16", weights)
+    if file is None:
         state = _torchvision_vgg16("IMAGENET1K_V1" if weights == "default" else weights)
     else:
-        state = read_weights(Path(weights))
+        state = read_weights(file)
     source = f"vgg16, weights {weights}"
     found = parse_vgg16(state, VGG16_BLOCKS, source)
     load_state(trunk, found.trunk, source)
     expected = found.preprocessing if preprocessing == "default" else preprocessing
     if expected is None:
         raise TagsegError(
-            f"{source}: holds the trunk alone, which does not tell its pre-processing; set network.preprocessing to "
+            f"{source}: holds the trunk alone, which does not reveal its pre-processing; set network.preprocessing to "
             "imagenet (trained by torchvision), caffe (converted from Caffe, for RGB) or unit_symmetric"
         )
     log.info("%s: %s; pre-processing %s", source, found.summary(), expected)
@@ -106,14 +110,14 @@ def _torchvision_vgg16(name: str) -> dict[str, Tensor]:
     source = VGG16_Weights[name]
     path = Path(torch.hub.get_dir()) / "checkpoints" / source.url.rpartition("/")[2]
     try:
-        # weights_only: a file that somebody put there is not run either
+        # weights_only: do not execute code from a file that someone placed in the cache
         return dict(source.get_state_dict(progress=False, check_hash=True, weights_only=True))
-    except Exception as error:  # no network, a wrong hash, a foreign file: many kinds
+    except Exception as error:  # no network, a wrong hash, another file: the types vary
         if path.is_file():
-            raise TagsegError(
-                f"{path}: not torchvision's file ({type(error).__name__}); delete or replace it"
+            raise barred(error, path) or TagsegError(
+                f"{path}: not torchvision's file ({type(error).__name__}); put {source.url} in its place"
             ) from None
         raise TagsegError(
-            f"vgg16: cannot fetch {source.url} ({one_line(error)}); put that file there as {path}, or set "
-            "network.weights to where it is"
+            f"vgg16: cannot fetch {source.url} ({one_line(error)}); download it elsewhere and save it as {path}, or "
+            "set network.weights to its path"
         ) from None

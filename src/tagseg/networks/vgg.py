@@ -1,9 +1,8 @@
-"""VGG trunks (Simonyan and Zisserman, 2015) with taps at blocks 4 and 5, at output stride 32, 16 or 8.
+"""VGG trunks (Simonyan and Zisserman, 2015) that return blocks 4 and 5, at output stride 32, 16 or 8.
 
-The layout is torchvision's: `features.0` to `features.28` are VGG-16's convolutions, so a state dict of
-torchvision's `vgg16`, cut to its `features.*` keys, loads by name. Lower strides follow DeepLab v1 (Chen et
-al., 2015): a pool loses its stride and all that follows is dilated, so that weights learned at stride 32 keep
-their meaning.
+Layers are named as in torchvision: `features.0` to `features.28` are the convolutions of VGG-16, so the `features.*`
+part of torchvision's state dict loads by name. Lower strides follow DeepLab v1 (Chen et al., 2015): pooling layers
+lose their stride and later layers are dilated, so that weights trained at stride 32 still apply.
 """
 
 from collections.abc import Sequence
@@ -19,17 +18,17 @@ Blocks = Sequence[tuple[int, int]]
 
 VGG16_BLOCKS: Blocks = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 SHAPES_BLOCKS: Blocks = ((16, 1), (32, 1), (64, 2), (96, 2), (128, 2))
-"""The embedded demo's network: VGG's plan at a size that a laptop trains in minutes."""
+"""The network of the embedded demo: VGG's layout, small enough to train on a laptop in minutes."""
 
 SMALLEST_SIDE = 32
-"""The smallest image side, in pixels, that five halvings leave anything of."""
+"""Smallest image side in pixels: five poolings reduce it to 1."""
 
 
 class StrideOnePool(nn.Module):
-    """2 x 2 max pooling with stride 1, which keeps the size of its input.
+    """2 x 2 max pooling with stride 1, which preserves the size of its input.
 
-    Sampled at every second position (dilation 1), it equals the stride-2 pool that it replaces. Padding is
-    on the right and the bottom alone: on both sides, as in Caffe's 3 x 3 pools, it would shift the grid.
+    Sampled at every second position (with dilation 1), it equals the stride-2 pooling that it replaces. Padding is at
+    the right and bottom only: padding on all sides, as in Caffe's 3 x 3 pooling, would shift the grid.
     """
 
     def __init__(self, dilation: int = 1) -> None:
@@ -37,8 +36,8 @@ class StrideOnePool(nn.Module):
         self.dilation = dilation
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, h, w), not negative (post-ReLU), to (N, C, h, w)."""
-        # Zero is the least value of a post-ReLU map, so a padded zero never wins over a real value.
+        """Pool maps (N, C, h, w) >= 0 (post-ReLU) to (N, C, h, w)."""
+        # post-ReLU values are at least 0, so padding with 0 never changes the maximum
         padded = F.pad(x, (0, self.dilation, 0, self.dilation))
         return F.max_pool2d(padded, kernel_size=2, stride=1, dilation=self.dilation)
 
@@ -50,9 +49,9 @@ class VggTrunk(nn.Module):
     """The convolutions of a five-block VGG network.
 
     Attributes:
-        features: the layers, at torchvision's indices (those of `vgg16`, or of `vgg16_bn` with `batch_norm`).
+        features: the layers, indexed as in torchvision's `vgg16`, or `vgg16_bn` with `batch_norm`.
         channels: channels of `Taps.features`.
-        own_stride: stride of `Taps.features` where every pool halves: 32 with `pool5`, else 16.
+        own_stride: stride of `Taps.features` if every pooling layer has stride 2: 32 with `pool5`, else 16.
     """
 
     def __init__(
@@ -61,14 +60,14 @@ class VggTrunk(nn.Module):
         """Build the trunk with random weights (He et al., 2015).
 
         Args:
-            blocks: (channels, convolutions) of five blocks, such as `VGG16_BLOCKS`.
-            output_stride: pixels of the image to one position of `Taps.features`. 32: every pool has stride 2
-                (needs `pool5`); 16: pool5, if there is one, has stride 1; 8: pool4 too, conv5 has dilation 2.
-            pool5: end with pool5, as VGG's own classifier expects, instead of with conv5.
-            batch_norm: put a batch norm after each convolution; `fold_batch_norm` takes it away again.
+            blocks: (channels, convolutions) of the five blocks, such as `VGG16_BLOCKS`.
+            output_stride: stride of `Taps.features` in pixels. 32: every pooling layer has stride 2 (needs `pool5`);
+                16: pool5, if present, has stride 1; 8: pool4 has stride 1, too, and conv5 has dilation 2.
+            pool5: end with pool5, the input of VGG's classifier, instead of conv5.
+            batch_norm: add batch norm after each convolution; `fold_batch_norm` removes it.
 
         Raises:
-            ValueError: not five blocks, or a stride that cannot be had.
+            ValueError: the number of blocks is not five, or the stride is not possible.
         """
         super().__init__()
         if len(blocks) != 5:
@@ -93,9 +92,9 @@ class VggTrunk(nn.Module):
         last_relu: list[int] = []
         incoming = 3
         for number, (channels, convolutions) in enumerate(blocks, start=1):
-            spread = dilation if number == 5 else 1
+            own_dilation = dilation if number == 5 else 1
             for _ in range(convolutions):
-                layers.append(nn.Conv2d(incoming, channels, 3, padding=spread, dilation=spread))
+                layers.append(nn.Conv2d(incoming, channels, 3, padding=own_dilation, dilation=own_dilation))
                 if batch_norm:
                     layers.append(nn.BatchNorm2d(channels))
                 layers.append(nn.ReLU(inplace=True))
@@ -116,14 +115,14 @@ class VggTrunk(nn.Module):
         """Run the trunk.
 
         Args:
-            x: (N, 3, H, W) float, normalised as the weights expect; H and W of 32 or more, of any parity.
+            x: images (N, 3, H, W) float, normalised as the weights expect; H and W at least 32, odd or even.
 
         Returns:
-            conv4 at stride 8, conv5 at stride 16 (8 for `output_stride` 8), both post-ReLU; `features` is
-            conv5, or pool5's output with `pool5`.
+            conv4 at stride 8 and conv5 at stride 16 (8 for `output_stride` 8), both post-ReLU; `features` is conv5,
+            or the output of pool5 with `pool5`.
 
         Raises:
-            ValueError: the image is smaller than 32 pixels on a side.
+            ValueError: a side of the images is shorter than 32 pixels.
         """
         height, width = x.shape[-2:]
         if min(height, width) < SMALLEST_SIDE:
@@ -136,21 +135,21 @@ class VggTrunk(nn.Module):
         return Taps(conv4, conv5, self.features[self._conv5 + 1 :](conv5))
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
-        """conv1 to conv5, post-ReLU, of images as in `forward`: strides 1, 2, 4, 8 and that of conv5."""
+        """conv1 to conv5 (N, C, h, w), post-ReLU, for images as in `forward`: strides 1, 2, 4, 8 and that of conv5."""
         found = []
-        for place, layer in enumerate(self.features[: self._conv5 + 1]):
+        for index, layer in enumerate(self.features[: self._conv5 + 1]):
             x = layer(x)
-            if place in self._last_relu:
+            if index in self._last_relu:
                 found.append(x)
         return dict(zip(LAYERS, found, strict=True))
 
 
 def fold_batch_norm(trunk: VggTrunk) -> VggTrunk:
-    """The same function as `trunk` in evaluation mode, without batch norm.
+    """A copy of `trunk` without batch norm that computes the same function as `trunk` in evaluation mode.
 
-    With running mean m and variance v, scale g and shift b, a convolution (W, c) before a batch norm becomes
-    (W g / sqrt(v + eps), (c - m) g / sqrt(v + eps) + b). The result is in evaluation mode and shares no
-    tensor with `trunk`; a trunk without batch norm is copied.
+    With running mean m and variance v, scale g and shift b, a convolution with weight W and bias c becomes
+    (W g / sqrt(v + eps), (c - m) g / sqrt(v + eps) + b). The copy is in evaluation mode and shares no tensors with
+    `trunk`.
     """
     folded = VggTrunk(trunk.blocks, output_stride=trunk.output_stride, pool5=trunk.pool5)
     targets = (module for module in folded.features if isinstance(module, nn.Conv2d))

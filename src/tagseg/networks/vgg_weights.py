@@ -1,4 +1,4 @@
-"""VGG-16's weight files: torchvision's, timm's and Caffe's names, and the pre-processing that goes with each."""
+"""Weight files of VGG-16: tensor names of torchvision, timm and Caffe, and the pre-processing each requires."""
 
 import re
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from torch import Tensor
 from tagseg.errors import TagsegError
 from tagseg.networks.backbone import Classifier, FullyConnected
 from tagseg.networks.vgg import Blocks
-from tagseg.networks.weights import foreign, imagenet_wordnet_ids
+from tagseg.networks.weights import architecture_mismatch, imagenet_wordnet_ids
 
 FILTERS = 4096
-"""Filters of fc6 and fc7."""
+"""Units of fc6 and fc7."""
 
 _CLASSIFIERS = {
     "classifier.0": "fc6", "classifier.3": "fc7", "classifier.6": "fc8",  # torchvision
@@ -22,10 +22,9 @@ _CLASSIFIERS = {
 
 @dataclass(frozen=True)
 class VggWeights:
-    """What a weight file of VGG-16 holds.
+    """The content of a VGG-16 weight file.
 
-    `trunk` bears the names of `VggTrunk`; `preprocessing` is a key of `PREPROCESSING`, or None if the file does not
-    tell.
+    `trunk` uses the names of `VggTrunk`; `preprocessing` is a key of `PREPROCESSING`, or None if it cannot be inferred.
     """
 
     trunk: dict[str, Tensor]
@@ -34,7 +33,7 @@ class VggWeights:
     preprocessing: str | None
 
     def summary(self) -> str:
-        """What there is, and what is missing of a score network."""
+        """What the file provides for a score network, and what starts from random weights."""
         if self.fully_connected is None:
             return "the trunk alone; fc6, fc7 and the last layer of a score network start random"
         rows = "with ILSVRC's rows" if self.classifier else "random, since there are no rows of ILSVRC's classes"
@@ -42,13 +41,13 @@ class VggWeights:
 
 
 def parse_vgg16(state: dict[str, Tensor], blocks: Blocks, source: str) -> VggWeights:
-    """Sort a state dict of VGG-16 into its parts; `source` names it in errors.
+    """Split a state dict of VGG-16 into trunk and classifier; `source` names it in errors.
 
-    Names are torchvision's (`features.0.weight`, `classifier.0.weight`), timm's (`pre_logits.fc1.weight`), or those of
-    Caffe's model (`conv1_1.weight` or `conv1_1_weight`, `fc6.weight`). Caffe's takes BGR: its first convolution is
-    turned to RGB, so that all that differs is the pre-processing.
+    Accepts the names of torchvision (`features.0.weight`, `classifier.0.weight`), timm (`pre_logits.fc1.weight`) and
+    Caffe (`conv1_1.weight` or `conv1_1_weight`, `fc6.weight`). Caffe models expect BGR: the first convolution is
+    flipped to RGB, so that only the pre-processing differs. `blocks` is the layout of the trunk.
 
-    Raises TagsegError for a tensor that is not VGG-16's, for a classifier in part, for values that are not finite.
+    Raises TagsegError for a tensor that VGG-16 does not have, an incomplete classifier, or values that are not finite.
     """
     parts = {_split(key): value for key, value in state.items()}
     convolutions = caffe_convolutions(blocks)
@@ -63,34 +62,36 @@ def parse_vgg16(state: dict[str, Tensor], blocks: Blocks, source: str) -> VggWei
         elif name.startswith("fc") and part:
             layers[f"{name}.{part}"] = value
         else:
-            raise foreign(source, f"{module}{part and '.'}{part} is no layer of VGG-16")
+            raise architecture_mismatch(source, f"{module}{part and '.'}{part} is no layer of VGG-16")
     if caffe and "features.0.weight" in trunk:
         trunk["features.0.weight"] = trunk["features.0.weight"].flip(1)
-    # torchvision's IMAGENET1K_FEATURES, converted from Caffe: its classifier is there and filled with NaN
+    # torchvision's IMAGENET1K_FEATURES, converted from Caffe, has a classifier filled with NaN
     weights = [value for key, value in layers.items() if key.endswith("weight")]
     blank = bool(weights) and all(bool(torch.isnan(value).all()) for value in weights)
     if blank:
         layers = {}
-    spoilt = [key for key, value in (trunk | layers).items() if not bool(torch.isfinite(value).all())]
-    if spoilt:
-        raise TagsegError(f"{source}: {spoilt[0]} holds values that are not finite; the file is damaged, fetch it anew")
+    damaged = [key for key, value in (trunk | layers).items() if not bool(torch.isfinite(value).all())]
+    if damaged:
+        raise TagsegError(
+            f"{source}: {damaged[0]} holds values that are not finite; the file is damaged, download it again"
+        )
     preprocessing = "caffe" if caffe or blank else "imagenet" if layers else None
     return VggWeights(trunk, *_fully_connected(layers, blocks[-1][0], source), preprocessing)
 
 
 def caffe_convolutions(blocks: Blocks) -> dict[str, str]:
-    """Name in `VggTrunk` of each of Caffe's convolutions: conv1_1 is features.0, conv5_3 is features.28."""
+    """Map the names of Caffe's convolutions to those of `VggTrunk`: conv1_1 is features.0, conv5_3 is features.28."""
     names, position = {}, 0
     for number, (_, convolutions) in enumerate(blocks, start=1):
         for i in range(1, convolutions + 1):
             names[f"conv{number}_{i}"] = f"features.{position}"
-            position += 2  # the ReLU after each
-        position += 1  # the pool after each block
+            position += 2  # convolution and ReLU
+        position += 1  # the pool after the block
     return names
 
 
 def _split(key: str) -> tuple[str, str]:
-    """Layer and kind of tensor: `conv1_1_weight` -> (conv1_1, weight). A DataParallel trunk's `module.` is dropped."""
+    """Split a key into layer and part: `conv1_1_weight` -> (conv1_1, weight). Drops the `module.` of DataParallel."""
     found = re.fullmatch(r"(.+)[._](weight|bias)", key.replace("features.module.", "features."))
     return (found[1], found[2]) if found else (key, "")
 
@@ -98,17 +99,17 @@ def _split(key: str) -> tuple[str, str]:
 def _fully_connected(
     layers: dict[str, Tensor], channels: int, source: str
 ) -> tuple[FullyConnected | None, Classifier | None]:
-    """fc6 and fc7 as matrices, and fc8 if it tells ILSVRC's thousand classes apart."""
+    """fc6 and fc7 as matrices, and fc8 if it has the 1000 classes of ILSVRC."""
     if not layers:
         return None, None
     shapes = {"fc6": (FILTERS, channels * 49), "fc7": (FILTERS, FILTERS)}
     for layer, shape in shapes.items():
         weight, bias = layers.get(f"{layer}.weight"), layers.get(f"{layer}.bias")
         if weight is None or bias is None:
-            raise foreign(source, f"a classifier without {layer}; keep it whole, or leave it out")
+            raise architecture_mismatch(source, f"a classifier without {layer}; include all of it or none")
         if weight.flatten(1).shape != shape or bias.shape != shape[:1]:
-            raise foreign(source, f"{layer} has shape {tuple(weight.shape)}, not {shape}")
-    # the kernels of fc6 lie in memory as channel, row, column, whether they are stored as a matrix or as convolutions
+            raise architecture_mismatch(source, f"{layer} has shape {tuple(weight.shape)}, not {shape}")
+    # fc6 is laid out as (filter, channel, row, column), whether stored as a matrix or as a convolution
     matrices = {key: value.flatten(1) if key.endswith("weight") else value for key, value in layers.items()}
     fully_connected = FullyConnected(*(matrices[f"fc{i}.{part}"] for i in (6, 7) for part in ("weight", "bias")))
     rows, bias = matrices.get("fc8.weight"), matrices.get("fc8.bias")

@@ -1,4 +1,4 @@
-"""Weight files, loaded without running code."""
+"""Reading weight files without executing code from them."""
 
 from functools import cache
 from pathlib import Path
@@ -7,23 +7,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tagseg.access import barred
 from tagseg.errors import TagsegError
+from tagseg.networks.sources import no_such_file
 
 CONTAINERS = ("state_dict", "model_state_dict", "model")
-"""Where a training checkpoint keeps its weights."""
+"""Keys under which training checkpoints keep their weights."""
 
 PREFIXES = ("module.", "model.", "backbone.", "encoder.", "trunk.")
-"""What wrappers (DataParallel, Lightning and the like) put before the name of every tensor."""
+"""Prefixes that wrappers such as DataParallel or Lightning add to every tensor name."""
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """State dict of a PyTorch or safetensors file: float32, under the network's own names, no code run.
+    """Read the state dict of a PyTorch or safetensors file as float32, without executing code.
 
-    A training checkpoint gives the weights that it holds (`CONTAINERS`), and prefixes that all names share
-    (`PREFIXES`, also several) are dropped. Raises TagsegError naming the file.
+    Of a training checkpoint, the weights are returned (`CONTAINERS`). Prefixes that all names share (`PREFIXES`) are
+    removed. Raises TagsegError naming the file if it is missing, unreadable, or without weights.
     """
     if not path.is_file():
-        raise TagsegError(f"{path}: no such weight file; put it there, or set network.weights to default or random")
+        raise TagsegError(no_such_file(path))
     if path.suffix == ".safetensors":
         content: dict[str, Any] = dict(_load_safetensors(path))
     else:
@@ -31,43 +33,47 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     inner = next((content[key] for key in CONTAINERS if isinstance(content.get(key), dict)), content)
     state = {str(key): value.float() for key, value in inner.items() if isinstance(value, Tensor)}
     if not state:
-        raise TagsegError(f"{path}: holds no weights, only {', '.join(map(str, content)) or 'nothing'}; give others")
+        found = ", ".join(map(str, content)) or "nothing"
+        raise TagsegError(f"{path}: holds no weights, only {found}; give another file")
     return without_prefixes(state)
 
 
 def without_prefixes(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same tensors without the `PREFIXES` that every name bears."""
+    """The same tensors without the `PREFIXES` that all names share; nested prefixes are removed, too."""
     while prefix := next((p for p in PREFIXES if state and all(key.startswith(p) for key in state)), ""):
         state = {key.removeprefix(prefix): value for key, value in state.items()}
     return state
 
 
 def load_dict(path: Path, what: str, remedy: str) -> dict[str, Any]:
-    """A dictionary saved by torch.save. Raises TagsegError saying that any other file is not `what`, and the remedy."""
+    """Load a dictionary saved by torch.save.
+
+    Raises TagsegError: why the file cannot be read, or that it is not `what`, then `remedy`.
+    """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a foreign file; each means the same to the user
-        raise TagsegError(f"{path}: not {what} ({type(error).__name__}); {remedy}") from None
+    except Exception as error:  # torch raises many types for other files; to the user they mean the same
+        raise barred(error, path) or TagsegError(f"{path}: not {what} ({type(error).__name__}); {remedy}") from None
     if not isinstance(content, dict):
         raise TagsegError(f"{path}: holds {type(content).__name__}; {remedy}")
     return content
 
 
 def load_state(module: nn.Module, state: dict[str, Tensor], source: str) -> None:
-    """Fill a module; `source` names the weights in the TagsegError that another architecture raises."""
+    """Load a state dict into a module. Raises TagsegError, naming the weights as `source`, if they do not fit."""
     try:
         module.load_state_dict(state)
     except RuntimeError as error:
-        raise foreign(source, one_line(error)) from None
+        raise architecture_mismatch(source, one_line(error)) from None
 
 
-def foreign(source: str, reason: str) -> TagsegError:
-    """The error of weights that are those of another network; `source` names them."""
+def architecture_mismatch(source: str, reason: str) -> TagsegError:
+    """The error for weights of another network; `source` names the weights."""
     return TagsegError(f"{source}: weights of another architecture ({reason}); give the backbone's own")
 
 
 def one_line(error: Exception) -> str:
-    """What an error of a library says, in one line that is not too long."""
+    """The message of a library's error on one line, at most 200 characters; its type if there is no message."""
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
@@ -77,13 +83,15 @@ def _load_safetensors(path: Path) -> dict[str, Tensor]:
 
     try:
         return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise TagsegError(f"{path}: not a safetensors file ({one_line(error)}); give the whole file") from None
+    except (SafetensorError, OSError, MemoryError) as error:
+        raise barred(error, path) or TagsegError(
+            f"{path}: not a safetensors file ({one_line(error)}); give the whole file"
+        ) from None
 
 
 @cache
 def imagenet_wordnet_ids() -> tuple[str, ...]:
-    """WordNet ids of the thousand ILSVRC classes, in the order of a classifier's rows."""
+    """WordNet ids of the 1000 ILSVRC classes, in the order of a classifier's rows."""
     from timm.data import ImageNetInfo
 
     info = ImageNetInfo("imagenet-1k")

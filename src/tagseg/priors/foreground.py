@@ -1,4 +1,4 @@
-"""The foreground prior Pf of a network's mean activations (the paper's 3.1.1, Fig. 3)."""
+"""The foreground prior Pf, computed from a network's mean activations (Sec. 3.1.1, Fig. 3)."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
@@ -6,25 +6,25 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from PIL import Image
 
-if TYPE_CHECKING:  # to import torch costs two seconds, and most stages that use this module need none of it
+if TYPE_CHECKING:  # importing torch takes two seconds, and most users of this module do not need it
     from torch import Tensor
 
 Layers = Literal["scale_each", "raw_sum"]
 Scaling = Literal["min_max", "quantile", "otsu"]
-QUANTILES = (0.10, 0.95)
+QUANTILES = (0.10, 0.95)  # mapped to 0 and 1 by `scale_quantile`
 
 
 def mean_activation(features: "Tensor") -> "Tensor":
-    """Mean over channels of absolute activations: (N, C, h, w) -> (N, h, w) float32, on the features' device.
+    """Mean over channels of the absolute activations: (N, C, h, w) float -> (N, h, w) float32 on the same device.
 
-    After a ReLU this is the paper's average pooling over channels; where a trunk's activations are signed (linear
-    bottlenecks, transformers), a plain mean would cancel.
+    After a ReLU this is the paper's average pooling over channels. Where activations are signed (linear bottlenecks,
+    transformers), positive and negative ones would cancel in a plain mean.
     """
     return features.float().abs().mean(dim=1)
 
 
 def resize_map(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Bilinear resize of a map (h, w) to `size` = (H, W), float32; antialiased when it shrinks."""
+    """Resize a map (h, w) to `size` = (H, W): float32, bilinear, antialiased when shrinking."""
     image = Image.fromarray(np.ascontiguousarray(values, dtype=np.float32))
     return np.asarray(image.resize((size[1], size[0]), Image.Resampling.BILINEAR))
 
@@ -37,54 +37,58 @@ def foreground_prior(
     scaling: Scaling,
     centre: float = 0.0,
 ) -> np.ndarray:
-    """Pf: mean activations, each (h, w), resized to `size`, added, scaled to [0, 1]; (H, W) float32.
+    """Pf (H, W) float32 in [0, 1]: mean activations resized to `size` = (H, W), added, and scaled.
 
-    They are those of conv4 and conv5, of each scale at which the image was looked at. `raw_sum` adds them as they are,
-    which is how the paper reads; `scale_each` brings each to [0, 1] first, so that no layer's magnitude decides alone.
-    With `centre`, the sum, brought to [0, 1], is multiplied by `middle` of that deviation before it is scaled.
+    `activations` are the maps (h, w) >= 0 of conv4 and conv5 at each scale of the image. `raw_sum` adds them unscaled,
+    as the paper does; `scale_each` first scales each to [0, 1], so that no layer dominates by its magnitude. If
+    `centre` is not 0, the sum is scaled to [0, 1] and multiplied by `centre_gaussian` of that deviation before the
+    final scaling.
     """
     maps = [resize_map(values, size) for values in activations]
     if layers == "scale_each":
         maps = [scale_min_max(values) for values in maps]
     total = np.sum(maps, axis=0)
     if centre:
-        total = scale_min_max(total) * middle(size, centre)
+        total = scale_min_max(total) * centre_gaussian(size, centre)
     return _SCALINGS[scaling](total)
 
 
-def middle(size: tuple[int, int], deviation: float) -> np.ndarray:
-    """Gaussian about the middle of an image, `deviation` in half sides: (H, W) float32, 1 in the middle.
+def centre_gaussian(size: tuple[int, int], deviation: float) -> np.ndarray:
+    """Gaussian around the image centre, 1 at its peak: (H, W) = `size` float32; `deviation` in half sides.
 
-    People put what they photograph there; it is all that is known of where to look when no class is named.
+    Photographers tend to centre their subject; without a class, nothing else tells where the foreground is.
     """
     y, x = ((np.arange(length) + 0.5) / length * 2 - 1 for length in size)
     return np.exp(-(y[:, None] ** 2 + x**2) / (2 * deviation**2)).astype(np.float32)
 
 
 def scale_min_max(values: np.ndarray) -> np.ndarray:
-    """Minimum to 0, maximum to 1: the paper's scaling. A constant map becomes 0."""
+    """The paper's scaling: minimum to 0, maximum to 1. (H, W) -> (H, W) float32; a constant map becomes 0."""
     return _stretch(values, float(values.min()), float(values.max()))
 
 
 def scale_quantile(values: np.ndarray) -> np.ndarray:
-    """The 10 % quantile to 0, the 95 % quantile to 1, clipped: one outlier no longer sets the scale."""
+    """Scale (H, W) to float32 with the 10 % quantile at 0 and the 95 % quantile at 1, clipped.
+
+    Unlike `scale_min_max`, a single outlier does not determine the scale.
+    """
     low, high = np.quantile(values, QUANTILES)
     return _stretch(values, float(low), float(high))
 
 
 def scale_otsu(values: np.ndarray) -> np.ndarray:
-    """Quantile scaling, then a kink that puts Otsu's threshold of the image's own histogram at one half.
+    """Quantile scaling, then a piecewise linear map that moves Otsu's threshold to 0.5; (H, W) -> (H, W) float32.
 
-    Where the border between foreground and background lies differs from trunk to trunk and image to image; Otsu's
-    split finds it without truth, so that Pf > .5 means foreground for any trunk.
+    The level that separates foreground from background varies between trunks and between images. Otsu's threshold of
+    the image's own histogram estimates it without ground truth, so that Pf > 0.5 means foreground for any trunk.
     """
-    from skimage.filters import threshold_otsu  # here: it takes half a second to load, and resizing does without
+    from skimage.filters import threshold_otsu  # imported here: takes half a second, and `resize_map` does not need it
 
     scaled = scale_quantile(values)
     if scaled.min() == scaled.max():
         return scaled
     split = float(threshold_otsu(scaled))
-    # interp needs ascending points; a split on the edge of the range would make two of them equal
+    # np.interp needs increasing points: keep the threshold away from 0 and 1
     split = min(max(split, 1e-3), 1 - 1e-3)
     return np.interp(scaled, [0.0, split, 1.0], [0.0, 0.5, 1.0]).astype(np.float32)
 

@@ -1,9 +1,10 @@
-"""A second round: what a pixel is, learned over all photographs from the first round's own masks.
+"""The second round: a pixel classifier trained across all images on the confident pixels of the first round.
 
-The first round looks at each photograph alone. Over many of them a class's confident pixels say more: the body of a
-person, of which class activation maps show the face. A softmax regression on a trunk's features is fitted to the
-first round's marginals and then read at every position. It sees tags and no truth: a pixel chooses among its own
-image's labels alone, in training as in use, so a photograph of a cat never teaches what a dog is not.
+The first round treats each image on its own. Across many images, the confident pixels of a class cover more of an
+object than any single CAM does: the whole person, where CAMs highlight the face. Softmax regression on a trunk's
+features is fitted to the marginals of the first round and then applied at every position. It uses tags but no ground
+truth: in training and inference, a pixel chooses among its own image's labels only, so that an image of a cat is never
+a negative example for dogs.
 """
 
 from collections.abc import Sequence
@@ -14,14 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_FORBIDDEN = -1e4  # added to the score of a label that is not the image's
+from tagseg.networks.linear import fit_linear
+
+_FORBIDDEN = -1e4  # added to the logits of labels that the image does not have
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Pixels to learn from: features (n, K) float32, and for each its soft labels (n, N), 0 off the image's labels.
+    """Training pixels: `features` (n, K) float32, and soft labels `soft` (n, N) float32 in [0, 1] whose rows sum to 1.
 
-    `allowed` (n, N) bool says which labels are the image's.
+    `allowed` (n, N) bool marks the labels of the pixel's image; `soft` is 0 elsewhere.
     """
 
     features: np.ndarray
@@ -30,61 +33,61 @@ class Samples:
 
 
 def pixel_grid(height: int, width: int) -> tuple[int, int]:
-    """Rows and columns of the positions of an image that are learned from and read: one to 8 x 8 pixels."""
+    """Rows and columns of the feature grid of an image of `height` x `width` pixels: one position per 8 x 8 pixels."""
     return -(-height // 8), -(-width // 8)
 
 
 def confident_pixels(
     marginals: np.ndarray, count: int, confidence: float, generator: np.random.Generator
 ) -> np.ndarray:
-    """Positions (m,) of pixels to learn from, as many of each label: `count` / L, or all there are.
+    """Draw training pixels balanced over labels: flat positions (m,) int64, up to `count` / L for each label.
 
-    `marginals` (L, P) sum to one over labels; a pixel is confident where the largest exceeds `confidence`. Without the
-    balance the background, most of any photograph, outvotes every class.
+    `marginals` (L, P) sum to 1 over labels. A pixel is confident if its largest marginal exceeds `confidence`. Without
+    balancing, background pixels, the majority of most images, would dominate the fit.
     """
-    winner, sure = marginals.argmax(axis=0), marginals.max(axis=0) > confidence
-    taken = []
+    winner, confident = marginals.argmax(axis=0), marginals.max(axis=0) > confidence
+    chosen = []
     for label in range(len(marginals)):
-        found = np.flatnonzero(sure & (winner == label))
-        taken.append(generator.choice(found, min(len(found), count // len(marginals)), replace=False))
-    return np.concatenate(taken)
+        candidates = np.flatnonzero(confident & (winner == label))
+        chosen.append(generator.choice(candidates, min(len(candidates), count // len(marginals)), replace=False))
+    return np.concatenate(chosen)
 
 
 def fit_pixels(samples: Samples, *, decay: float, iterations: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """Weight (N, K), bias (N,) and final loss of a softmax regression among a pixel's allowed labels.
+    """Softmax regression over each pixel's allowed labels: weight (N, K) float32, bias (N,) float32, final loss.
 
-    Minimises the mean cross entropy with the soft labels + decay/2 Σ w² over features scaled to deviation 1, by L-BFGS
-    from zero. The scale is folded into the weight.
+    Minimises mean cross entropy with the soft labels + decay/2 Σ w² on standardised features (see `fit_linear`), in
+    float32. The standardisation is folded into weight and bias, which apply to raw features.
     """
     mean, std = samples.features.mean(axis=0), samples.features.std(axis=0) + 1e-3
     scaled = samples.features - mean
-    scaled /= std
-    features, soft = torch.from_numpy(scaled), torch.from_numpy(samples.soft)
-    bar = torch.from_numpy(np.where(samples.allowed, 0, _FORBIDDEN).astype(np.float32))
-    weight = torch.zeros(soft.shape[1], features.shape[1], requires_grad=True)
-    bias = torch.zeros(soft.shape[1], requires_grad=True)
-    optimiser = torch.optim.LBFGS([weight, bias], max_iter=iterations, line_search_fn="strong_wolfe")
+    scaled /= std  # in place: the samples are most of the memory
+    soft = torch.from_numpy(samples.soft)
+    mask = torch.from_numpy(np.where(samples.allowed, 0, _FORBIDDEN).astype(np.float32))
 
-    def closure() -> Tensor:
-        optimiser.zero_grad()
-        logs = F.log_softmax(features @ weight.T + bias + bar, dim=1)
-        loss = -(soft * logs).sum(dim=1).mean() + decay / 2 * weight.square().sum()
-        loss.backward()
-        return loss
+    def cross_entropy(logits: Tensor) -> Tensor:
+        return -(soft * F.log_softmax(logits + mask, dim=1)).sum(dim=1).mean()
 
-    optimiser.step(closure)
-    loss = float(closure().detach())
-    final = weight.detach().numpy() / std
-    return final, bias.detach().numpy() - final @ mean, loss
+    weight, bias, loss = fit_linear(
+        torch.from_numpy(scaled), soft.shape[1], cross_entropy, weight_decay=decay, iterations=iterations
+    )
+    folded = weight.numpy() / std
+    return folded, bias.numpy() - folded @ mean, loss
 
 
 def pixel_maps(features: Tensor, weight: Tensor, bias: Tensor, labels: Sequence[int]) -> Tensor:
-    """(K, h, w) features -> (L, h, w): the regression's probabilities among an image's own `labels`."""
+    """Apply the regression to one image: features (K, h, w) -> probabilities (L, h, w) of its L `labels`, summing to 1.
+
+    `weight` (N, K) and `bias` (N,) are those of `fit_pixels`, on the device of the features.
+    """
     rows = list(labels)
     scores = torch.einsum("lk,khw->lhw", weight[rows], features) + bias[rows, None, None]
     return scores.softmax(dim=0)
 
 
-def second_round(first: np.ndarray, again: np.ndarray, weight: float) -> np.ndarray:
-    """(1 - w) of the first round's maps and w of the regression's, both (L, H, W)."""
-    return ((1 - weight) * first + weight * again).astype(np.float32)
+def second_round(first: np.ndarray, regression: np.ndarray, weight: float) -> np.ndarray:
+    """Weighted mean of the maps of the first round and of the regression, both (L, H, W) in [0, 1]; float32.
+
+    `weight` in [0, 1] is the share of the regression.
+    """
+    return ((1 - weight) * first + weight * regression).astype(np.float32)

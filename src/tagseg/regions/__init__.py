@@ -1,8 +1,8 @@
-"""Crisp boundary detection and regions whose borders are object borders."""
+"""Crisp boundary detection: regions whose borders follow object boundaries (Isola et al. 2014)."""
 
 from typing import TYPE_CHECKING, Any
 
-from tagseg.regions.parameters import MODES, CrispParameters, Hierarchy, Mode
+from tagseg.regions.modes import MODES, CrispParameters, Hierarchy, Mode
 
 if TYPE_CHECKING:
     from tagseg.regions.crisp import CrispBoundaries, crisp_boundaries
@@ -11,7 +11,7 @@ __all__ = ["MODES", "CrispBoundaries", "CrispParameters", "Hierarchy", "Mode", "
 
 
 def __getattr__(name: str) -> Any:
-    # numba and higra take a second to load; who only asks for the modes, as the command line does, need not wait
+    # loaded on first use: numba and higra take a second, and the command line needs only the modes
     if name in ("CrispBoundaries", "crisp_boundaries"):
         from tagseg.regions import crisp
 

@@ -1,8 +1,8 @@
-"""Affinities between all pixels at most five apart, stored by offset: W = exp(PMI) over all feature sets.
+"""Affinities W = Π exp(PMI) over all feature sets, between all pixels at most five apart (Isola et al. 2014, Sec. 3).
 
-A symmetric affinity of an h x w grid is kept as `stencil` (41, h, w): entry (k, y, x) belongs to the pixels (y, x) and
-(y, x) + OFFSETS[k], and is zero where the second lies outside. No sparse matrix is needed, and a stencil of this
-radius stays one under the decimation of `cuts`.
+The symmetric affinity of an h x w grid is stored as a `stencil` (41, h, w): entry (k, y, x) is the affinity of the
+pixels (y, x) and (y, x) + OFFSETS[k], and 0 if the latter is outside the grid. This avoids a sparse matrix, and
+decimation (see `cuts`) maps a stencil to a stencil of the same radius.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ import numpy as np
 from tagseg.regions.density import PairDensity, order_pairs
 from tagseg.regions.forest import Forest, fit_forest
 
-RADIUS = 5
-# The pixel itself, and that half of its neighbours within the radius that follows it in reading order.
+RADIUS = 5  # pixels
+# (dy, dx) of the pixel itself, and of the half of its neighbours within the radius that follows it in reading order
 OFFSETS = np.array(
     [
         (dy, dx)
@@ -25,13 +25,16 @@ OFFSETS = np.array(
 
 
 def sample_local_pairs(size: tuple[int, int], count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Flat indices of `count` random pairs at most RADIUS apart, each possible pair equally likely."""
+    """Draw `count` pairs of pixels at most RADIUS apart, uniformly, from an image of `size` (H, W).
+
+    Returns the flat indices of the first and second pixels, both (count,) int64; empty if there is no such pair.
+    """
     height, width = size
     dy, dx = OFFSETS[1:].T
-    room = np.maximum(height - dy, 0) * np.maximum(width - np.abs(dx), 0)
-    if not room.sum():
+    possible = np.maximum(height - dy, 0) * np.maximum(width - np.abs(dx), 0)
+    if not possible.sum():
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    chosen = rng.choice(len(room), count, p=room / room.sum())
+    chosen = rng.choice(len(possible), count, p=possible / possible.sum())
     dy, dx = dy[chosen], dx[chosen]
     y = rng.integers(0, height - dy)
     x = rng.integers(0, width - np.abs(dx)) + np.maximum(-dx, 0)
@@ -48,7 +51,11 @@ def fit_pmi_forest(
     smallest_leaf: int,
     rng: np.random.Generator,
 ) -> Forest:
-    """Forest that predicts PMI of the pairs of `features` (H, W, 3) float32 from 8-bit copies of them."""
+    """Fit a forest to the PMI (see `PairDensity.pmi`) of `samples` random pairs of `features` (H, W, 3) float32.
+
+    `features` are in [0, 1]; the forest predicts from their quantised values, ordered by `order_pairs`. `trees`,
+    `split_features` and `smallest_leaf` as in `fit_forest`.
+    """
     first, second = sample_local_pairs(features.shape[:2], samples, rng)
     pixels = features.reshape(-1, features.shape[2])
     targets = density.pmi(pixels, first, second)
@@ -58,21 +65,24 @@ def fit_pmi_forest(
 
 
 def quantise(features: np.ndarray) -> np.ndarray:
-    """Features in [0, 1] as uint8 in 256 levels."""
+    """Quantise features in [0, 1] to 256 levels: any shape, float -> uint8."""
     return np.floor(features * 255 + 0.5).astype(np.uint8)
 
 
 def forest_affinity(features: Sequence[np.ndarray], forests: Sequence[Forest]) -> np.ndarray:
-    """Stencil (41, H, W) float32 of Π exp(PMI) over feature sets (H, W, 3) in [0, 1], as their forests predict it."""
+    """Stencil (41, H, W) float32 of Π exp(PMI), with the PMI of each feature set predicted by its forest.
+
+    `features` are arrays (H, W, 3) float32 in [0, 1], one per forest. The affinity of a pixel with itself is 0.
+    """
     height, width = features[0].shape[:2]
     stencil = np.zeros((len(OFFSETS), height, width), np.float32)
-    words = [_words(quantise(maps)) for maps in features]
+    packed = [_pack(quantise(maps)) for maps in features]
     for weights, (dy, dx) in zip(stencil[1:], OFFSETS[1:].tolist(), strict=True):
         first = np.s_[: max(height - dy, 0), max(0, -dx) : max(width - dx, 0)]
         second = np.s_[dy:, max(0, dx) : max(width + dx, 0)]
         pmi = np.zeros(weights[first].size, np.float32)
-        for (channel, as_first, as_second), forest in zip(words, forests, strict=True):
-            # the larger of the two first channels goes first, as in `order_pairs`
+        for (channel, as_first, as_second), forest in zip(packed, forests, strict=True):
+            # the larger of the two first channels comes first, as in `order_pairs`
             a, b = channel[first], channel[second]
             pairs = as_first[first] | as_second[second] | np.maximum(a, b) | np.minimum(a, b) << np.uint64(24)
             forest.add_predictions(pairs.ravel(), pmi)
@@ -80,8 +90,11 @@ def forest_affinity(features: Sequence[np.ndarray], forests: Sequence[Forest]) -
     return stencil
 
 
-def _words(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Levels (H, W, 3) as uint64 (H, W): channel 0; channels 1, 2 in the bytes of a pair's first pixel; and second."""
+def _pack(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Levels (H, W, 3) uint8 as three uint64 arrays (H, W), to be combined by `|` into the pairs of `Forest`.
+
+    Channel 0; channels 1 and 2 in the bytes of the first pixel of a pair; the same in those of the second.
+    """
     wide = levels.astype(np.uint64)
     rest = wide[..., 1] << np.uint64(8) | wide[..., 2] << np.uint64(16)
     return wide[..., 0], rest, rest << np.uint64(24)

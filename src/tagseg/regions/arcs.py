@@ -1,8 +1,8 @@
-"""Arcs of a watershed: the lines between regions, cut into nearly straight pieces that each have a direction.
+"""Arcs of a watershed: boundaries between regions, split into nearly straight pieces with an orientation each.
 
-Lines run between pixels. A crack is the side that two neighbouring pixels share; `down` (H - 1, W) holds those between
-(y, x) and (y + 1, x), `right` (H, W - 1) those between (y, x) and (y, x + 1). A crack joins two corners of the grid
-(H + 1) x (W + 1), and cracks join to arcs that end where three lines meet, or at the image's border.
+Boundaries run between pixels. A crack is the edge shared by two neighbouring pixels: `down` (H - 1, W) holds those
+between (y, x) and (y + 1, x), `right` (H, W - 1) those between (y, x) and (y, x + 1). A crack connects two corners of
+the (H + 1) x (W + 1) grid. Cracks form arcs, which end where three boundaries meet or at the image border.
 """
 
 import numpy as np
@@ -10,17 +10,18 @@ from numba import njit
 
 from tagseg.regions.oriented import ORIENTATIONS
 
-# Where an arc counts as straight (public code of Arbeláez et al. 2011): no point farther from its chord than both,
-_TOLERANCE = 2.0  # pixels, and
-_DEVIATION = 0.05  # of the chord's length; and seen from either end, no point behind that end.
-_NONE = -1
+# An arc is straight (as in the public code of Arbeláez et al. 2011) if it does not extend beyond the ends of its chord,
+# and no point is farther from the chord than the larger of
+_TOLERANCE = 2.0  # pixels and
+_DEVIATION = 0.05  # of the chord's length
+_NONE = -1  # no boundary
 
 
 def arc_channels(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each crack the orientation channel of the straight piece it lies on: `down`, `right` int8, -1: no line.
+    """Orientation channel of each crack: `down` (H - 1, W) and `right` (H, W - 1) int8, -1 inside regions.
 
-    `labels` (H, W) int. Every arc between regions is halved at the point farthest from its chord until it is straight,
-    so that a long curve is read in the direction it has at each place, not in that of its ends.
+    `labels` (H, W) int are the regions. Arcs are split at the point farthest from their chord until every piece is
+    straight, so that the channel of a crack (see `channel_of`) is that of its piece, not of the whole arc.
     """
     down = np.where(labels[1:] != labels[:-1], 0, _NONE).astype(np.int8)
     right = np.where(labels[:, 1:] != labels[:, :-1], 0, _NONE).astype(np.int8)
@@ -30,7 +31,7 @@ def arc_channels(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @njit(cache=True, nogil=True)
 def _step(down, right, y, x, direction):  # type: ignore[no-untyped-def]  # compiled
-    """Whether a line leaves corner (y, x) east (0), south (1), west (2) or north (3)."""
+    """Whether a boundary leaves corner (y, x) east (0), south (1), west (2) or north (3)."""
     if direction == 0:
         return 0 < y <= down.shape[0] and x < down.shape[1] and down[y - 1, x] != _NONE
     if direction == 1:
@@ -42,7 +43,7 @@ def _step(down, right, y, x, direction):  # type: ignore[no-untyped-def]  # comp
 
 @njit(cache=True, nogil=True)
 def _trace(down, right):  # type: ignore[no-untyped-def]  # compiled
-    """Walk every arc once and write its pieces' channels onto the cracks."""
+    """Walk along every arc once and write the channels of its pieces to the cracks."""
     height, width = right.shape[0] + 1, down.shape[1] + 1
     degree = np.zeros((height, width), np.int8)
     for y in range(height):
@@ -52,7 +53,7 @@ def _trace(down, right):  # type: ignore[no-untyped-def]  # compiled
     done = np.zeros((height, width, 4), np.bool_)
     length = 1 + down.size + right.size
     ys, xs = np.empty(length, np.int64), np.empty(length, np.int64)
-    # arcs that have ends first; what is left are loops, which may begin anywhere
+    # arcs with ends first; what remains are closed loops, which may start anywhere
     for loops in (False, True):
         for y in range(height):
             for x in range(width):
@@ -81,7 +82,7 @@ def _trace(down, right):  # type: ignore[no-untyped-def]  # compiled
 
 @njit(cache=True, nogil=True)
 def _write_pieces(ys, xs, down, right):  # type: ignore[no-untyped-def]  # compiled
-    """Split one arc, given by its corners, and write the channel of each piece onto its cracks."""
+    """Split one arc, given by its corners, and write the channel of each piece to its cracks."""
     stack = [(0, len(ys) - 1)]
     while stack:
         low, high = stack.pop()
@@ -100,17 +101,17 @@ def _write_pieces(ys, xs, down, right):  # type: ignore[no-untyped-def]  # compi
 
 @njit(cache=True, nogil=True)
 def channel_of(dy: float, dx: float) -> int:
-    """Channel of E_oriented for a line along (dy, dx), y downwards: 4 horizontal, 0 vertical, 2 and 6 diagonal."""
+    """Channel of `oriented_filters` for a line along (dy, dx), y downwards: 4 is horizontal, 0 vertical."""
     if dx == 0:
         return 0
-    # from -π/2 .. π/2 to the nearest of 8 directions
+    # the angle in -π/2 .. π/2, rounded to the nearest of 8 directions
     turns = int(np.floor(np.arctan(dy / dx) / (np.pi / ORIENTATIONS) + 0.5))
     return (4 - turns) % ORIENTATIONS
 
 
 @njit(cache=True, nogil=True)
 def _farthest_if_bent(ys, xs, low, high):  # type: ignore[no-untyped-def]  # compiled
-    """Index of the corner farthest from the chord low-high if the piece is not straight, else -1."""
+    """Index of the corner farthest from the chord from `low` to `high` if the piece is not straight, else -1."""
     chord_y, chord_x = float(ys[high] - ys[low]), float(xs[high] - xs[low])
     chord = np.hypot(chord_y, chord_x)
     farthest, distance_there = low, 0.0

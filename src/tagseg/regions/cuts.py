@@ -1,8 +1,8 @@
-"""Decimated normalised cuts: eigenvectors of a pixel affinity from those of a grid a sixteenth its size.
+"""Decimated normalised cuts: eigenvectors of a pixel affinity, computed on a smaller grid and interpolated.
 
-Arbeláez et al. 2014 (Multiscale Combinatorial Grouping), Sec. 3. Every step keeps each second row and column, squares
-the affinity over the pixels that go, and remembers how to interpolate back. Affinities are stencils (see `affinity`):
-the square of a stencil of radius five spans ten pixels, five of those that stay.
+Arbeláez et al. 2014 (Multiscale Combinatorial Grouping), Sec. 3. Each decimation keeps every second row and column and
+squares the affinity, which connects the kept pixels via the dropped ones. Affinities are stencils (see `affinity`): the
+square of a stencil of radius 5 spans 10 pixels, which are 5 of those that are kept.
 """
 
 import numpy as np
@@ -13,23 +13,23 @@ from scipy.sparse.linalg import eigsh
 
 from tagseg.regions.affinity import OFFSETS, RADIUS
 
-_LANCZOS_FACTOR = 2.2  # Krylov vectors for each eigenvector wanted: fewest restarts for the time
-_DENSE_BELOW = 500  # nodes: smaller problems are solved exactly in no time
-_LANCZOS_BELOW = 5000  # nodes: larger problems start from the eigenvectors of their decimation
-_SPARE = 0.25  # eigenvectors more than wanted, as part of those: the last ones converge slowly
-_DEGREE = 20  # of the polynomial that a round of refinement filters with
-_SETTLED = 0.1  # relative change of λ in a round; a round leaves less than a hundredth of an error
-_TOGETHER = 32  # vectors filtered at a time, to save memory
-_MOST_ROUNDS = 10
-_ROUNDING = 1e-5  # of λ in single precision; the smallest λ settle first anyway
+_LANCZOS_FACTOR = 2.2  # Krylov vectors per wanted eigenvector: measured to be fastest
+_DENSE_BELOW = 500  # nodes: smaller problems are solved densely
+_LANCZOS_BELOW = 5000  # nodes: larger problems start from the eigenvectors of the decimated grid
+_SPARE = 0.25  # fraction of additional eigenvectors, since the last ones converge slowly
+_DEGREE = 20  # of the Chebyshev polynomial of a round
+_SETTLED = 0.1  # relative change of λ; a round reduces the error by more than a factor of 100
+_BLOCK = 32  # vectors filtered at a time, to save memory
+_MAX_ROUNDS = 10
+_ROUNDING = 1e-5  # of λ in single precision
 
 
 def normalised_cuts(stencil: np.ndarray, count: int, levels: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The `count` smoothest non-constant eigenvectors of (D - A) v = λ D v, with λ in rising order.
+    """The `count` smoothest non-constant eigenvectors of (D - A) v = λ D v, for A given by `stencil` (41, H, W).
 
-    Returns eigenvectors (H, W, n) float32, of no particular scale, and λ (n,) float64; n < `count` where the
-    grid has fewer nodes. With `levels` > 0 they are interpolated from a grid decimated so often (fewer times where a
-    side would vanish), and whitened afterwards.
+    Returns eigenvectors (H, W, n) float32, of arbitrary scale, and λ (n,) float64 in increasing order; n < `count` if
+    the grid has too few nodes. With `levels` > 0 they are computed on a grid decimated that many times (fewer if a side
+    would vanish), interpolated, and whitened. `seed` is that of the solver's starting vector.
     """
     fine = []
     for _ in range(levels):
@@ -44,9 +44,9 @@ def normalised_cuts(stencil: np.ndarray, count: int, levels: int, seed: int) -> 
 
 
 def eigenvectors(stencil: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvectors (h, w, n) float32 and λ (n,) of (D - A) v = λ D v, but for the constant one; n <= `count`.
+    """Non-constant eigenvectors (h, w, n) float32 and λ (n,) float64 of (D - A) v = λ D v; n <= `count`.
 
-    Of large grids to single precision or a little less: λ differ by some 1e-4 of themselves.
+    On large grids the precision is about single: λ has a relative error of about 1e-4.
     """
     _, height, width = stencil.shape
     nodes = height * width
@@ -54,7 +54,7 @@ def eigenvectors(stencil: np.ndarray, count: int, seed: int) -> tuple[np.ndarray
     root = np.sqrt(np.maximum(np.asarray(matrix.sum(axis=0)).ravel(), np.finfo(np.float64).tiny))
     scaling = sparse.diags_array(1 / root)
     normal = (scaling @ matrix @ scaling).tocsr()
-    del matrix  # of a large image, as large as all else
+    del matrix  # for a large image, a major part of the memory
     count = min(count, nodes - 1)
     if count < 1:
         return np.zeros((height, width, 0), np.float32), np.zeros(0)
@@ -66,7 +66,7 @@ def eigenvectors(stencil: np.ndarray, count: int, seed: int) -> tuple[np.ndarray
         start = np.hstack([np.ones((nodes, 1), np.float32), start]) * root[:, None].astype(np.float32)
         values, vectors = _refine(normal, start, count + 1)
     else:
-        # largest of D^-1/2 A D^-1/2 are the smallest of the Laplacian, and need no inverse
+        # the largest eigenvalues of D^-1/2 A D^-1/2 are the smallest of the Laplacian, without needing an inverse
         krylov = min(nodes, int(_LANCZOS_FACTOR * (count + 1)))
         start = np.random.default_rng(seed).uniform(0.5, 1.5, nodes)
         values, vectors = eigsh(normal, count + 1, which="LA", ncv=krylov, v0=start)
@@ -76,51 +76,52 @@ def eigenvectors(stencil: np.ndarray, count: int, seed: int) -> tuple[np.ndarray
 
 
 def _refine(normal: sparse.csr_array, start: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The `count` largest eigenvalues, falling, and eigenvectors (P, count) of `normal` (P, P), from (P, n) near them.
+    """The `count` largest eigenvalues, in decreasing order, and eigenvectors (P, count) of `normal` (P, P).
 
-    Subspace iteration with a Chebyshev filter (Zhou et al. 2006): the polynomial is at most one in size on [-1, least
-    value of the subspace] and grows fast above, so that a round lifts the wanted part of every vector out of the rest.
-    Lanczos's method needs the same products, but its time goes into keeping a long basis orthogonal.
+    Chebyshev-filtered subspace iteration (Zhou et al. 2006) from approximate eigenvectors `start` (P, n): the
+    polynomial is at most 1 on [-1, smallest Ritz value] and grows quickly above, so each round amplifies the wanted
+    components.
+    Lanczos iteration needs the same products, but spends its time on orthogonalising a long basis.
     """
     single = normal.astype(np.float32)
     start = start / np.maximum(np.linalg.norm(start, axis=0), np.finfo(np.float32).tiny)
     values, vectors = _rayleigh_ritz(single, start)
-    for _ in range(_MOST_ROUNDS):
+    for _ in range(_MAX_ROUNDS):
         before = values[:count]
         centre, reach = (values[-1] - 1) / 2, (values[-1] + 1) / 2
         scaled = (single - sparse.eye_array(len(start), dtype=np.float32) * centre) * np.float32(2 / reach)
-        for low in range(0, vectors.shape[1], _TOGETHER):
-            last = vectors[:, low : low + _TOGETHER]
+        for low in range(0, vectors.shape[1], _BLOCK):
+            last = vectors[:, low : low + _BLOCK]
             filtered = scaled @ last / 2
             for _ in range(_DEGREE - 1):
                 after = scaled @ filtered
                 after -= last
                 last, filtered = filtered, after
-            vectors[:, low : low + _TOGETHER] = filtered / np.linalg.norm(filtered, axis=0)
+            vectors[:, low : low + _BLOCK] = filtered / np.linalg.norm(filtered, axis=0)
         values, vectors = _rayleigh_ritz(single, vectors)
         if (np.abs(values[:count] - before) <= _SETTLED * (1 - before) + _ROUNDING).all():
             break
     vectors = vectors[:, :count]
-    # λ = 1 - μ of the smoothest vectors is smaller than single precision tells from 0
+    # for the smoothest vectors, λ = 1 - μ is below single precision
     exact = [v @ (normal @ v) / (v @ v) for v in (column.astype(np.float64) for column in vectors.T)]
     return np.array(exact), vectors
 
 
 def _rayleigh_ritz(matrix: sparse.csr_array, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Best approximations of eigenvalues, falling, and eigenvectors within the span of `vectors` (P, n)."""
+    """Rayleigh-Ritz approximations in the span of `vectors` (P, n): eigenvalues in decreasing order, eigenvectors."""
     basis = np.ascontiguousarray(qr(vectors, mode="economic", check_finite=False)[0])
     values, mixing = np.linalg.eigh((basis.T @ (matrix @ basis)).astype(np.float64))
     return values[::-1], basis @ mixing[:, ::-1].astype(np.float32)
 
 
 def stencil_matrix(stencil: np.ndarray) -> sparse.csr_array:
-    """The symmetric sparse matrix (H W, H W) of a stencil (41, H, W)."""
+    """Convert a stencil (41, H, W) to the symmetric sparse matrix (H W, H W) float64."""
     _, height, width = stencil.shape
-    place = np.arange(height * width).reshape(height, width)
+    index = np.arange(height * width).reshape(height, width)
     rows, columns, values = [], [], []
     for (dy, dx), weights in zip(OFFSETS.tolist(), stencil, strict=True):
         inside = slice(max(0, -dx), max(width - dx, 0))
-        first = place[: max(height - dy, 0), inside].ravel()
+        first = index[: max(height - dy, 0), inside].ravel()
         rows.append(first)
         columns.append(first + dy * width + dx)
         values.append(weights[: max(height - dy, 0), inside].ravel())
@@ -132,26 +133,26 @@ def stencil_matrix(stencil: np.ndarray) -> sparse.csr_array:
 
 
 def whiten(vectors: np.ndarray) -> np.ndarray:
-    """Centre and decorrelate (H, W, n) float32 to unit variance with the least change (ZCA); in place."""
+    """Whiten vectors (H, W, n) float32 in place with the least change (ZCA): zero mean, unit variance, uncorrelated."""
     if not vectors.size:
         return vectors
     samples = vectors.reshape(-1, vectors.shape[2])
     samples -= samples.mean(axis=0, dtype=np.float64).astype(np.float32)
-    # one scale for all, lest single precision underflow; a scale for each would whiten differently
+    # one common scale avoids underflow in single precision; individual scales would give a different whitening
     samples /= max(float(np.abs(samples).max()), np.finfo(np.float32).tiny)
     variance, axes = np.linalg.eigh((samples.T @ samples).astype(np.float64) / len(samples))
     keep = variance > 1e-9 * variance[-1]
     whitening = ((axes[:, keep] / np.sqrt(variance[keep])) @ axes[:, keep].T).astype(np.float32)
-    for rows in vectors:  # row by row: a second copy of a large image's eigenvectors would not fit
+    for rows in vectors:  # row by row: a copy of all eigenvectors of a large image might not fit in memory
         rows[:] = rows @ whitening
     return vectors
 
 
 @njit(cache=True, nogil=True)
 def _kept_neighbours(stencil, y, x, offsets, kept, weights):  # type: ignore[no-untyped-def]  # compiled
-    """Fill `kept` with flat indices (coarse grid) and `weights` with shares of the pixels that stay around (y, x).
+    """Find the kept neighbours of pixel (y, x): write their flat indices in the coarse grid and normalised affinities.
 
-    Pixels of odd row and column stay. Returns their number and the sum of their affinities; the shares sum to one.
+    Pixels of odd row and column are kept. Returns their number and the sum of their affinities; `weights` sum to 1.
     """
     _, height, width = stencil.shape
     count = 0
@@ -176,12 +177,15 @@ def _kept_neighbours(stencil, y, x, offsets, kept, weights):  # type: ignore[no-
 
 @njit(cache=True, nogil=True)
 def decimate(stencil: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """A' = S diag(1 / 1ᵀS) Sᵀ with S the rows of A that stay: stencil (41, H, W) -> (41, ⌊H/2⌋, ⌊W/2⌋) float64."""
+    """A' = S diag(1 / 1ᵀS) Sᵀ with S the kept rows of A: stencil (41, H, W) -> (41, ⌊H/2⌋, ⌊W/2⌋) float64.
+
+    `offsets` are OFFSETS, as an argument for numba.
+    """
     _, height, width = stencil.shape
     coarse = np.zeros((len(offsets), height // 2, width // 2))
-    place = np.full((RADIUS + 1, 2 * RADIUS + 1), -1)
+    number = np.full((RADIUS + 1, 2 * RADIUS + 1), -1)
     for k in range(len(offsets)):
-        place[offsets[k, 0], offsets[k, 1] + RADIUS] = k
+        number[offsets[k, 0], offsets[k, 1] + RADIUS] = k
     kept = np.empty(2 * len(offsets), np.int64)
     weights = np.empty(2 * len(offsets))
     for y in range(height):
@@ -192,14 +196,16 @@ def decimate(stencil: np.ndarray, offsets: np.ndarray) -> np.ndarray:
                 for j in range(count):
                     if kept[j] >= kept[i]:
                         w, t = divmod(kept[j], width // 2)
-                        coarse[place[w - v, t - u + RADIUS], v, u] += weights[i] * weights[j] * total
+                        coarse[number[w - v, t - u + RADIUS], v, u] += weights[i] * weights[j] * total
     return coarse
 
 
 @njit(cache=True, nogil=True)
 def interpolate(stencil: np.ndarray, vectors: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Vectors (h, w, n) of the coarse grid on the fine one, (H, W, n) float32: each pixel the mean of those that stay
-    around it, weighted by `stencil` (41, H, W), the fine grid's affinity."""
+    """Interpolate vectors (h, w, n) of the decimated grid to the fine grid: (H, W, n) float32.
+
+    Each pixel is the mean of its kept neighbours, weighted by `stencil` (41, H, W), the affinity of the fine grid.
+    """
     _, height, width = stencil.shape
     rows = np.ascontiguousarray(vectors).reshape(-1, vectors.shape[2])
     fine = np.zeros((height, width, rows.shape[1]), np.float32)

@@ -1,7 +1,7 @@
-"""Joint and marginal densities of neighbouring pixels' features, and their pointwise mutual information.
+"""Joint and marginal densities of the features of nearby pixels, and their pointwise mutual information (PMI).
 
-Isola et al. 2014, Eqs. 1 and 2. A pair is a row (A, B) of 2 C values: the features of two nearby pixels, ordered by
-`order_pairs`, so that half of the joint space has to be modelled.
+Isola et al. 2014, Eqs. 1 and 2. A pair is a row (A, B) of 2 C values, the features of two nearby pixels ordered by
+`order_pairs`, so that only half of the joint space is modelled.
 """
 
 from dataclasses import dataclass
@@ -9,36 +9,40 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-_DISTANCE_VARIANCE = 0.25  # pixels²; of the Gaussian from which a sampled pair's distance comes
-_LARGEST_OFFSET = 2.0  # pixels a component, each way
-_FLOOR = 100.0  # added to both densities, so that PMI of rare pairs is tame
+_DISTANCE_VARIANCE = 0.25  # pixels²; of the Gaussian from which offsets of pairs are drawn
+_LARGEST_OFFSET = 2.0  # pixels, per component and direction
+_FLOOR = 100.0  # added to both densities to regularise the PMI of rare pairs
 _JOINT_EXPONENT = 1.25  # ρ of PMI_ρ
-_CELLS_DOWN, _CELLS_ACROSS = 2, 4  # cells of a bandwidth, in the first two coordinates
+_CELLS_DOWN, _CELLS_ACROSS = 2, 4  # grid cells per bandwidth, in the first and second coordinate
 
 
 @dataclass(frozen=True)
 class PairDensity:
-    """Kernel density estimate of pairs: product Epanechnikov kernels of one `bandwidth`, rows sorted by column 0."""
+    """Kernel density estimate of pairs with product Epanechnikov kernels; rows are sorted by their first column."""
 
     joint: np.ndarray  # (N, 2 C) float32
     single: np.ndarray  # (2 N, C) float32: both halves of `joint`
     bandwidth: float
 
     def pmi(self, features: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """PMI_ρ (M,) float64 of the pixels `first` and `second` (M,), rows of `features` (P, C) float32.
+        """PMI_ρ (M,) float64 of the pairs of pixels `first` and `second` (M,) int, rows of `features` (P, C) float32.
 
-        log[ (100 + p(A, B) / 2)^1.25 / (p(A) p(B) + 100) ]; the half, since one half of the space was modelled.
+        log[ (100 + p(A, B) / 2)^1.25 / (p(A) p(B) + 100) ] (Eq. 2, regularised); p(A, B) is halved because only half of
+        the joint space is modelled.
         """
         pairs = order_pairs(np.hstack([features[first], features[second]]))
         joint = _FLOOR + epanechnikov_density(pairs, self.joint, self.bandwidth) / 2
-        pixels, place = np.unique(np.concatenate([first, second]), return_inverse=True)
-        single = epanechnikov_density(features[pixels], self.single, self.bandwidth)[place]
+        pixels, inverse = np.unique(np.concatenate([first, second]), return_inverse=True)
+        single = epanechnikov_density(features[pixels], self.single, self.bandwidth)[inverse]
         product = _FLOOR + single[: len(first)] * single[len(first) :]
         return _JOINT_EXPONENT * np.log(joint) - np.log(product)
 
 
 def fit_density(features: np.ndarray, kernels: int, bandwidth: float, rng: np.random.Generator) -> PairDensity:
-    """Density of nearby pairs of `features` (H, W, C) float32 from at most `kernels` samples (Eq. 1)."""
+    """Estimate the density of nearby pairs of `features` (H, W, C) float32 in [0, 1] (Eq. 1).
+
+    At most `kernels` pairs are sampled; `bandwidth` is in units of the features.
+    """
     first, second = sample_nearby_pairs(features.shape[:2], kernels, rng)
     pixels = features.reshape(-1, features.shape[2])
     joint = order_pairs(np.hstack([pixels[first], pixels[second]]))
@@ -47,10 +51,10 @@ def fit_density(features: np.ndarray, kernels: int, bandwidth: float, rng: np.ra
 
 
 def order_pairs(pairs: np.ndarray) -> np.ndarray:
-    """Put the larger of the two first channels first, in a copy of `pairs` (M, 2 C).
+    """Copy `pairs` (M, 2 C), with the larger of the first channels of A and B in A and the smaller in B.
 
-    The public code orders A and B by this channel but moves no other; densities that were estimated so are consistent
-    in themselves, and the measured figures of that code are figures of this rule.
+    As in the public code, the other channels are not swapped. Densities and forest use the same rule, so the result is
+    consistent.
     """
     half = pairs.shape[1] // 2
     ordered = pairs.copy()
@@ -60,19 +64,19 @@ def order_pairs(pairs: np.ndarray) -> np.ndarray:
 
 
 def sample_nearby_pairs(size: tuple[int, int], count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Flat indices of pixel pairs around at most `count` distinct centres of an image of `size` (H, W).
+    """Draw pairs of pixels around at most `count` distinct centres of an image of `size` (H, W).
 
-    Drawn as the public code does: p ± r about a random pixel p, r normal and then lengthened by one pixel; pairs that
-    leave the image are dropped, so tiny images may give none.
+    Returns flat indices, both (M,) int64. As in the public code, pairs are p ± r around a random pixel p, with r normal
+    and then lengthened by one pixel. Pairs that leave the image are dropped, so tiny images may give none.
     """
     height, width = size
     centre = np.unique(rng.integers(0, height * width, count))
     offset = rng.normal(0, np.sqrt(_DISTANCE_VARIANCE), (len(centre), 2))
     offset += offset / np.linalg.norm(offset, axis=1, keepdims=True)
     offset = np.clip(offset, -_LARGEST_OFFSET, _LARGEST_OFFSET)
-    place = np.stack(np.unravel_index(centre, size), axis=1)
-    ends = np.stack([place + offset, place - offset])
-    ends = np.floor(ends + 0.5).astype(np.int64)  # halves round up; NumPy's own rounding would favour even pixels
+    position = np.stack(np.unravel_index(centre, size), axis=1)
+    ends = np.stack([position + offset, position - offset])
+    ends = np.floor(ends + 0.5).astype(np.int64)  # round half up; np.rint rounds half to even
     inside = ((ends >= 0) & (ends < [height, width])).all(axis=(0, 2))
     first, second = ends[:, inside] @ np.array([width, 1])
     return first, second
@@ -84,10 +88,10 @@ def _sorted(rows: np.ndarray) -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def epanechnikov_density(points: np.ndarray, kernels: np.ndarray, bandwidth: float) -> np.ndarray:
-    """(1/N) Σ_n Π_d 3/(4h) (1 - ((x_d - k_nd)/h)²)₊ at each of `points` (M, D), float64 (M,); `kernels` (N, D).
+    """Density (M,) float64 at `points` (M, D) float32, D = 3 or 6: (1/N) Σ_n Π_d 3/(4h) (1 - ((x_d - k_nd)/h)²)₊.
 
-    The kernel has compact support: kernels are sorted into cells of h/2 x h/4 in the first two coordinates, of which
-    five rows of nine can matter to a point.
+    `kernels` k is (N, D) float32, `bandwidth` is h. Since the kernels have compact support, they are sorted into cells
+    of h/2 x h/4 in the first two coordinates, of which at most 5 x 9 are relevant to a point.
     """
     count, dimensions = kernels.shape
     density = np.zeros(len(points))
@@ -105,7 +109,7 @@ def epanechnikov_density(points: np.ndarray, kernels: np.ndarray, bandwidth: flo
         cell[n] = row * columns + column
         begin[cell[n] + 1] += 1
     begin = np.cumsum(begin)
-    # one row a dimension, in units of h, so that the innermost loop runs over neighbours in memory
+    # one row per dimension, in units of h, for contiguous memory access in the inner loop
     sorted_ = np.ascontiguousarray((kernels[np.argsort(cell, kind="mergesort")] * inverse).T)
     scale = (0.75 / bandwidth) ** dimensions / count
     for m in range(len(points)):
@@ -123,7 +127,7 @@ def epanechnikov_density(points: np.ndarray, kernels: np.ndarray, bandwidth: flo
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _kernel_sum(kernels, point, low, high):  # type: ignore[no-untyped-def]  # compiled
-    """Σ Π (1 - t²)₊ over columns low:high; free summation order, so that it runs in the processor's vector units."""
+    """Σ Π (1 - t²)₊ over columns low:high; fastmath allows reordering the sum, and thus vectorisation."""
     total = np.float32(0)
     one, zero = np.float32(1), np.float32(0)
     if len(point) == 6:

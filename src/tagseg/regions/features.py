@@ -1,18 +1,18 @@
-"""Pixel features whose joint statistics tell objects apart: colour and local variance (Isola et al. 2014, Sec. 3)."""
+"""Pixel features for crisp boundaries: colour and local variance (Isola et al. 2014, Sec. 3)."""
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 from skimage.color import rgb2lab
 
-from tagseg.regions.parameters import Feature
+from tagseg.regions.modes import Feature
 
 
 def crisp_features(image: np.ndarray, feature: Feature, *, halvings: int) -> np.ndarray:
-    """One feature set of `image` (H, W, 3) uint8: (⌈H/2^k⌉, ⌈W/2^k⌉, 3) float32 in [0, 1], k = `halvings`.
+    """One feature set of an RGB `image` (H, W, 3) uint8: (⌈H/2^k⌉, ⌈W/2^k⌉, 3) float32 in [0, 1], k = `halvings`.
 
-    color: CIE Lab (D65). var: square root of the local standard deviation, within 2^k pixels, of the principal
-    components of RGB. All channels of a set share one scale, so that a weak channel stays weak.
+    `color`: CIE Lab (D65). `var`: square root of the local standard deviation, within a radius of 2^k pixels, of the
+    principal components of RGB. The channels of a set share one scale, which preserves their relative magnitude.
     """
     rgb = image / np.float64(255)
     values = rgb2lab(rgb) if feature == "color" else np.sqrt(local_deviation(principal_components(rgb), 2**halvings))
@@ -21,16 +21,16 @@ def crisp_features(image: np.ndarray, feature: Feature, *, halvings: int) -> np.
 
 
 def to_unit_range(values: np.ndarray) -> np.ndarray:
-    """Scale so that the least value of the whole array is 0 and the largest 1; zeros where all are equal."""
+    """Scale an array of any shape to [0, 1] by its minimum and maximum; zeros if it is constant."""
     low, high = values.min(), values.max()
-    # differences of the size of single-precision rounding are no structure
+    # smaller differences are rounding errors of single precision
     return (values - low) / (high - low) if high - low > 1e-6 else np.zeros_like(values)
 
 
 def principal_components(values: np.ndarray) -> np.ndarray:
-    """Coordinates (H, W, C) of the pixels along the principal axes, largest variance first.
+    """Project pixels (H, W, C) onto their principal axes, largest variance first: (H, W, C).
 
-    The sign of an axis is free; the rule here: its largest loading is positive.
+    The sign of an axis is arbitrary; it is chosen such that the largest loading is positive.
     """
     pixels = values.reshape(-1, values.shape[2])
     pixels = pixels - pixels.mean(axis=0)
@@ -40,7 +40,7 @@ def principal_components(values: np.ndarray) -> np.ndarray:
 
 
 def local_deviation(values: np.ndarray, radius: int) -> np.ndarray:
-    """Standard deviation (n - 1) of (H, W, C) over the disk x² + y² ≤ radius², mirrored at the border."""
+    """Sample standard deviation (H, W, C) of values (H, W, C) in a disk of `radius` pixels, mirrored at the border."""
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
     disk = (y**2 + x**2 <= radius**2).astype(np.float64)[..., None]
     count = disk.sum()
@@ -50,13 +50,13 @@ def local_deviation(values: np.ndarray, radius: int) -> np.ndarray:
 
 
 def halve(values: np.ndarray, times: int) -> np.ndarray:
-    """Smooth and reduce (H, W, C) to (⌈H/2^k⌉, ⌈W/2^k⌉, C) float32 by bicubic interpolation, mirrored at the border.
+    """Reduce (H, W, C) to (⌈H/2^k⌉, ⌈W/2^k⌉, C) float32, k = `times`, by bicubic interpolation with antialiasing.
 
-    Every pixel of the result stands for a whole block of 2^k x 2^k, also the last of an odd side.
+    Mirrored at the border; every pixel of the result covers a full block of 2^k x 2^k, even at the end of an odd side.
     """
     factor = 2**times
     height, width = (-(-side // factor) for side in values.shape[:2])
-    margin = 2 * factor  # the kernel's reach
+    margin = 2 * factor  # support of the bicubic kernel
     border = [
         (margin, margin + size * factor - side) for size, side in zip((height, width), values.shape, strict=False)
     ]
@@ -66,7 +66,7 @@ def halve(values: np.ndarray, times: int) -> np.ndarray:
 
 
 def resize(values: np.ndarray, size: tuple[int, int], box: tuple[int, int, int, int] | None = None) -> np.ndarray:
-    """Bicubic resizing of (H, W, C), or of its `box` (left, top, right, bottom), to (h, w, C) float32."""
+    """Bicubic resize of (H, W, C), or of its `box` (left, top, right, bottom), to (h, w, C), `size` = (h, w)."""
     height, width = size
     channels = (Image.fromarray(channel) for channel in np.moveaxis(values, 2, 0).astype(np.float32))
     resized = [channel.resize((width, height), Image.Resampling.BICUBIC, box) for channel in channels]

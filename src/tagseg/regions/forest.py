@@ -1,8 +1,8 @@
-"""A small regression forest on pairs of 8-bit features: fitted in milliseconds, evaluated on millions of pairs.
+"""A regression forest on pairs of 8-bit features that predicts PMI (Isola et al. 2014, Sec. 3.4).
 
-PMI costs thousands of kernel evaluations a pair; a forest that has seen ten thousand pairs predicts it well enough
-(Isola et al. 2014, Sec. 3.4). Features come in 256 levels, a thirteenth of the density's bandwidth, so that splits are
-searched in histograms and a node fits into one word.
+Computing PMI takes thousands of kernel evaluations per pair. A forest fitted to ten thousand pairs approximates it, and
+can be evaluated on millions of pairs. Features have 256 levels, a thirteenth of the density's bandwidth, so that splits
+can be searched in histograms and a node fits into 32 bits.
 """
 
 from dataclasses import dataclass
@@ -11,36 +11,36 @@ import numpy as np
 from numba import njit
 
 _LEVELS = 256
-_MOST_NODES = 2**16  # of one tree, since a node keeps its child in sixteen bits
+_MAX_NODES = 2**16  # per tree: a node stores the index of its child in 16 bits
 
 
 @dataclass(frozen=True)
 class Forest:
-    """Trees one after the other. Node: child << 16 | threshold << 8 | 8 · feature; a leaf's child is itself.
+    """Concatenated trees. A node is child << 16 | threshold << 8 | 8 · feature; the child of a leaf is itself.
 
-    A pair goes to `child`, counted from the tree's first node, where its feature is at most the threshold; else to
-    `child` + 1.
+    A pair descends to `child`, counted from the first node of the tree, if its feature is at most the threshold, and
+    otherwise to `child` + 1.
     """
 
     nodes: np.ndarray  # (N,) uint32
-    values: np.ndarray  # (N,) float32; the mean over the trees' leaves is the prediction
-    begins: np.ndarray  # (T + 1,) int64: where each tree begins, and where the last ends
+    values: np.ndarray  # (N,) float32; the prediction is the mean over the leaves reached in all trees
+    begins: np.ndarray  # (T + 1,) int64: the first node of each tree, and the number of nodes
 
     def add_predictions(self, pairs: np.ndarray, sums: np.ndarray) -> None:
-        """Add what is predicted for each of `pairs` (M,) uint64, feature f in byte f, to `sums` (M,) float32."""
+        """Add the prediction for each of `pairs` (M,) uint64 (feature f in byte f) to `sums` (M,) float32, in place."""
         _add_predictions(self.nodes, self.values, self.begins, pairs, sums)
 
 
 def fit_forest(
     levels: np.ndarray, targets: np.ndarray, *, trees: int, features: int, smallest_leaf: int, rng: np.random.Generator
 ) -> Forest:
-    """Trees on all samples of `levels` (M, F <= 8) uint8 -> `targets` (M,), `features` random ones tried at a split.
+    """Fit `trees` trees to all samples: `levels` (M, F <= 8) uint8 -> `targets` (M,) float.
 
-    Splits minimise squared error; no leaf has fewer than `smallest_leaf` samples. Raises ValueError where a tree might
-    need more nodes than 16 bits count.
+    Splits minimise the squared error over `features` randomly chosen features; leaves have at least `smallest_leaf`
+    samples. Raises ValueError if a tree might need more than 2^16 nodes.
     """
-    if 2 * (len(levels) // smallest_leaf) >= _MOST_NODES:
-        raise ValueError(f"{len(levels)} samples in leaves of {smallest_leaf}: take fewer samples or larger leaves")
+    if 2 * (len(levels) // smallest_leaf) >= _MAX_NODES:
+        raise ValueError(f"{len(levels)} samples in leaves of {smallest_leaf}: use fewer samples or larger leaves")
     nodes, values, begins = [], [], [0]
     for _ in range(trees):
         child, feature, threshold, value = _grow(levels, targets.astype(np.float64), features, smallest_leaf, rng)
@@ -52,7 +52,7 @@ def fit_forest(
 
 @njit(cache=True, nogil=True)
 def _grow(levels, targets, tried, smallest, rng):  # type: ignore[no-untyped-def]  # compiled
-    """One tree as arrays child, feature, threshold (leaf: itself, 0, 255) and value."""
+    """Grow one tree; returns arrays child, feature, threshold (of a leaf: itself, 0, 255) and value."""
     samples, width = levels.shape
     most = 2 * max(1, samples // smallest) + 1
     child = np.arange(most).astype(np.int64)
@@ -100,7 +100,7 @@ def _grow(levels, targets, tried, smallest, rng):  # type: ignore[no-untyped-def
                     gain = left_sum * left_sum / left + (total - left_sum) ** 2 / (size - left)
                     if gain > best:
                         best, best_feature, best_threshold = gain, f, t
-                # features that cannot split do not count among those tried
+                # features without a valid split do not count as tried
                 if i + 1 >= tried and best_feature >= 0:
                     break
         if best_feature >= 0:
@@ -120,31 +120,31 @@ def _grow(levels, targets, tried, smallest, rng):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True, nogil=True)
-def _down(nodes, pair, place):  # type: ignore[no-untyped-def]  # compiled
-    """One step of one pair; at a leaf it stays where it is."""
-    node = nodes[place]
+def _descend(nodes, pair, position):  # type: ignore[no-untyped-def]  # compiled
+    """One step of one pair down the tree; at a leaf the position does not change."""
+    node = nodes[position]
     level = (pair >> np.uint64(node & np.uint32(63))) & np.uint64(255)
     return (node >> np.uint32(16)) + np.uint32(level > np.uint64((node >> np.uint32(8)) & np.uint32(255)))
 
 
 @njit(cache=True, nogil=True)
-def _all_down(nodes, w, p):  # type: ignore[no-untyped-def]  # compiled
-    """One step of eight pairs, which the processor takes side by side; tuples live in its registers."""
+def _descend_eight(nodes, w, p):  # type: ignore[no-untyped-def]  # compiled
+    """One step of eight pairs `w` at positions `p`; tuples are kept in registers, and the steps run in parallel."""
     return (
-        _down(nodes, w[0], p[0]),
-        _down(nodes, w[1], p[1]),
-        _down(nodes, w[2], p[2]),
-        _down(nodes, w[3], p[3]),
-        _down(nodes, w[4], p[4]),
-        _down(nodes, w[5], p[5]),
-        _down(nodes, w[6], p[6]),
-        _down(nodes, w[7], p[7]),
+        _descend(nodes, w[0], p[0]),
+        _descend(nodes, w[1], p[1]),
+        _descend(nodes, w[2], p[2]),
+        _descend(nodes, w[3], p[3]),
+        _descend(nodes, w[4], p[4]),
+        _descend(nodes, w[5], p[5]),
+        _descend(nodes, w[6], p[6]),
+        _descend(nodes, w[7], p[7]),
     )
 
 
 @njit(cache=True, nogil=True)
 def _add_predictions(nodes, values, begins, pairs, sums):  # type: ignore[no-untyped-def]  # compiled
-    """Of `Forest.add_predictions`."""
+    """Implements `Forest.add_predictions`."""
     trees = len(begins) - 1
     part = np.float32(1 / trees)
     root = np.uint32(0)
@@ -164,17 +164,17 @@ def _add_predictions(nodes, values, begins, pairs, sums):  # type: ignore[no-unt
             )
             before = (root, root, root, root, root, root, root, root)
             while True:
-                p = _all_down(own_nodes, w, _all_down(own_nodes, w, before))
+                p = _descend_eight(own_nodes, w, _descend_eight(own_nodes, w, before))
                 if p == before:
                     break
                 before = p
             for k in range(8):
                 sums[m + k] += own_values[p[k]] * part
         for m in range(whole, len(pairs)):
-            place = root
+            position = root
             while True:
-                after = _down(own_nodes, pairs[m], place)
-                if after == place:
+                after = _descend(own_nodes, pairs[m], position)
+                if after == position:
                     break
-                place = after
-            sums[m] += own_values[place] * part
+                position = after
+            sums[m] += own_values[position] * part

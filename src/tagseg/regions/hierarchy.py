@@ -1,7 +1,7 @@
-"""From oriented boundary energy to nested regions: watershed, arc strengths, merging by mean boundary strength.
+"""From oriented boundary energy to nested regions: watershed, boundary strengths, merging by mean strength.
 
-The oriented watershed transform and ultrametric contour map of Arbeláez et al. 2011, Sec. 4. Regions hold every pixel;
-lines run between pixels (see `arcs`).
+The oriented watershed transform and ultrametric contour map of Arbeláez et al. 2011, Sec. 4. Every pixel belongs to a
+region; boundaries run between pixels (see `arcs`).
 """
 
 from dataclasses import dataclass
@@ -10,26 +10,26 @@ import higra
 import numpy as np
 
 from tagseg.regions.arcs import arc_channels
-from tagseg.regions.parameters import Hierarchy
+from tagseg.regions.modes import Hierarchy
 
 
 @dataclass(frozen=True)
 class RegionTree:
-    """Nested regions. Leaves are the finest; a node's altitude is the strength of the line that parts its children."""
+    """Nested regions. Leaves are the finest; a node's altitude is the strength of the boundary of its children."""
 
     leaves: np.ndarray  # (H, W) int32, 0..L-1
-    parents: np.ndarray  # (N,) int: of each node; leaves first, root its own parent
-    altitudes: np.ndarray  # (N,) float64, rising towards the root; 0 at leaves
+    parents: np.ndarray  # (N,) int: parent of each node; leaves come first, the root is its own parent
+    altitudes: np.ndarray  # (N,) float64: 0 for leaves, increasing towards the root
 
     def cut(self, threshold: float) -> np.ndarray:
-        """Regions (H, W) int32, 0..R-1 in reading order: leaves together in a node of altitude <= `threshold`."""
+        """Regions (H, W) int32, 0..R-1 in reading order: leaves are merged below nodes of altitude <= `threshold`."""
         top = np.arange(len(self.parents))
         for node in range(len(self.parents) - 2, -1, -1):
             if self.altitudes[self.parents[node]] <= threshold:
                 top[node] = top[self.parents[node]]
         count = int(self.leaves.max()) + 1
         number = np.full(len(self.parents), -1, np.int32)
-        # the first pixel of each leaf: of several writes to one place the last stays
+        # first pixel of each leaf: assigned in reverse, so that the first pixel is written last
         first = np.empty(count, np.int64)
         first[self.leaves.ravel()[::-1]] = np.arange(self.leaves.size - 1, -1, -1)
         reading_order = np.argsort(first)
@@ -41,9 +41,9 @@ class RegionTree:
         return number[top[:count]][self.leaves]
 
     def contours(self) -> np.ndarray:
-        """Ultrametric contour map (H, W) float32: at which altitude the lines at a pixel's lower right corner vanish.
+        """Ultrametric contour map (H, W) float32: the altitude at which the boundaries at each pixel's corner vanish.
 
-        The same reading as image-size contour maps of the Berkeley benchmark.
+        The corner is the lower right one, as in image-size contour maps of the Berkeley benchmark.
         """
         down = self._altitude_between(self.leaves[:-1], self.leaves[1:])
         right = self._altitude_between(self.leaves[:, :-1], self.leaves[:, 1:])
@@ -56,24 +56,27 @@ class RegionTree:
         return contours
 
     def _altitude_between(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Altitude of the smallest node with both leaves, 0 where they are one; float32, of the arrays' shape."""
+        """Altitude of the lowest common ancestor of two arrays of leaves, 0 where they are equal; float32."""
         altitude = np.zeros(first.shape, np.float32)
         differ = first != second
         count = len(self.parents)
         pairs = np.minimum(first[differ], second[differ]).astype(np.int64) * count + np.maximum(
             first[differ], second[differ]
         )
-        unique, place = np.unique(pairs, return_inverse=True)
+        unique, inverse = np.unique(pairs, return_inverse=True)
         if len(unique):
             common = higra.Tree(self.parents).lowest_common_ancestor(unique // count, unique % count)
-            altitude[differ] = self.altitudes[common].astype(np.float32)[place]
+            altitude[differ] = self.altitudes[common].astype(np.float32)[inverse]
         return altitude
 
 
 def region_tree(energy: np.ndarray, hierarchy: Hierarchy = "oriented") -> RegionTree:
-    """Nested regions of E_oriented (H, W, 8) float32 >= 0; altitudes are mean energies along the lines."""
+    """Nested regions of E_oriented (H, W, 8) float32 >= 0; altitudes are mean energies along boundaries.
+
+    `hierarchy` as in `modes`.
+    """
     strongest = energy.max(axis=2)
-    if strongest.min() == strongest.max():  # nothing to tell apart, or a single pixel
+    if strongest.min() == strongest.max():  # no boundaries, or a single pixel
         return RegionTree(np.zeros(strongest.shape, np.int32), np.zeros(1, np.int64), np.zeros(1))
     graph = higra.get_4_adjacency_graph(strongest.shape)
     weights = higra.weight_graph(graph, strongest.astype(np.float64), higra.WeightFunction.mean)
@@ -88,13 +91,13 @@ def region_tree(energy: np.ndarray, hierarchy: Hierarchy = "oriented") -> Region
 def _line_strengths(
     energy: np.ndarray, leaves: np.ndarray, hierarchy: Hierarchy
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Both leaves (M,) at each crack of a line, and its strength (M,): mean energy of the two pixels it parts."""
+    """The two leaves (M,) at each boundary crack, and its strength (M,): mean energy of the two adjacent pixels."""
     down, right = arc_channels(leaves)
-    place = np.arange(leaves.size).reshape(leaves.shape)
+    index = np.arange(leaves.size).reshape(leaves.shape)
     channel = np.concatenate([down.ravel(), right.ravel()])
     line = channel >= 0
-    first = np.concatenate([place[:-1].ravel(), place[:, :-1].ravel()])[line]
-    second = np.concatenate([place[1:].ravel(), place[:, 1:].ravel()])[line]
+    first = np.concatenate([index[:-1].ravel(), index[:, :-1].ravel()])[line]
+    second = np.concatenate([index[1:].ravel(), index[:, 1:].ravel()])[line]
     flat = energy.reshape(-1, energy.shape[2])
     if hierarchy == "oriented":
         strength = (flat[first, channel[line]] + flat[second, channel[line]]) / 2
@@ -105,14 +108,14 @@ def _line_strengths(
 
 
 def _merge(leaves: np.ndarray, first: np.ndarray, second: np.ndarray, strength: np.ndarray) -> RegionTree:
-    """Merge the two regions with the weakest mean strength along their common line, again and again."""
+    """Repeatedly merge the two regions with the weakest mean strength along their common boundary."""
     count = int(leaves.max()) + 1
     if count == 1:
         return RegionTree(leaves, np.zeros(1, np.int64), np.zeros(1))
     pairs = np.minimum(first, second).astype(np.int64) * count + np.maximum(first, second)
-    unique, place = np.unique(pairs, return_inverse=True)
-    length = np.bincount(place).astype(np.float64)
-    mean = np.bincount(place, strength) / length
+    unique, inverse = np.unique(pairs, return_inverse=True)
+    length = np.bincount(inverse).astype(np.float64)
+    mean = np.bincount(inverse, strength) / length
     graph = higra.UndirectedGraph(count)
     graph.add_edges(unique // count, unique % count)
     tree, altitudes = higra.binary_partition_tree_average_linkage(graph, mean, length)

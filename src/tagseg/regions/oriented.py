@@ -1,4 +1,4 @@
-"""Boundary energy by orientation, from the eigenvectors of the cut (Arbeláez et al. 2011, Eq. 12)."""
+"""Oriented boundary energy, from the eigenvectors of the normalised cut (Arbeláez et al. 2011, Eq. 12)."""
 
 import functools
 
@@ -8,26 +8,26 @@ from numba import njit
 ORIENTATIONS = 8
 _SIGMA = 1.0  # pixels
 _REACH = 3  # pixels: filters are 7 x 7
-_OVERSAMPLING = 10  # samples a pixel and direction
-_FINER = 10  # the profile is tabulated this much finer still
-_BORDER = 0.03  # of the height: how far boundaries along the border are suppressed
+_OVERSAMPLING = 10  # samples per pixel and axis
+_TABLE_STEPS = 10  # table entries per sample
+_BORDER = 0.03  # of the height: the distance within which boundaries along the image border are suppressed
 
 
 @functools.cache
 def oriented_filters() -> np.ndarray:
-    """First derivatives of a Gaussian, (8, 7, 7) float64: filter o answers to boundaries of channel o.
+    """First derivatives of a Gaussian (8, 7, 7) float64; filter o responds to boundaries of channel o.
 
-    Each is the mean of 10 x 10 samples a pixel, has zero mean and L1 norm one. Channel o is the direction
-    θ = (4 - o) π / 8 of the boundary, from the x axis towards y (downwards): 4 horizontal, 0 vertical.
+    Each pixel is the mean of 10 x 10 samples; each filter has zero mean and L1 norm 1. Channel o is a boundary in
+    direction θ = (4 - o) π / 8, measured from the x axis towards y (downwards): 4 is horizontal, 0 vertical.
     """
     side = 2 * _REACH + 1
     samples = side * _OVERSAMPLING
     edge = side // 2 + 0.5 * (1 - 1 / _OVERSAMPLING)
     grid = np.linspace(-edge, edge, samples)
     x, y = np.meshgrid(grid, grid)
-    # the profile is read from a table by nearest neighbour, as in the code whose responses the thresholds were set for
+    # sampled from a table by nearest neighbour, as in the public code, to which the default thresholds were tuned
     radius = edge * np.sqrt(2) * 1.01
-    entries = int(np.ceil(radius * _OVERSAMPLING * _FINER))
+    entries = int(np.ceil(radius * _OVERSAMPLING * _TABLE_STEPS))
     entries += (entries + 1) % 2
     table = np.linspace(-radius, radius, entries)
     gap = 2 * radius / (entries - 1)
@@ -45,9 +45,9 @@ def oriented_filters() -> np.ndarray:
 
 
 def oriented_energy(vectors: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """E_oriented (H, W, 8) float32: Σ_v |filter_o * v| / √λ over eigenvectors (H, W, n) scaled to [0, 1], λ (n,).
+    """E_oriented (H, W, 8) float32 >= 0: Σ_v |filter_o * v| / √λ over eigenvectors v, each scaled to a range of 1.
 
-    Eigenvectors that vary nowhere, or with λ = 0, say nothing and are left out.
+    `vectors` is (H, W, n) float32, `values` λ (n,) float64. Constant eigenvectors and those with λ = 0 are skipped.
     """
     size = vectors.shape[:2]
     spread = np.ptp(vectors, axis=(0, 1)).astype(np.float64)
@@ -62,7 +62,7 @@ def oriented_energy(vectors: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _response_sums(padded, filters):  # type: ignore[no-untyped-def]  # compiled
-    """Σ_n |filter_o * v_n| (H, W, O) of `padded` (H + 6, W + 6, n). The filters are odd: half of the taps suffice."""
+    """Σ_n |filter_o * v_n| (H, W, O) of `padded` (H + 6, W + 6, n). Filters are odd, so half of the taps suffice."""
     orientations, side, _ = filters.shape
     height, width, count = padded.shape[0] - side + 1, padded.shape[1] - side + 1, padded.shape[2]
     taps = side * side // 2
@@ -91,10 +91,10 @@ def _response_sums(padded, filters):  # type: ignore[no-untyped-def]  # compiled
 
 
 def suppress_border(energy: np.ndarray) -> np.ndarray:
-    """Lessen, in E_oriented (H, W, 8), what runs along the image's border within .03 H of it.
+    """Suppress boundaries along the image border in E_oriented (H, W, 8): (H, W, 8) float32.
 
-    Ramps (d / width)² on the triangle of the image that belongs to each side, felt by an orientation as far as it is
-    parallel to that side.
+    Within r = .03 H of a side, the energy is reduced by a ramp 1 - (d / r)² of the distance d, in the triangle of the
+    image that is closest to that side, and in proportion to how parallel the orientation is to the side.
     """
     height, width = energy.shape[:2]
     reach = int(np.ceil(_BORDER * height))

@@ -54,7 +54,7 @@ def run(
             ]
             finest = max(((maps.shape[2], maps.shape[3]) for maps in features), key=math.prod)
             for i, record in enumerate(group):
-                rows = network.cam_rows[[label - 1 for label in labels[record.id]]]
+                rows = network.cam_weights[[label - 1 for label in labels[record.id]]]
                 maps = [class_activation_maps(of_scale[i], rows)[None] for of_scale in features]
                 summed = torch.stack([resize(values, finest)[0] for values in maps]).sum(dim=0)
                 yield record, fetched({"cams": summed})

@@ -1,4 +1,4 @@
-"""The picture of the CRF with and without regions, after the paper's Fig. 6."""
+"""crf_{prior}.png: masks of the CRF without and with regions, after the paper's Fig. 6."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ import numpy as np
 
 from tagseg.config import Prior
 from tagseg.datasets.images import read_image
-from tagseg.datasets.index import read_classes
+from tagseg.datasets.index import ImageRecord, read_classes
 from tagseg.evaluation.confusion import any_foreground
-from tagseg.figures.panels import panel_figure
-from tagseg.figures.regions import paint_regions
-from tagseg.pictures import write_figure
+from tagseg.figures.grid import Cell, image_grid
+from tagseg.figures.panels import image_panel, label_panel, region_panel
+from tagseg.pictures import shown_as, write_figure
 from tagseg.store import ShardSet
 from tagseg.truths import Truths
 
@@ -28,32 +28,28 @@ def run(
     split: str,
     count: int,
 ) -> None:
-    """Write image, truth, dense CRF, regions, dense CRF with regions, for the `count` images that regions change most.
+    """Draw masks of the dense CRF without and with regions, for the images that regions change most.
 
-    Label maps are masks of `prior`; those of `fgbg` are set beside the truth's foreground. Raises TagsegError if no
-    image of the split has truth.
+    Columns: image, truth, dense CRF, regions, dense CRF with higher-order terms; rows: `count` images in the order of
+    the index. The label maps are masks of `prior`; those of `fgbg` are shown beside the truth's foreground. Raises
+    TagsegError if no image of the split has truth.
     """
     truths = Truths(tags, ground_truth, split, "draw panels")
-    areas, without, with_regions = (
-        ShardSet(regions, "regions"),
-        ShardSet(pairwise, "labels"),
-        ShardSet(higher_order, "labels"),
-    )
+    region_maps = ShardSet(regions, "regions")
+    without, with_regions = ShardSet(pairwise, "labels"), ShardSet(higher_order, "labels")
     changed = [np.mean(without.get(r.id, "mask") != with_regions.get(r.id, "mask")) for r in truths.records]
-    chosen = sorted(np.argsort(changed, kind="stable")[::-1][:count])
-    rows = []
-    for record in (truths.records[i] for i in chosen):
+    most_changed = sorted(np.argsort(changed, kind="stable")[::-1][:count])
+
+    def cells(record: ImageRecord) -> list[Cell]:
         image, truth = read_image(record.path), truths.labels(record)
-        rows.append(
-            [
-                image,
-                any_foreground(truth) if prior == "fgbg" else truth,
-                without.get(record.id, "mask"),
-                paint_regions(image, areas.get(record.id, "labels")),
-                with_regions.get(record.id, "mask"),
-            ]
-        )
-    columns = ["image", "truth", "dense CRF", "regions", "dense CRF + higher order"]
-    names = ["background", "foreground"] if prior == "fgbg" else read_classes(classes)
-    figure = panel_figure(columns, rows, [truths.records[i].id for i in chosen], names)
-    write_figure(figure, output)
+        return [
+            ("image", image_panel(image)),
+            ("truth", label_panel(any_foreground(truth) if prior == "fgbg" else truth)),
+            ("dense CRF", label_panel(without.get(record.id, "mask"))),
+            ("regions", region_panel(image, region_maps.get(record.id, "labels"))),
+            ("dense CRF + higher order", label_panel(with_regions.get(record.id, "mask"))),
+        ]
+
+    rows = [(record.id, cells(record)) for record in (truths.records[i] for i in most_changed)]
+    names = ["background", "foreground"] if prior == "fgbg" else list(shown_as(read_classes(classes)).values())
+    write_figure(image_grid(rows, names), output)

@@ -52,7 +52,7 @@ def run(
             try:
                 own.update(truth, predicted)
             except ValueError as error:
-                raise TagsegError(f"{truths.path(record)}: {error}; mend the mask, or take it out") from None
+                raise TagsegError(f"{truths.path(record)}: {error}; fix the mask, or take it out") from None
             matrix += own
             rows.append((record.id, own.mean_iou(), own.pixel_accuracy()))
     if sample < 1:

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from tagseg.config import BackboneSettings, InferenceMachine, ViewSettings
 from tagseg.datasets.index import ImageRecord, in_shard, read_index
-from tagseg.features import FrozenTrunk, weights_file
+from tagseg.features import FrozenTrunk, network_facts
 from tagseg.loading import fetched, one_behind
 from tagseg.machine import prepare
 from tagseg.progress import rate
@@ -46,9 +46,9 @@ def run(
             }
             yield group, fetched(maps)
 
-    facts = network.model_dump() | looks.model_dump()
+    facts = network_facts(network) | looks.model_dump()
     with (
-        write_shard(output, "activations", facts, stamps(records), weights_file(network)) as writer,
+        write_shard(output, "activations", facts, stamps(records)) as writer,
         rate("images", len(left := writer.left(records))),
         tqdm(total=len(left), unit="image", disable=None) as bar,
     ):

@@ -8,38 +8,39 @@ from tqdm import tqdm
 from tagseg.datasets.index import read_classes
 from tagseg.evaluation.averages import AverageMaps
 from tagseg.figures.classes import average_figure
-from tagseg.pictures import checked_outputs, write_figure
+from tagseg.pictures import checked_outputs, shown_as, write_figure
 from tagseg.priors.foreground import resize_map
 from tagseg.progress import rate
 from tagseg.store import ShardSet
 from tagseg.truths import Truths
 
-SIDE = 64  # pixels of the square that images of all sizes are brought to
+SIDE = 64  # pixels; maps of all sizes are resized to a square
 
 
 def run(tags: Path, classes: Path, ground_truth: Path, cams: list[Path], outputs: list[Path], *, split: str) -> None:
-    """Draw, for each class, the mean of its CAMs over the images tagged with it, above the mean of their truth.
+    """Draw Fig. 9: the mean CAM of each class over the images tagged with it, above the mean of their truth.
 
-    Every map is first brought to 64 x 64. A pixel of truth counts 1 where it is the class's; ignored ones count 0.
+    Every map is first resized to 64 x 64. A pixel of the truth counts as 1 where it is of the class, else, and where it
+    is ignored, as 0.
     """
     checked_outputs(outputs)
-    names = read_classes(classes)
+    names = list(shown_as(read_classes(classes)).values())
     truths = Truths(tags, ground_truth, split, "draw average maps")
-    maps = ShardSet(cams, "cams")
-    found, true = AverageMaps(len(names), SIDE), AverageMaps(len(names), SIDE)
+    cam_maps = ShardSet(cams, "cams")
+    mean_cams, mean_truth = AverageMaps(len(names), SIDE), AverageMaps(len(names), SIDE)
     with rate("images", len(truths.records)):
         for record in tqdm(truths.records, unit="image", disable=None):
             truth = truths.labels(record)
-            labels = maps.get(record.id, "labels").tolist()
-            for label, cam in zip(labels, maps.get(record.id, "cams"), strict=True):
-                found.update(label, resize_map(cam, (SIDE, SIDE)))
-                true.update(label, resize_map((truth == label).astype(np.float32), (SIDE, SIDE)))
-    shown = [label for label in range(1, len(names)) if found.images[label]]
+            labels = cam_maps.get(record.id, "labels").tolist()
+            for label, cam in zip(labels, cam_maps.get(record.id, "cams"), strict=True):
+                mean_cams.update(label, resize_map(cam, (SIDE, SIDE)))
+                mean_truth.update(label, resize_map((truth == label).astype(np.float32), (SIDE, SIDE)))
+    shown = [label for label in range(1, len(names)) if mean_cams.images[label]]
     figure = average_figure(
         [names[label] for label in shown],
-        [int(found.images[label]) for label in shown],
-        found.mean()[shown],
-        true.mean()[shown],
+        [int(mean_cams.images[label]) for label in shown],
+        mean_cams.mean()[shown],
+        mean_truth.mean()[shown],
         [name for label, name in enumerate(names) if label and label not in shown],
     )
     write_figure(figure, *outputs)

@@ -1,19 +1,18 @@
-"""Figs. 4 and 5: what the localization network finds of each tag, and what is left of it after fusion."""
+"""Figs. 4 and 5: the class activation map of each tag, and what is left of it after fusion."""
 
 from pathlib import Path
-
-import numpy as np
 
 from tagseg.datasets.images import read_image
 from tagseg.datasets.index import ImageRecord, read_classes
 from tagseg.errors import TagsegError
-from tagseg.figures.panels import over_image, panel_figure
-from tagseg.pictures import checked_outputs, write_figure
+from tagseg.figures.grid import Cell, Row, image_grid
+from tagseg.figures.panels import Panel, heat_overlay_panel, heat_panel, image_panel, label_panel
+from tagseg.pictures import checked_outputs, shown_as, write_figure
 from tagseg.priors.foreground import resize_map
 from tagseg.store import ShardSet
 from tagseg.truths import Truths
 
-_TAGS = 2  # of an image that are shown
+_MOST_TAGS = 2  # of an image
 
 
 def run(
@@ -29,40 +28,40 @@ def run(
     split: str,
     count: int,
 ) -> None:
-    """Draw a row for each of up to two tags of `count` images that have any.
+    """Draw Fig. 4, class activation maps, or with foreground and fused maps Fig. 5, their fusion.
 
-    Fig. 4, without `foreground` and `fused`: image, CAM, CAM over the image, mask, truth; masks of the localization
-    prior belong to it. Fig. 5, with both: image, CAM, Pf, the fused maps of class and background, mask, truth; masks of
-    the multi-class prior belong to it. Raises TagsegError if only one is given, or no image has a tag.
+    There is a row for each of up to two tags of `count` images that have any. Fig. 4: image, CAM, CAM over the image,
+    mask, truth; `masks` are those of the localization prior. Fig. 5: image, CAM, Pf, the fused maps of class and
+    background, mask, truth; `masks` are those of the multi-class prior. Raises TagsegError if only one of `foreground`
+    and `fused` is given, or no image has a tag.
     """
     checked_outputs(outputs)
     if bool(foreground) != bool(fused):
         raise TagsegError("fusion is drawn from --foreground and --fused together; give both, or neither for CAMs")
-    truths = Truths(tags, ground_truth, split, "draw maps of its tags")
-    tagged = truths.only(lambda record: bool(record.tags))
+    tagged = Truths(tags, ground_truth, split, "draw maps of its tags").only(lambda record: bool(record.tags))
     if not tagged.records:
         raise TagsegError(f"{tags}: no image of split {split} with truth has a tag; choose another --split")
-    names = read_classes(classes)
-    maps, mask_maps = ShardSet(cams, "cams"), ShardSet(masks, "labels")
-    pf, fusion = (ShardSet(paths, "probabilities") for paths in (foreground, fused))
-    rows: list[list[np.ndarray]] = []
-    labels: list[str] = []
+    names = list(shown_as(read_classes(classes)).values())
+    cam_maps, mask_maps = ShardSet(cams, "cams"), ShardSet(masks, "labels")
+    foreground_maps, fused_maps = (ShardSet(paths, "probabilities") for paths in (foreground, fused))
+    rows: list[Row] = []
     for record in tagged.evenly(count):
-        image, truth, mask = read_image(record.path), tagged.labels(record), mask_maps.get(record.id, "mask")
-        for place, label in enumerate(maps.get(record.id, "labels")[:_TAGS].tolist()):
-            cam = _sized(maps.get(record.id, "cams")[place], record)
+        image = read_image(record.path)
+        mask, truth = label_panel(mask_maps.get(record.id, "mask")), label_panel(tagged.labels(record))
+        for i, label in enumerate(cam_maps.get(record.id, "labels")[:_MOST_TAGS].tolist()):
+            cam = resize_map(cam_maps.get(record.id, "cams")[i], (record.height, record.width)).clip(0, 1)
+            cells: list[Cell] = [("image", image_panel(image)), ("CAM", heat_panel(cam))]
             if fused:
-                own = fusion.get(record.id, "maps")
-                at = fusion.get(record.id, "labels").tolist().index(label)
-                middle = [_sized(values, record) for values in (pf.get(record.id, "maps")[1], own[at], own[0])]
+                cells.append(("foreground Pf", _heat(foreground_maps, record, 1)))
+                fused_labels = fused_maps.get(record.id, "labels").tolist()
+                cells.append(("fused: class", _heat(fused_maps, record, fused_labels.index(label))))
+                cells.append(("fused: background", _heat(fused_maps, record, 0)))
             else:
-                middle = [over_image(image, cam)]
-            rows.append([image, cam, *middle, mask, truth])
-            labels.append(f"{record.id}\n{names[label]}")
-    middle_names = ["foreground Pf", "fused: class", "fused: background"] if fused else ["CAM over image"]
-    figure = panel_figure(["image", "CAM", *middle_names, "mask (known tags)", "truth"], rows, labels, names)
-    write_figure(figure, *outputs)
+                cells.append(("CAM over image", heat_overlay_panel(image, cam)))
+            rows.append((f"{record.id}\n{names[label]}", [*cells, ("mask (known tags)", mask), ("truth", truth)]))
+    write_figure(image_grid(rows, names), *outputs)
 
 
-def _sized(values: np.ndarray, record: ImageRecord) -> np.ndarray:
-    return resize_map(values, (record.height, record.width)).clip(0, 1)
+def _heat(maps: ShardSet, record: ImageRecord, index: int) -> Panel:
+    """One of an image's probability maps, at the size of the image."""
+    return heat_panel(resize_map(maps.get(record.id, "maps")[index], (record.height, record.width)))

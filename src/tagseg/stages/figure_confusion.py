@@ -1,14 +1,15 @@
-"""Fig. 11: where the pixels of each class went."""
+"""Fig. 11: which classes the pixels of each class were given."""
 
 from pathlib import Path
 
 from tagseg.figures.classes import confusion_figure
-from tagseg.pictures import checked_outputs, write_figure
+from tagseg.pictures import checked_outputs, shown_as, write_figure
 from tagseg.results import read_result
 
 
 def run(result: Path, outputs: list[Path], *, title: str) -> None:
-    """Draw the row-normalised confusion matrix of a file that tagseg evaluate wrote."""
+    """Draw Fig. 11: the row-normalised confusion matrix of a result of tagseg evaluate."""
     checked_outputs(outputs)
-    found = read_result(result)
-    write_figure(confusion_figure(found.classes, found.matrix.row_normalised(), title), *outputs)
+    evaluation = read_result(result)
+    names = list(shown_as(evaluation.classes).values())
+    write_figure(confusion_figure(names, evaluation.matrix.row_normalised(), title), *outputs)

@@ -11,7 +11,8 @@ from tagseg.datasets.images import read_image
 from tagseg.datasets.index import ImageRecord
 from tagseg.evaluation.confusion import any_foreground
 from tagseg.features import FrozenTrunk
-from tagseg.figures.panels import panel_figure
+from tagseg.figures.grid import Cell, image_grid
+from tagseg.figures.panels import heat_panel, image_panel, label_panel
 from tagseg.machine import prepare
 from tagseg.pictures import checked_outputs, write_figure
 from tagseg.priors.foreground import resize_map, scale_min_max
@@ -26,56 +27,60 @@ def run(
     masks: list[Path],
     outputs: list[Path],
     network: BackboneSettings,
-    looks: ViewSettings,
+    views: ViewSettings,
     machine: InferenceMachine,
     *,
     split: str,
     count: int,
     threads: int,
 ) -> None:
-    """Draw image, mean activations, their fusion Pf, the mask of `fgbg` and the truth's foreground, `count` images.
+    """Draw Fig. 3: mean activations of each layer, their fusion, the foreground mask, the truth.
 
-    The activations are those of every layer from conv1 to conv5 that the backbone has. The trunk is run on these images
-    alone: `tagseg extract` keeps conv4 and conv5, of which Pf is made.
+    `count` images are spread evenly over the split. Columns: image, the mean activations of every layer from conv1 to
+    conv5 that the backbone has, their fusion Pf, the mask of `fgbg`, the truth's foreground. The trunk is run on these
+    images alone: `tagseg extract` keeps only conv4 and conv5, of which Pf is made.
     """
     checked_outputs(outputs)
     truths = Truths(tags, ground_truth, split, "draw the foreground")
     prior_maps, mask_maps = ShardSet(priors, "probabilities"), ShardSet(masks, "labels")
-    chosen = truths.evenly(count)
-    frozen = FrozenTrunk(network, looks, prepare(machine, threads))
-    layers = _layers(frozen, chosen, machine.images_at_once)
-    rows: list[list[np.ndarray]] = [
-        [
-            read_image(record.path),
-            *layers[record.id].values(),
-            resize_map(prior_maps.get(record.id, "maps")[1], (record.height, record.width)),
-            mask_maps.get(record.id, "mask"),
-            any_foreground(truths.labels(record)),
+    records = truths.evenly(count)
+    trunk = FrozenTrunk(network, views, prepare(machine, threads))
+    activations = _activations(trunk, records, machine.images_at_once)
+
+    def cells(record: ImageRecord) -> list[Cell]:
+        foreground = resize_map(prior_maps.get(record.id, "maps")[1], (record.height, record.width))
+        return [
+            ("image", image_panel(read_image(record.path))),
+            *((layer, heat_panel(mean)) for layer, mean in activations[record.id].items()),
+            ("fusion Pf", heat_panel(foreground)),
+            ("mask", label_panel(mask_maps.get(record.id, "mask"))),
+            ("truth", label_panel(any_foreground(truths.labels(record)))),
         ]
-        for record in chosen
-    ]
-    columns = ["image", *layers[chosen[0].id], "fusion Pf", "mask", "truth"]
-    figure = panel_figure(columns, rows, [record.id for record in chosen], ["background", "foreground"])
-    write_figure(figure, *outputs)
+
+    rows = [(record.id, cells(record)) for record in records]
+    write_figure(image_grid(rows, ["background", "foreground"]), *outputs)
 
 
 @torch.inference_mode()
-def _layers(
-    frozen: FrozenTrunk, records: Sequence[ImageRecord], images_at_once: int
+def _activations(
+    trunk: FrozenTrunk, records: Sequence[ImageRecord], images_at_once: int
 ) -> dict[str, dict[str, np.ndarray]]:
-    """By image and layer, (H, W) float32 in [0, 1]: brought there at each scale, as Pf takes them, and their mean."""
-    found = {}
-    for group, images in frozen.batches(records, images_at_once):
+    """Mean activations (H, W) float32 in [0, 1] by image and layer.
+
+    As for Pf, they are brought to that range at each scale, averaged over the scales, and brought to it again.
+    """
+    activations = {}
+    for group, images in trunk.batches(records, images_at_once):
         scales = [
-            {name: values.cpu().numpy() for name, values in maps.items()}
-            for maps in frozen.activations(images, every_layer=True)
+            {layer: values.cpu().numpy() for layer, values in maps.items()}
+            for maps in trunk.activations(images, every_layer=True)
         ]
         size = group[0].height, group[0].width
         for i, record in enumerate(group):
-            found[record.id] = {
-                name: scale_min_max(
-                    np.mean([scale_min_max(resize_map(maps[name][i], size)) for maps in scales], axis=0)
+            activations[record.id] = {
+                layer: scale_min_max(
+                    np.mean([scale_min_max(resize_map(maps[layer][i], size)) for maps in scales], axis=0)
                 )
-                for name in scales[0]
+                for layer in scales[0]
             }
-    return found
+    return activations

@@ -7,15 +7,15 @@ import numpy as np
 from tagseg.datasets.index import read_classes, read_table
 from tagseg.errors import TagsegError
 from tagseg.evaluation.tables import class_column
-from tagseg.figures.classes import class_bars
-from tagseg.pictures import checked_outputs, write_figure
+from tagseg.figures.bars import class_bars
+from tagseg.pictures import checked_outputs, shown_as, write_figure
 
 
 def run(table: Path, classes: Path, outputs: list[Path], *, title: str) -> None:
-    """Draw `miou.csv`: a bar for each measured method with its CRF, a mark for each of the paper's own methods.
+    """Draw the IoU of each class in miou.csv: bars for measured methods, markers for the paper's own.
 
-    A method that was measured without a CRF only is drawn so. Of the published rows those of the paper's authors are
-    drawn (`Ours`); the table holds the others. Raises TagsegError if a class has no column.
+    A method is drawn with its CRF, or without if it was only measured so. Of the published rows only those of the
+    paper's authors (`Ours`) are drawn. Raises TagsegError if a class has no column.
     """
     checked_outputs(outputs)
     names = read_classes(classes)
@@ -34,4 +34,4 @@ def run(table: Path, classes: Path, outputs: list[Path], *, title: str) -> None:
         for row, iou in zip(rows, values, strict=True)
         if row["source"] == "published" and row["method"].startswith("Ours") and np.isfinite(iou).any()
     }
-    write_figure(class_bars(names, measured, published, title), *outputs)
+    write_figure(class_bars(list(shown_as(names).values()), measured, published, title), *outputs)

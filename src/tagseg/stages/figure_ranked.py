@@ -1,15 +1,17 @@
 """Figs. 6 to 8: the best, median and worst images of a run, all its experiments side by side."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from tagseg.datasets.images import read_image
-from tagseg.datasets.index import read_classes, read_table
+from tagseg.datasets.index import ImageRecord, read_classes, read_table
 from tagseg.errors import TagsegError
-from tagseg.figures.panels import panel_figure
-from tagseg.pictures import checked_outputs, write_figure
+from tagseg.figures.grid import Cell, Row, image_grid
+from tagseg.figures.panels import image_panel, label_panel
+from tagseg.pictures import checked_outputs, shown_as, write_figure
 from tagseg.store import ShardSet
 from tagseg.truths import Truths
 
@@ -28,11 +30,12 @@ def run(
     split: str,
     count: int,
 ) -> None:
-    """Draw image, each experiment's prediction and truth for `count` images; their IoU stands beside them, in percent.
+    """Draw the best, median or worst images of a run, all its experiments side by side (Figs. 6 to 8).
 
-    `scores` are the tables a row an image that `tagseg evaluate --per-image` wrote, by experiment. Images are ranked by
-    the experiment whose mean over them is highest; ties stay in the order of `tags.csv`. Raises TagsegError if scores
-    and predictions are of different experiments, or an image has no score.
+    Columns: image, each experiment's prediction, truth; beside each of the `count` images stands its IoU in percent.
+    `scores` are the per-image tables of tagseg evaluate by experiment. Images are ranked by the experiment whose mean
+    over them is highest; ties stay in the order of `tags.csv`. Raises TagsegError if scores and predictions are of
+    different experiments, or an image has no score.
     """
     checked_outputs(outputs)
     if not scores or scores.keys() != predictions.keys():
@@ -41,35 +44,34 @@ def run(
             "give --score and --prediction for the same experiments"
         )
     truths = Truths(tags, ground_truth, split, "rank images")
-    tables = {name: _scores(path) for name, path in scores.items()}
-    for name, table in tables.items():
-        lacking = [record.id for record in truths.records if record.id not in table]
-        if lacking:
-            raise TagsegError(f"{scores[name]}: no score of image {lacking[0]!r}; evaluate split {split} again")
-    values = {name: np.array([table[record.id] for record in truths.records]) for name, table in tables.items()}
-    known = {name: np.nanmean(own) if np.isfinite(own).any() else -1.0 for name, own in values.items()}
-    leader = max(known, key=lambda name: known[name])
-    chosen = [truths.records[i] for i in ranked(values[leader], rank, count)]
+    tables = {name: _scores(path, truths.records, split) for name, path in scores.items()}
+    leader = max(tables, key=lambda name: _known_mean(tables[name]))
+    order = ranked(tables[leader], rank, count)
+    if not order:
+        raise TagsegError(f"{scores[leader]}: no image of split {split} has a score; there is nothing to rank")
     maps = {name: ShardSet(paths, "labels") for name, paths in predictions.items()}
-    rows = [
-        [
-            read_image(record.path),
-            *(shards.get(record.id, "mask") for shards in maps.values()),
-            truths.labels(record),
+
+    def cells(record: ImageRecord) -> list[Cell]:
+        return [
+            ("image", image_panel(read_image(record.path))),
+            *(
+                (f"{name}\n(ranks)" if name == leader else name, label_panel(shards.get(record.id, "mask")))
+                for name, shards in maps.items()
+            ),
+            ("truth", label_panel(truths.labels(record))),
         ]
-        for record in chosen
-    ]
-    columns = ["image", *(f"{name}\n(ranks)" if name == leader else name for name in maps), "truth"]
-    names = [
-        "\n".join([record.id, " / ".join(f"{table[record.id]:.0f}" for table in tables.values())]) for record in chosen
-    ]
-    write_figure(panel_figure(columns, rows, names, read_classes(classes)), *outputs)
+
+    rows: list[Row] = []
+    for i in order:
+        record = truths.records[i]
+        rows.append((f"{record.id}\n{' / '.join(f'{own[i]:.0f}' for own in tables.values())}", cells(record)))
+    write_figure(image_grid(rows, list(shown_as(read_classes(classes)).values())), *outputs)
 
 
 def ranked(values: np.ndarray, rank: Rank, count: int) -> list[int]:
-    """Places of the `count` best (best first), median (around the middle) or worst (worst first) of values (n,).
+    """Indices of the `count` best (best first), median (around the middle) or worst (worst first) of values (n,).
 
-    Those that are NaN, of images whose truth is ignored throughout, have no rank.
+    NaN, the score of an image whose truth is ignored throughout, has no rank.
     """
     order = [int(i) for i in np.argsort(-values, kind="stable") if np.isfinite(values[i])]
     if rank == "worst":
@@ -78,8 +80,18 @@ def ranked(values: np.ndarray, rank: Rank, count: int) -> list[int]:
     return order[start : start + count]
 
 
-def _scores(path: Path) -> dict[str, float]:
+def _scores(path: Path, records: Sequence[ImageRecord], split: str) -> np.ndarray:
+    """The mean IoU in percent of each record, (n,) float64; NaN where the table leaves it blank."""
     try:
-        return {row["id"]: float(row["miou"] or "nan") for _, row in read_table(path, ["id", "miou"])}
+        table = {row["id"]: float(row["miou"] or "nan") for _, row in read_table(path, ["id", "miou"])}
     except ValueError:
         raise TagsegError(f"{path}: column miou must hold numbers; evaluate again with --per-image") from None
+    missing = [record.id for record in records if record.id not in table]
+    if missing:
+        raise TagsegError(f"{path}: no score of image {missing[0]!r}; evaluate split {split} again")
+    return np.array([table[record.id] for record in records])
+
+
+def _known_mean(values: np.ndarray) -> float:
+    """Mean of those values in [0, 100] that are not NaN; -1 if all are."""
+    return float(np.nanmean(values)) if np.isfinite(values).any() else -1.0

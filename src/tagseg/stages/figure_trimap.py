@@ -11,7 +11,10 @@ from tagseg.pictures import checked_outputs, write_figure
 
 
 def run(table: Path, outputs: list[Path], *, title: str) -> None:
-    """Draw `trimap.csv`. Raises TagsegError if it is empty or not such a table."""
+    """Draw Fig. 10 from trimap.csv: accuracy against the width of a band around object boundaries.
+
+    Raises TagsegError if the table is empty or another one.
+    """
     checked_outputs(outputs)
     columns = ["width", "pixel_accuracy", "miou"]
     curves: dict[tuple[str, str], list[list[float]]] = {}

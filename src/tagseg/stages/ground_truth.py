@@ -4,21 +4,29 @@ import logging
 from pathlib import Path
 
 from tagseg.config_data import DiskData
-from tagseg.datasets.index import read_index, write_ground_truth
+from tagseg.datasets.checks import Checks
+from tagseg.datasets.index import read_classes, read_index, write_ground_truth
 from tagseg.datasets.layouts import LAYOUTS
+from tagseg.datasets.truth_checks import survey_truth
 
 log = logging.getLogger(__name__)
 
 
-def run(data: DiskData, tags: Path, output: Path, *, rendered: Path | None = None) -> None:
+def run(data: DiskData, tags: Path, output: Path, *, rendered: Path | None = None, classes: Path | None = None) -> None:
     """Write `ground_truth.csv`: id -> mask path, for the images of `tags.csv` that have one.
 
-    `rendered` holds masks `ID.png` that `render-truth` drew; where there is one, it is the image's.
+    `rendered` holds masks `ID.png` that `render-truth` drew; where there is one, it is the image's. `classes` is by
+    default `classes.txt` beside `tags.csv`. Masks may have been replaced since the index was made, so those that are
+    not drawn are looked at again. Raises TagsegError naming the first that cannot be compared.
     """
-    records = read_index(tags)
-    masks = LAYOUTS[data.kind].truth(data, records)
+    records, layout = read_index(tags), LAYOUTS[data.kind]
+    masks = layout.truth(data, records)
     if rendered is not None:
         drawn = {record.id: rendered / f"{record.id}.png" for record in records}
         masks |= {image_id: path for image_id, path in drawn.items() if path.is_file()}
-    write_ground_truth(output, masks)
+    names = read_classes(classes or tags.with_name("classes.txt"))[1:]
+    own = [file for file in layout.truth_files(data, records, names) if masks.get(file.record.id) == file.path]
+    for doubt in survey_truth(own, names, Checks(), layout.white).doubts() if own else []:
+        log.warning("masks: %s", doubt)
+    write_ground_truth(output, masks, {file.record.id: file.foreground for file in own if file.foreground})
     log.info("%d of %d images have a truth mask", len(masks), len(records))

@@ -7,11 +7,15 @@ from pathlib import Path
 
 from tagseg.config_data import DiskData
 from tagseg.datasets.checks import Checks, Fault, write_report
+from tagseg.datasets.formats import unread_line
 from tagseg.datasets.images import require_size
-from tagseg.datasets.index import write_classes, write_index
+from tagseg.datasets.index import BACKGROUND, ImageRecord, write_classes, write_index
 from tagseg.datasets.layouts import LAYOUTS
+from tagseg.datasets.truth_checks import survey_truth
 from tagseg.datasets.watching import content
 from tagseg.errors import TagsegError
+from tagseg.forms import form_of, lines_of
+from tagseg.outputs import require_list, require_own
 
 log = logging.getLogger(__name__)
 _FIRST = 5  # faults, names of images: as many as one reads on a screen
@@ -21,8 +25,9 @@ def run(data: DiskData, output: Path, classes: Path, *, report: Path | None = No
     """Write `tags.csv` and `classes.txt`, unless something is wrong, and, in any case, `report`.
 
     The report is a CSV file, by default `index_report.csv` beside `tags.csv`: it has no row where all is well.
-    Every image is decoded once, so a broken one is named here. Raises TagsegError if there is any fault, of a row or of
-    an image: nothing is left out that `data.leave_out` does not name.
+    Every image is decoded once, so a broken one is named here; so is every truth mask, to report what is wrong with it:
+    what is written does not depend on masks. Raises TagsegError if there is any fault, of a row, an image or a mask:
+    nothing is left out that `data.leave_out` does not name.
     """
     report = report or output.with_name("index_report.csv")
     checks = Checks(collect=True, threads=threads, leave_out=data.leave_out)
@@ -30,6 +35,8 @@ def run(data: DiskData, output: Path, classes: Path, *, report: Path | None = No
     for record in records:
         with checks.of(record.id):
             require_size(record.path, record.width, record.height)
+    require_own([report])
+    _look_at_truth(data, names, records, checks)
     write_report(report, checks)
     _tell(checks, report)
     if checks.faults:
@@ -40,6 +47,9 @@ def run(data: DiskData, output: Path, classes: Path, *, report: Path | None = No
         )
     if not records:
         raise TagsegError(f"{data.root}: no image is left; take some out of data.leave_out")
+    if form_of(output) == "index" and form_of(classes) == "list" and lines_of(classes)[:1] == [BACKGROUND]:
+        classes.unlink()  # both were written together: the list is tagseg's
+    require_list(classes, [BACKGROUND, *names])
     with ThreadPoolExecutor(threads) as pool:
         digests = pool.map(content, [record.path for record in records])
         records = [replace(record, digest=digest) for record, digest in zip(records, digests, strict=True)]
@@ -52,12 +62,46 @@ def run(data: DiskData, output: Path, classes: Path, *, report: Path | None = No
         log.warning("no image has split train: there is nothing to train on")
 
 
+def _look_at_truth(data: DiskData, names: list[str], records: list[ImageRecord], checks: Checks) -> None:
+    """Check the masks that evaluation will read, if there are any; nothing else is made of them."""
+    layout = LAYOUTS[data.kind]
+    if not records:
+        return
+    before = len(checks.faults)
+    try:
+        files = layout.truth_files(data, records, names)
+        checks.unmatched = layout.unmatched(data, files)
+        if not files:
+            return
+        survey = survey_truth(files, names, checks, layout.white)
+        numbers = ", ".join(f"{split} {count}" for split, count in survey.splits.items())
+        log.info("masks: %d of %d images have one (%s)", sum(survey.splits.values()), len(records), numbers)
+        for doubt in survey.doubts():
+            log.warning("masks: %s", doubt)
+        if not any(file.record.split == "val" for file in files):
+            raise TagsegError(
+                f"{files[0].path.parent}: masks of {len(files)} images, none of which is of split val: nothing can be "
+                "evaluated; give some of these the split val, or set data.masks to ''"
+            )
+    except TagsegError as error:
+        if before:  # of photographs and rows: what is wrong with the masks as a whole may come of that
+            log.warning("masks: %s", error)
+            return
+        with checks.of(""):
+            raise error
+
+
 def _tell(checks: Checks, report: Path) -> None:
     if checks.left_out:
         log.warning("left out, as data.leave_out says: %s", _some(checks.left_out))
     if checks.unnamed:
         names = _some([str(path) for path in checks.unnamed])
         log.warning("%d photographs have no tags and are not used: %s (%s)", len(checks.unnamed), names, report)
+    if checks.unmatched:
+        names = _some([str(path) for path in checks.unmatched])
+        log.warning("%d masks are of no photograph and are not used: %s (%s)", len(checks.unmatched), names, report)
+    if checks.unread:
+        log.warning("%s (%s)", unread_line(checks.unread), report)
     if len(checks.faults) > 1:
         for fault in checks.faults[:_FIRST]:
             log.error("%s", fault)
@@ -68,7 +112,7 @@ def _summary(faults: list[Fault], report: Path) -> str:
         return str(faults[0])
     images = list(dict.fromkeys(fault.image for fault in faults if fault.image))
     way_out = f", or set data.leave_out: [{_some(images)}]" if images else ""
-    return f"{report}: {len(faults)} faults, each with its file and line; mend them{way_out}"
+    return f"{report}: {len(faults)} faults, each with its file and line; fix them{way_out}"
 
 
 def _some(names: list[str]) -> str:

@@ -13,11 +13,11 @@ from tagseg.checkpoints import Checkpoints
 from tagseg.config import BackboneSettings, LocalizationSettings, TrainingMachine
 from tagseg.datasets.index import ImageRecord, read_classes, read_index
 from tagseg.errors import TagsegError
+from tagseg.features import network_facts
 from tagseg.loading import ahead, load_image, load_square, pinned, shuffled
 from tagseg.machine import Machine, prepare
 from tagseg.networks.backbone import Backbone
 from tagseg.networks.backbones import load_backbone
-from tagseg.networks.classes import shared_rows
 from tagseg.networks.localization import (
     LocalizationNetwork,
     fit_linear_head,
@@ -25,6 +25,7 @@ from tagseg.networks.localization import (
     summed_rows,
     tag_cross_entropy,
 )
+from tagseg.networks.synsets import shared_rows
 from tagseg.networks.training import Schedule, train
 from tagseg.store import digest_of, write_text
 
@@ -59,7 +60,7 @@ def run(
     if settings.channels_last or settings.mode == "head":
         here.put(model)
     targets = torch.tensor([[name in record.tags for name in names] for record in records]).float()
-    facts = {"tags": digest_of([tags, classes]), "seed": seed} | network.model_dump() | settings.model_dump()
+    facts = {"tags": digest_of([tags, classes]), "seed": seed} | network_facts(network) | settings.model_dump()
     keeper = Checkpoints(checkpoints, machine.checkpoint_every, facts)
     if settings.mode == "head":
         history = _train_head(model, records, targets, _shared(backbone, names), settings, here)
@@ -135,9 +136,9 @@ def _choose_rows(
     weight, known = shared
     log.info("rows %s: the backbone's classifier knows %s", settings.rows, ", ".join(known) or "no class")
     if settings.rows == "summed":
-        model.choose_rows(summed_rows(trained, weight))
+        model.set_cam_weights(summed_rows(trained, weight))
     else:
-        model.choose_rows(torch.where(weight.any(dim=1, keepdim=True), weight, trained))
+        model.set_cam_weights(torch.where(weight.any(dim=1, keepdim=True), weight, trained))
 
 
 def _finetune(
@@ -160,9 +161,8 @@ def _finetune(
 
     def loss_of(batch: Batch) -> Tensor:
         images, wanted, _ = batch
-        return tag_cross_entropy(
-            model(images.to(here.place, non_blocking=True)), wanted.to(here.place, non_blocking=True)
-        )
+        logits = model(images.to(here.place, non_blocking=True))
+        return tag_cross_entropy(logits, wanted.to(here.place, non_blocking=True), settings.reduction)
 
     return train(
         model,

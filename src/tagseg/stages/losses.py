@@ -1,4 +1,4 @@
-"""The picture of the losses."""
+"""losses.png: the loss of each training, step by step."""
 
 from pathlib import Path
 
@@ -11,7 +11,10 @@ from tagseg.pictures import write_figure
 
 
 def run(trainings: dict[str, Path], output: Path, *, title: str) -> None:
-    """Draw the CSV logs that tagseg train and tagseg localization wrote, by the name of their training."""
+    """Draw the losses of trainings, from the CSV logs of tagseg train and tagseg localization.
+
+    `trainings` gives the logs by the name of their training. Raises TagsegError for none, or for a log that is empty.
+    """
     if not trainings:
         raise TagsegError("no training to draw: give --training NAME=FILE for each")
     curves = {name: _curve(path) for name, path in trainings.items()}
@@ -19,6 +22,7 @@ def run(trainings: dict[str, Path], output: Path, *, title: str) -> None:
 
 
 def _curve(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Steps (n,) and losses (n,) of a log."""
     rows = read_table(path, ["step", "loss"])
     if not rows:
         raise TagsegError(f"{path}: no step in it; train again")

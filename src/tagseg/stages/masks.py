@@ -1,6 +1,8 @@
 """Masks of a project's photographs, for people who want these alone: to look at, or to train a network of their own."""
 
+import shlex
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -10,15 +12,22 @@ from PIL import Image
 from tqdm import tqdm
 
 from tagseg.config import Crf, DatasetConfig, Prior
+from tagseg.datasets.decoding import is_upright_jpeg
+from tagseg.datasets.formats import ORIGINALS
 from tagseg.datasets.images import read_image, write_labels
-from tagseg.datasets.index import ImageRecord, read_classes, read_index, read_table
+from tagseg.datasets.index import read_classes, read_index, read_table
 from tagseg.errors import TagsegError
+from tagseg.figures.letters import key_to
+from tagseg.forms import form_of
+from tagseg.marks import PHOTOGRAPH, jpeg_comment
+from tagseg.networks.sources import no_such_file
+from tagseg.outputs import has_content_of, require_list, require_own
 from tagseg.parsing import parse_config
-from tagseg.project import ORIGINALS
-from tagseg.store import atomic, write_text
+from tagseg.store import atomic, tidied, write_text
 from tagseg.workflow import make
 
 _QUALITY = 95  # of photographs that a layout wants as JPEG and that are something else
+_LONGEST = 65_500  # pixels of a JPEG's side
 Layout = Literal["plain", "voc"]
 
 
@@ -27,18 +36,28 @@ def run(project: Path, output: Path | None, *, prior: Prior, crf: Crf, layout: L
 
     `plain`: ID.png and classes.txt. `voc`: a devkit's folders, JPEGImages, SegmentationClass and
     ImageSets/Segmentation/train.txt, which torchvision and mmsegmentation read. Only training photographs that have a
-    tag are copied. Raises TagsegError if `project` has no configuration, or if making them failed.
+    tag are copied.
+
+    Raises TagsegError if `project` has no configuration, if making them failed, or if a file is in the way in `output`
+    that tagseg did not write.
     """
-    name, _ = _configuration(project)
+    name, settings = _configuration(project)
+    weights = settings.network.weight_file
+    if weights is not None and not (project / weights).is_file():
+        raise TagsegError(no_such_file(project / weights))
     results = f"results/{name}"
     masks = f"{results}/masks/{prior}-{crf}"
+    if output is not None and output.is_dir() and any(output.iterdir()):  # before what takes minutes
+        make(project, [f"{results}/tags.csv"], cores)
+        _plan(project, results, output, layout)
     make(project, [f"{masks}-png", f"{masks}-preview.png"], cores)
     lines = [f"masks: {project / masks}-png", f"a sheet of them: {project / masks}-preview.png"]
+    classes = read_classes(project / results / "classes.txt")
+    lines += filter(None, [key_to(classes)])
     if output is not None:
-        tagged = [r for r in read_index(project / results / "tags.csv", "train") if r.tags]
-        classes = read_classes(project / results / "classes.txt")
-        _copy(project, Path(f"{project / masks}-png"), tagged, output, layout, classes)
-        lines.append(f"{len(tagged)} masks at their photographs' size: {output}")
+        plan = _plan(project, results, output, layout)
+        _copy(Path(f"{project / masks}-png"), plan)
+        lines.append(f"{len(plan.masks)} masks at their photographs' size: {output}")
     return "\n".join(lines)
 
 
@@ -46,7 +65,10 @@ def _configuration(project: Path) -> tuple[str, DatasetConfig]:
     """The default data set of a project, and its name."""
     file = project / "config.yaml"
     if not file.is_file():
-        raise TagsegError(f"{file}: no such file; make a project first (tagseg init {project} --images ... --tags ...)")
+        raise TagsegError(
+            f"{file}: no such file; make a project first "
+            f"(tagseg init {shlex.quote(str(project))} --images ... --tags ...)"
+        )
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -55,30 +77,60 @@ def _configuration(project: Path) -> tuple[str, DatasetConfig]:
     return config.default, config.datasets[config.default]
 
 
-def _copy(
-    project: Path, masks: Path, records: list[ImageRecord], output: Path, layout: Layout, classes: list[str]
-) -> None:
+@dataclass(frozen=True)
+class _Plan:
+    """What is written: masks by photographs' ids, with their sizes; JPEGs with their photographs; lists of lines."""
+
+    masks: dict[str, tuple[Path, tuple[int, int]]]
+    photographs: dict[Path, Path]
+    lists: dict[Path, list[str]]
+
+
+def _plan(project: Path, results: str, output: Path, layout: Layout) -> _Plan:
+    """The files of a copy. Raises TagsegError if one of them is there, and is not what tagseg would write there."""
     if output.exists() and not output.is_dir():
         raise TagsegError(f"{output}: is a file; give a folder to write to")
+    records = [r for r in read_index(project / results / "tags.csv", "train") if r.tags]
     originals = _originals(project)
-    for record in tqdm(records, unit="image", disable=None):
+    folder = output / "SegmentationClass" if layout == "voc" else output
+    masks, photographs = {}, {}
+    lists = {output / "classes.txt": read_classes(project / results / "classes.txt")}
+    for record in records:
         original, size = originals.get(record.id, (project / record.path, (record.width, record.height)))
-        with Image.open(masks / f"{record.id}.png") as mask:
-            labels = np.asarray(mask.resize(size, Image.Resampling.NEAREST))
-        folder = output / "SegmentationClass" if layout == "voc" else output
-        write_labels(folder / f"{record.id}.png", labels)
+        masks[record.id] = folder / f"{record.id}.png", size
         if layout == "voc":
-            _write_jpeg(original, output / "JPEGImages" / f"{record.id}.jpg")
-    write_text(output / "classes.txt", "".join(f"{name}\n" for name in classes))
+            photographs[output / "JPEGImages" / f"{record.id}.jpg"] = original
     if layout == "voc":
-        names = "".join(f"{record.id}\n" for record in records)
-        write_text(output / "ImageSets" / "Segmentation" / "train.txt", names)
+        lists[output / "ImageSets" / "Segmentation" / "train.txt"] = [record.id for record in records]
+    require_own(path for path, _ in masks.values())
+    for path, original in photographs.items():
+        if form_of(path) != PHOTOGRAPH and not (has_content_of(path, original) and is_upright_jpeg(original)):
+            require_own([path])
+    for path, lines in lists.items():
+        require_list(path, lines)
+    return _Plan(masks, photographs, lists)
+
+
+def _copy(source: Path, plan: _Plan) -> None:
+    for image_id, (path, size) in tqdm(plan.masks.items(), unit="image", disable=None):
+        with Image.open(source / f"{image_id}.png") as mask:
+            labels = np.asarray(mask.resize(size, Image.Resampling.NEAREST))
+        with atomic(path, tidy=False) as temporary:
+            write_labels(temporary, labels)
+    for path, original in tqdm(plan.photographs.items(), unit="image", disable=None):
+        _write_jpeg(original, path)
+    for path, lines in plan.lists.items():
+        write_text(path, "".join(f"{line}\n" for line in lines))
+    tidied(path for path, _ in plan.masks.values())
 
 
 def _originals(project: Path) -> dict[str, tuple[Path, tuple[int, int]]]:
     """Original photograph, and its width and height, by id; of a project without working copies, none."""
-    file = project / ORIGINALS
-    if not file.is_file():
+    _, dataset = _configuration(project)
+    if dataset.data.kind != "folder":
+        return {}
+    file = (project / dataset.data.root / dataset.data.images).parent / ORIGINALS
+    if form_of(file) != "originals":
         return {}
     rows = [row for _, row in read_table(file, ["id", "original", "width", "height"])]
     return {row["id"]: (project / row["original"], (int(row["width"]), int(row["height"]))) for row in rows}
@@ -86,10 +138,17 @@ def _originals(project: Path) -> dict[str, tuple[Path, tuple[int, int]]]:
 
 def _write_jpeg(source: Path, target: Path) -> None:
     """The photograph as an upright JPEG: as it is, if it is one."""
-    with Image.open(source) as image:
-        as_it_is = image.format == "JPEG" and image.mode in ("RGB", "L") and image.getexif().get(0x0112, 1) == 1
+    plain = is_upright_jpeg(source)
+    if plain and has_content_of(target, source):
+        return  # it is the very photograph, perhaps
     with atomic(target) as temporary:
-        if as_it_is:
+        if plain:
             shutil.copyfile(source, temporary)
-        else:
-            Image.fromarray(read_image(source)).save(temporary, "JPEG", quality=_QUALITY, subsampling=0)
+            return
+        image = Image.fromarray(read_image(source))
+        if max(image.size) > _LONGEST:
+            raise TagsegError(
+                f"{source}: {image.width} x {image.height} pixels; a JPEG has room for {_LONGEST} each way; "
+                "use --layout plain"
+            )
+        image.save(temporary, "JPEG", quality=_QUALITY, subsampling=0, comment=jpeg_comment(PHOTOGRAPH))

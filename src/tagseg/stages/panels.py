@@ -1,13 +1,12 @@
-"""The panel picture: a dozen images' way from photograph to prediction, beside the truth."""
+"""panels.png: images from photograph to prediction, beside the truth."""
 
 from pathlib import Path
 
-import numpy as np
-
 from tagseg.datasets.images import read_image
 from tagseg.datasets.index import ImageRecord, read_classes
-from tagseg.figures.panels import colour_cams, panel_figure
-from tagseg.pictures import write_figure
+from tagseg.figures.grid import Cell, image_grid
+from tagseg.figures.panels import heat_panel, image_panel, label_panel
+from tagseg.pictures import shown_as, stored_class_maps, write_figure
 from tagseg.priors.foreground import resize_map
 from tagseg.store import ShardSet
 from tagseg.truths import Truths
@@ -26,32 +25,30 @@ def run(
     split: str,
     count: int,
 ) -> None:
-    """Write the picture for `count` images spread evenly over the split.
+    """Draw images on their way from photograph to prediction, beside the truth.
 
-    Columns: image, foreground prior, CAMs, multi-class mask (known tags), each experiment's prediction, truth.
+    `count` images are spread evenly over the split. Columns: image, foreground prior, CAMs, multi-class mask (known
+    tags), each experiment's prediction, truth.
     """
     truths = Truths(tags, ground_truth, split, "draw panels")
-    chosen = truths.evenly(count)
     prior_maps, cam_maps = ShardSet(priors, "probabilities"), ShardSet(cams, "cams")
     mask_maps = ShardSet(masks, "labels")
     predicted = {name: ShardSet(paths, "labels") for name, paths in predictions.items()}
-    rows = [
-        [
-            read_image(record.path),
-            resize_map(prior_maps.get(record.id, "maps")[1], (record.height, record.width)),
-            _cam_picture(cam_maps, record),
-            mask_maps.get(record.id, "mask"),
-            *(maps.get(record.id, "mask") for maps in predicted.values()),
-            truths.labels(record),
+
+    def cells(record: ImageRecord) -> list[Cell]:
+        foreground = resize_map(prior_maps.get(record.id, "maps")[1], (record.height, record.width))
+        return [
+            ("image", image_panel(read_image(record.path))),
+            ("foreground prior", heat_panel(foreground)),
+            ("CAMs of the tags", stored_class_maps(cam_maps, record, "cams")),
+            ("mask (known tags)", label_panel(mask_maps.get(record.id, "mask"))),
+            *((name, label_panel(maps.get(record.id, "mask"))) for name, maps in predicted.items()),
+            ("truth", label_panel(truths.labels(record))),
         ]
-        for record in chosen
+
+    shown = shown_as(read_classes(classes))
+    rows = [
+        (f"{record.id}\n{', '.join(shown[tag] for tag in record.tags)}", cells(record))
+        for record in truths.evenly(count)
     ]
-    columns = ["image", "foreground prior", "CAMs of the tags", "mask (known tags)", *predicted, "truth"]
-    figure = panel_figure(columns, rows, [f"{r.id}\n{', '.join(r.tags)}" for r in chosen], read_classes(classes))
-    write_figure(figure, output)
-
-
-def _cam_picture(cams: ShardSet, record: ImageRecord) -> np.ndarray:
-    size = record.height, record.width
-    maps = [resize_map(cam, size) for cam in cams.get(record.id, "cams")]
-    return colour_cams(np.array(maps).reshape(-1, *size), cams.get(record.id, "labels"))
+    write_figure(image_grid(rows, list(shown.values())), output)

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,23 +16,29 @@ from torch import Tensor
 from tqdm import tqdm
 
 from tagseg.config import Crf, CrfSettings, InferenceMachine, RegionSettings
+from tagseg.datasets.formats import reason_and_remedy
 from tagseg.datasets.images import UNREADABLE, encode_labels, read_image, require_size
 from tagseg.datasets.index import csv_text
 from tagseg.errors import TagsegError
+from tagseg.figures.letters import key_to
 from tagseg.figures.overlay import overlay
+from tagseg.forms import SCORES
 from tagseg.gathering import Photograph
 from tagseg.known_tags import Labels, allowed_labels
 from tagseg.loading import ahead, fetched, image_tensor, one_behind, pinned, resized
 from tagseg.machine import prepare
+from tagseg.marks import NAME, OVERLAY, jpeg_comment
 from tagseg.models import load_segmentation
 from tagseg.networks.weights import one_line
+from tagseg.outputs import require_own
 from tagseg.progress import rate
 from tagseg.regions import MODES
 from tagseg.smoothing import facts, strongest, with_crf
 from tagseg.store import atomic, digest_of, tidied, write_text
 
 SUMMARY = "summary.csv"
-_MARK = "tagseg"  # the text chunk of a label map that says what it was made of
+log = logging.getLogger(__name__)
+_LONGEST_JPEG = 65_500  # pixels: the format has no room for more
 _KEPT_BACK = 4  # times images_at_once: decoded photographs that may wait for others of their size
 
 
@@ -95,20 +103,25 @@ def run(
     tags: Path | None,
     skip_existing: bool,
     threads: int,
+    unread: Sequence[str] = (),
 ) -> list[Result]:
     """Write the outputs of each photograph, and `summary.csv`; what became of each, in the order given.
 
     A photograph that cannot be done does not stop the others. It is brought to the size that the network was trained
     at, as `tagseg score` does, so that both give the same labels. With `skip_existing`, one whose outputs are there,
-    made from the same content by the same model in the same way, is left as it is. Raises TagsegError for a model that
-    is none, and for classes that it does not know.
+    made from the same content by the same model in the same way, is left as it is. `unread` are files of a form that is
+    not read: the table names them behind the photographs. Raises TagsegError for a model that is none, for classes that
+    it does not know, and for outputs in whose place a file is that is not tagseg's.
     """
     if outputs.folder.exists() and not outputs.folder.is_dir():
         raise TagsegError(f"{outputs.folder}: is a file; give a folder to write to")
+    _require_room(outputs, photographs)
     here = prepare(machine, threads)
     network, names, side = load_segmentation(model)
     here.put(network)
-    allowed = allowed_labels(classes, tags, names)
+    if outputs.overlay and key_to(names):
+        log.warning("%s", key_to(names))
+    allowed = allowed_labels(classes, tags, names, photographs)
     how = {"model": digest_of([model]), **facts(crf, smoothing, "scores")}
     if crf == "higher_order":
         how |= {"regions": areas.model_dump()}
@@ -121,10 +134,10 @@ def run(
                 return Result(photograph, shares, skipped=True)
             image = read_image(photograph.path)
             require_size(photograph.path, image.shape[1], image.shape[0])
-        except (TagsegError, OSError) as error:
+            small = image if not side else np.asarray(resized(Image.fromarray(image), side))
+            return _Loaded(photograph, image, image_tensor(small), labels, mark)
+        except Exception as error:  # whatever it is, it is this photograph's, and the others go on
             return Result(photograph, {}, _reason(error, photograph))
-        small = image if not side else np.asarray(resized(Image.fromarray(image), side))
-        return _Loaded(photograph, image, image_tensor(small), labels, mark)
 
     def scored(group: list[_Loaded]) -> Iterator[tuple[_Loaded, Callable[[], np.ndarray]]]:
         batch = pinned(torch.stack([one.pixels for one in group])).to(here.place, non_blocking=True)
@@ -138,7 +151,7 @@ def run(
         one, wait = given
         try:
             return _write(outputs, one, wait(), names, crf, smoothing, areas)
-        except (TagsegError, OSError, MemoryError, RuntimeError) as error:
+        except Exception as error:  # as above
             return Result(one.photograph, {}, _reason(error, one.photograph))
 
     def through_the_network() -> Iterator[Result | tuple[_Loaded, Callable[[], np.ndarray]]]:
@@ -148,7 +161,7 @@ def run(
                 continue
             try:
                 yield from scored(group)
-            except (MemoryError, RuntimeError) as error:  # of torch, as a rule: no memory left
+            except Exception as error:  # of torch, as a rule: no memory left
                 yield from (Result(one.photograph, {}, _reason(error, one.photograph)) for one in group)
 
     results: dict[Photograph, Result] = {}
@@ -158,8 +171,22 @@ def run(
             bar.update()
     ordered = [results[photograph] for photograph in photographs]
     tidied(path for result in ordered if not result.failure for path in outputs.all(result.photograph))
-    write_text(outputs.folder / SUMMARY, _table(ordered, outputs))
+    write_text(outputs.folder / SUMMARY, _table(ordered, outputs, unread))
     return ordered
+
+
+def _require_room(outputs: Outputs, photographs: list[Photograph]) -> None:
+    """Raise TagsegError if an output would replace a photograph, or any other file that tagseg did not write."""
+    taken = {photograph.path.resolve() for photograph in photographs}
+    for photograph in photographs:
+        for path in outputs.all(photograph):
+            if os.path.lexists(path) and path.resolve() in taken:
+                raise TagsegError(
+                    f"{path}: is a photograph, and would be replaced by what is made of {photograph.path}; "
+                    "give another folder to write to"
+                )
+            require_own([path])
+    require_own([outputs.folder / SUMMARY])
 
 
 def _of_one_size(loaded: Iterable[_Loaded | Result], at_once: int) -> Iterator[list[_Loaded] | Result]:
@@ -197,14 +224,17 @@ def _write(
         winner = with_crf(own, "scores", one.image, regions, smoothing).argmax(axis=0)
     labels = np.array(one.labels, dtype=np.uint8)[winner]
     if outputs.scores:
-        with atomic(outputs.arrays(one.photograph), tidy=False) as temporary, temporary.open("wb") as file:
+        with atomic(outputs.arrays(one.photograph), tidy=False) as temporary, temporary.open("w+b") as file:
             np.savez(file, scores=scores, classes=np.array(names))
+            with zipfile.ZipFile(file, "a") as archive:
+                archive.comment = SCORES
     if outputs.overlay:
         with atomic(outputs.picture(one.photograph), tidy=False) as temporary:
             picture = Image.fromarray(overlay(one.image, labels, names))
-            picture.save(temporary, format="JPEG", quality=90, subsampling=0)
+            picture.thumbnail((_LONGEST_JPEG, _LONGEST_JPEG))
+            picture.save(temporary, format="JPEG", quality=90, subsampling=0, comment=jpeg_comment(OVERLAY))
     with atomic(outputs.labels(one.photograph), tidy=False) as temporary:
-        temporary.write_bytes(encode_labels(labels, **{_MARK: one.mark}))
+        temporary.write_bytes(encode_labels(labels, **{NAME: one.mark}))
     return Result(one.photograph, _shares(labels, names))
 
 
@@ -233,25 +263,29 @@ def _made_before(outputs: Outputs, photograph: Photograph, mark: str, names: lis
         return None
     try:
         with Image.open(outputs.labels(photograph)) as image:
-            return _shares(np.asarray(image), names) if image.info.get(_MARK) == mark else None
+            return _shares(np.asarray(image), names) if image.info.get(NAME) == mark else None
     except UNREADABLE:
         return None
 
 
 def _reason(error: Exception, photograph: Photograph) -> str:
     """Why a photograph failed, in one line that does not name it again."""
+    if isinstance(error, MemoryError):
+        return "not enough memory; scale it down"
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        other = error.filename and str(error.filename) != str(photograph.path)
+        return f"{error.filename}: {error.strerror}" if other else error.strerror
     return one_line(error).removeprefix(f"{photograph.path}: ")
 
 
-def _table(results: list[Result], outputs: Outputs) -> str:
-    """`summary.csv`: image, its label map, the classes found (NAME=SHARE, joined by `;`), and why it failed if so."""
+def _table(results: list[Result], outputs: Outputs, unread: Sequence[str]) -> str:
+    """`summary.csv`: image, its label map, the classes found (NAME=SHARE, joined by `;`), and why there are none."""
     rows = []
     for result in results:
         file = "" if result.failure else outputs.labels(result.photograph).relative_to(outputs.folder).as_posix()
         found = ";".join(f"{name}={share:.4g}" for name, share in result.shares.items())
         rows.append([_printable(result.photograph.path), _printable(file), found, result.failure])
+    rows += [[_printable(file), "", "", "; ".join(reason_and_remedy(file))] for file in unread]
     return csv_text(["image", "file", "classes", "failure"], rows)
 
 

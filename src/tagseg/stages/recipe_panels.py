@@ -1,4 +1,4 @@
-"""The picture of recipes: the same photographs, their truth, and the masks that several runs made of them."""
+"""recipes.png: the same photographs, their truth, and the masks that several runs made of them."""
 
 from pathlib import Path
 
@@ -8,8 +8,9 @@ from tagseg.datasets.images import read_image
 from tagseg.datasets.index import ImageRecord, read_classes
 from tagseg.errors import TagsegError
 from tagseg.evaluation.confusion import ConfusionMatrix
-from tagseg.figures.panels import panel_figure
-from tagseg.pictures import write_figure
+from tagseg.figures.grid import Cell, image_grid
+from tagseg.figures.panels import image_panel, label_panel
+from tagseg.pictures import shown_as, write_figure
 from tagseg.store import ShardSet
 from tagseg.truths import Truths
 
@@ -17,29 +18,36 @@ from tagseg.truths import Truths
 def run(
     tags: Path, classes: Path, ground_truth: Path, runs: dict[str, list[Path]], output: Path, *, count: int
 ) -> None:
-    """Write image, truth and the masks of each of `runs`, named shards of label maps, for `count` images.
+    """Draw the masks that several runs made of the same images, beside image and truth.
 
-    A third of them are those that the last run labels worst, a third are in the middle, a third best, by mean IoU; the
-    figure beside a name is that. Raises TagsegError if no image has truth, or
-    naming the mask for truth of another size or with labels outside the classes.
+    `runs` are shards of label maps by the name of their run. Of the `count` images a third are those that the last run
+    labels worst, a third are average, a third are its best, by mean IoU; the number below a name is that, in percent.
+    Raises TagsegError if no tagged image has truth that can be compared, or naming the mask for truth of another size
+    or with labels outside the classes.
     """
     truths = Truths(tags, ground_truth, None, "draw recipes").only(lambda record: bool(record.tags))
     names = read_classes(classes)
-    shards = {name: ShardSet(paths, "labels") for name, paths in runs.items()}
-    last = list(shards.values())[-1]
+    masks = {name: ShardSet(paths, "labels") for name, paths in runs.items()}
+    last = list(masks.values())[-1]
     scores = [_mean_iou(truths, record, last.get(record.id, "mask"), len(names)) for record in truths.records]
-    rows, labels = [], []
     ranked = [int(i) for i in np.argsort(scores, kind="stable") if np.isfinite(scores[i])]  # not where all is ignored
-    for i in _spread(ranked, count):
-        record = truths.records[i]
-        masks = [shard.get(record.id, "mask") for shard in shards.values()]
-        rows.append([read_image(record.path), truths.labels(record), *masks])
-        labels.append(f"{record.id} ({record.split})\n{100 * scores[i]:.0f}")
-    write_figure(panel_figure(["image", "truth", *runs], rows, labels, names), output)
+    if not ranked:
+        raise TagsegError(f"{ground_truth}: no tagged image has truth that is not ignored; there is nothing to compare")
+
+    def cells(record: ImageRecord) -> list[Cell]:
+        return [
+            ("image", image_panel(read_image(record.path))),
+            ("truth", label_panel(truths.labels(record))),
+            *((name, label_panel(shards.get(record.id, "mask"))) for name, shards in masks.items()),
+        ]
+
+    shown = [(truths.records[i], scores[i]) for i in _ends_and_middle(ranked, count)]
+    rows = [(f"{record.id} ({record.split})\n{100 * score:.0f}", cells(record)) for record, score in shown]
+    write_figure(image_grid(rows, list(shown_as(names).values())), output)
 
 
-def _spread(order: list[int], count: int) -> list[int]:
-    """The first, the middle and the last third of `count` places of an order; all of it if it is no longer."""
+def _ends_and_middle(order: list[int], count: int) -> list[int]:
+    """`count` items: a third from the start, a third from the middle, a third from the end; all if there are fewer."""
     if len(order) <= count:
         return order
     ends, middle = count // 3, count - 2 * (count // 3)
@@ -48,9 +56,10 @@ def _spread(order: list[int], count: int) -> list[int]:
 
 
 def _mean_iou(truths: Truths, record: ImageRecord, mask: np.ndarray, classes: int) -> float:
+    """Mean IoU of one image in [0, 1]; NaN if all of its truth is ignored."""
     matrix = ConfusionMatrix(classes)
     try:
         matrix.update(truths.labels(record), mask)
     except ValueError as error:
-        raise TagsegError(f"{truths.path(record)}: {error}; mend the mask, or take it out") from None
+        raise TagsegError(f"{truths.path(record)}: {error}; fix the mask, or take it out") from None
     return matrix.mean_iou()

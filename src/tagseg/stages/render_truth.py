@@ -10,6 +10,7 @@ from tagseg.datasets.images import write_labels
 from tagseg.datasets.index import read_index
 from tagseg.datasets.layouts import LAYOUTS
 from tagseg.errors import TagsegError
+from tagseg.marks import TRUTH
 from tagseg.store import atomic_folder
 
 
@@ -23,7 +24,7 @@ def run(data: DiskData, tags: Path, output: Path) -> None:
         raise TagsegError(f"{data.kind}: its truth is PNG masks already; leave render-truth out")
     bar = partial(tqdm, unit="mask", disable=None)
     records = {record.id: record for record in read_index(tags)}
-    with atomic_folder(output) as folder:
+    with atomic_folder(output, TRUTH) as folder:
         for image_id, labels in bar(render(data, list(records.values()))):
             record = records[image_id]
             if labels.shape != (record.height, record.width):
@@ -31,4 +32,4 @@ def run(data: DiskData, tags: Path, output: Path) -> None:
                     f"{record.path}: {record.width} x {record.height} pixels, its truth {labels.shape[1]} x "
                     f"{labels.shape[0]}; use the photograph that was annotated"
                 )
-            write_labels(folder / f"{image_id}.png", labels)
+            write_labels(folder / f"{image_id}.png", labels, TRUTH)

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from tagseg.config import BackboneSettings, CrfSettings, InferenceMachine, SampleSettings, ViewSettings
 from tagseg.datasets.index import ImageRecord, in_shard, read_index
-from tagseg.features import FrozenTrunk, weights_file
+from tagseg.features import FrozenTrunk, network_facts
 from tagseg.loading import fetched, one_behind
 from tagseg.machine import prepare
 from tagseg.priors.foreground import resize_map
@@ -56,11 +56,11 @@ def run(
         for record, own in frozen.pixels(records, machine.images_at_once, writer.done):
             yield record, fetched({"features": own.half()})
 
-    facts = settings.model_dump() | looks.model_dump() | network.model_dump()
+    facts = settings.model_dump() | looks.model_dump() | network_facts(network)
     facts |= {"seed": seed, "pixels_of_each": count, "crf": smooth.model_dump()}
     with (
         Shard(maps, "probabilities") as first,
-        write_shard(output, "samples", facts, stamps(records), [maps, *weights_file(network)]) as writer,
+        write_shard(output, "samples", facts, stamps(records), [maps]) as writer,
         rate("images", len(left := writer.left(records))),
     ):
         for record, wait in tqdm(one_behind(features()), total=len(left), unit="image", disable=None):

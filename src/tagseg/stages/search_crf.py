@@ -16,14 +16,14 @@ import pandas as pd
 from tqdm import tqdm
 
 from tagseg.config import Crf, CrfSettings
-from tagseg.datasets.images import read_labels
-from tagseg.datasets.index import ImageRecord, read_classes, read_ground_truth, read_index
+from tagseg.datasets.index import ImageRecord, read_classes
 from tagseg.errors import TagsegError
 from tagseg.evaluation.confusion import ConfusionMatrix, Protocol, any_foreground
 from tagseg.options import checked
 from tagseg.progress import rate
 from tagseg.smoothing import KINDS, facts, label_map
 from tagseg.store import Shard, write_text
+from tagseg.truths import TruthMasks, Truths
 
 Trial = tuple[Crf, CrfSettings]
 
@@ -48,15 +48,13 @@ def run(
     """
     if any(crf == "higher_order" for crf, _ in trials) and not regions:
         raise TagsegError("crf higher_order needs --regions: give the shards that tagseg regions wrote")
-    truth_of = read_ground_truth(ground_truth)
-    records = [record for record in read_index(tags, split) if record.id in truth_of]
-    if not records:
-        raise TagsegError(f"{ground_truth}: no image of split {split} has a truth mask; add masks")
+    truths = Truths(tags, ground_truth, split, "try settings")
     names = read_classes(classes) if protocol == "classes" else ["background", "foreground"]
-    jobs = [(record, truth_of[record.id], trials, maps, regions, protocol, len(names)) for record in records]
+    masks = truths.masks
+    jobs = [(record, masks, trials, maps, regions, protocol, len(names)) for record in truths.records]
     totals = [ConfusionMatrix(len(names)) for _ in trials]
     context = multiprocessing.get_context("spawn")
-    with rate("images", len(records)), ProcessPoolExecutor(processes, mp_context=context) as pool:
+    with rate("images", len(jobs)), ProcessPoolExecutor(processes, mp_context=context) as pool:
         for counts in tqdm(pool.map(_counts, jobs), total=len(jobs), unit="image", disable=None):
             for total, count in zip(totals, counts, strict=True):
                 total.counts += count
@@ -96,10 +94,12 @@ def _kind(path: Path) -> str:
         return shard.kind
 
 
-def _counts(job: tuple[ImageRecord, Path, list[Trial], list[Path], list[Path], Protocol, int]) -> list[np.ndarray]:
+def _counts(
+    job: tuple[ImageRecord, TruthMasks, list[Trial], list[Path], list[Path], Protocol, int],
+) -> list[np.ndarray]:
     """Counts (N, N) of one image for each trial."""
-    record, truth_path, trials, maps, regions, protocol, classes = job
-    truth = read_labels(truth_path)
+    record, masks, trials, maps, regions, protocol, classes = job
+    truth = masks.labels(record)
     if protocol == "foreground":
         truth = any_foreground(truth)
     counts = []
@@ -112,7 +112,7 @@ def _counts(job: tuple[ImageRecord, Path, list[Trial], list[Path], list[Path], P
             try:
                 matrix.update(truth, any_foreground(labels) if protocol == "foreground" else labels)
             except ValueError as error:
-                raise TagsegError(f"{truth_path}: {error}; mend the mask, or take it out") from None
+                raise TagsegError(f"{masks.path(record)}: {error}; fix the mask, or take it out") from None
             counts.append(matrix.counts)
     return counts
 

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from tagseg.bundle import load_bundle
 from tagseg.config import BackboneSettings, InferenceMachine, ViewSettings
 from tagseg.datasets.index import ImageRecord, in_shard, read_index
-from tagseg.features import FrozenTrunk, weights_file
+from tagseg.features import FrozenTrunk, network_facts
 from tagseg.loading import fetched, one_behind
 from tagseg.machine import prepare
 from tagseg.priors.foreground import resize_map
@@ -41,11 +41,10 @@ def run(
     bundle = load_bundle(model, "pixel regression")
     rows, bias = bundle["weight"].to(here.place), bundle["bias"].to(here.place)
     records = in_shard(read_index(tags), shard, shards)
-    facts = {"weight": weight} | network.model_dump() | looks.model_dump()
-    inputs = [maps, model, *weights_file(network)]
+    facts = {"weight": weight} | network_facts(network) | looks.model_dump()
     with (
         Shard(maps, "probabilities") as first,
-        write_shard(output, "probabilities", facts, stamps(records), inputs) as writer,
+        write_shard(output, "probabilities", facts, stamps(records), [maps, model]) as writer,
     ):
 
         def again() -> Iterator[tuple[ImageRecord, Callable[[], dict[str, np.ndarray]]]]:

@@ -1,5 +1,6 @@
 """The tables of a run as text, for people, and a contact sheet."""
 
+import shlex
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +21,10 @@ def run(folder: Path, images: list[str], sheet: Path | None) -> str:
     tables = [folder / f"{name}.csv" for name in ("miou", "ablation", "masks")]
     found = [path for path in tables if path.is_file()]
     if not found and sheet is None:
-        raise TagsegError(f"{folder}: no miou.csv, ablation.csv or masks.csv in it; make one (snakemake {tables[0]})")
+        raise TagsegError(
+            f"{folder}: no miou.csv, ablation.csv or masks.csv in it; "
+            f"make one (snakemake {shlex.quote(str(tables[0]))})"
+        )
     parts = []
     for path in found:
         frame = pd.read_csv(path)

@@ -1,5 +1,6 @@
-"""The headline of a run on one page: its table, its pictures, and all other tables, folded."""
+"""summary.html: the headline of a run on one page, with its pictures and tables."""
 
+import shlex
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +18,7 @@ _HEADLINE = {
     "classes": "classes",
     "pixel_accuracy": "pixel accuracy",
     "source": "source",
+    "recipe": "recipe",
 }
 _CAPTIONS = {
     "miou": ("mIoU", "Each headline experiment on the evaluation images: the network alone, and with its CRF."),
@@ -26,16 +28,16 @@ _CAPTIONS = {
         "networks that saw no tags, truth.",
     ),
     "per_class": ("IoU by class", "Bars: measured here, with CRF. Marks, if any: published."),
-    "trimap": ("Beside boundaries", "Accuracy within bands around the truth's boundaries, against their width."),
-    "best": ("Best images", "Those with the highest IoU; beside each the IoU of the experiments, in percent."),
+    "trimap": ("Near boundaries", "Accuracy within bands around the truth's boundaries, against their width."),
+    "best": ("Best images", "Those with the highest IoU; beside each, the IoU of the experiments in percent."),
     "worst": ("Worst images", "Those with the lowest IoU: where it fails."),
 }
 
 
 def run(miou: Path, tables: list[Path], pictures: list[Path], output: Path, *, title: str) -> None:
-    """Write an HTML page of `miou.csv`, further tables and PNG pictures; all is in the one file.
+    """Write one HTML page with the headline table, pictures and further tables, all in one file.
 
-    Raises TagsegError for a file that is missing, or no such table.
+    Raises TagsegError for a file that is missing, a table that is not `miou.csv`, or a picture that is not a PNG.
     """
     frame = _table(miou)
     if not {"method", "crf", "source", "miou", "pixel_accuracy"} <= set(frame):
@@ -44,7 +46,7 @@ def run(miou: Path, tables: list[Path], pictures: list[Path], output: Path, *, t
     headline = frame[ours][[column for column in _HEADLINE if column in frame]].rename(columns=_HEADLINE)
     lead = [
         "mIoU in percent on images that no network was trained on. Networks were trained on image tags alone.",
-        "The mean is over the classes that truth or prediction has; their number stands beside it.",
+        "The mean is over the classes that occur in truth or prediction; their number stands beside it.",
     ]
     if (frame["source"] == "published").any():
         lead.append("Published rows, in italics, are the paper's, on the full data set.")
@@ -55,18 +57,20 @@ def run(miou: Path, tables: list[Path], pictures: list[Path], output: Path, *, t
 
 def _table(path: Path) -> pd.DataFrame:
     if not path.is_file():
-        raise TagsegError(f"{path}: no such file; make it first (snakemake {path})")
+        raise TagsegError(f"{path}: no such file; make it first (snakemake {shlex.quote(str(path))})")
     try:
         frame = pd.read_csv(path)
     except ValueError as error:
-        raise TagsegError(f"{path}: not a table ({error}); make it again (snakemake {path})") from None
+        raise TagsegError(
+            f"{path}: not a table ({error}); make it again (snakemake {shlex.quote(str(path))})"
+        ) from None
     # whole numbers, of which published rows have none
     return frame.astype({"classes": "Int64"}) if "classes" in frame else frame
 
 
 def _picture(path: Path) -> Picture:
     if not path.is_file():
-        raise TagsegError(f"{path}: no such file; make it first (snakemake {path})")
+        raise TagsegError(f"{path}: no such file; make it first (snakemake {shlex.quote(str(path))})")
     data = path.read_bytes()
     if not data.startswith(b"\x89PNG"):
         raise TagsegError(f"{path}: not a PNG; give the PNG of the picture")

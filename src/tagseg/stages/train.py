@@ -16,6 +16,7 @@ from tagseg.checkpoints import Checkpoints
 from tagseg.config import BackboneSettings, Mask, SegmentationSettings, TrainingMachine
 from tagseg.datasets.index import ImageRecord, labels_of, read_classes, read_index
 from tagseg.errors import TagsegError
+from tagseg.features import network_facts
 from tagseg.labels import voc_palette
 from tagseg.loading import ahead, load_image, pinned, resized, shuffled
 from tagseg.machine import prepare
@@ -97,7 +98,8 @@ def run(
         "fov": fov,
         "seed": seed,
     }
-    keeper = Checkpoints(checkpoints, machine.checkpoint_every, settled | network.model_dump() | settings.model_dump())
+    settled |= network_facts(network) | settings.model_dump()
+    keeper = Checkpoints(checkpoints, machine.checkpoint_every, settled)
     history = train(
         model,
         model.parameter_groups(settings.learning_rate, settings.head_factor),

@@ -42,5 +42,5 @@ def run(
                 try:
                     trimaps[key].update(truth, distance, shards.get(record.id, "mask"))
                 except ValueError as error:
-                    raise TagsegError(f"{truths.path(record)}: {error}; mend the mask, or take it out") from None
+                    raise TagsegError(f"{truths.path(record)}: {error}; fix the mask, or take it out") from None
     write_text(output, trimap_table(trimaps).to_csv(index=False, lineterminator="\n"))

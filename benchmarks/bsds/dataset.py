@@ -1,19 +1,21 @@
-"""The Berkeley segmentation data set (BSDS500): photographs, and beside each a .mat file of people's segmentations."""
+"""The files of the Berkeley segmentation data set (BSDS500): images, and a .mat file of annotations for each."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from scipy.io import loadmat
 
-from tagseg.datasets.images import photographs, read_grey
+from tagseg.access import barred
+from tagseg.datasets.images import UNREADABLE, photographs
 from tagseg.errors import TagsegError
 
 
 @dataclass(frozen=True)
 class Example:
-    """A photograph and the file of its annotations."""
+    """An image and the file of its annotations."""
 
     id: str
     photograph: Path
@@ -22,17 +24,17 @@ class Example:
 
 @dataclass(frozen=True)
 class Annotations:
-    """What several people drew on one photograph: label maps and boundary maps, each (H, W)."""
+    """All annotators' label maps and boundary maps of one image, each (H, W)."""
 
     segmentations: list[NDArray[np.int64]]
     boundaries: list[NDArray[np.bool_]]
 
 
 def index(images: Path, ground_truth: Path) -> list[Example]:
-    """The photographs of a folder, each with `ID.mat` of another, by name.
+    """The images of a folder, sorted by name, each with its `ID.mat` in another folder.
 
-    The folders hold the files themselves, or have them in `images/` and `groundTruth/`. Raises TagsegError naming the
-    folder without photographs, or the first .mat file that is missing.
+    Either folder may hold the files directly, or in a subfolder `images/` or `groundTruth/`. Raises TagsegError naming
+    the folder without images, or the first .mat file that is missing.
     """
     folder = images / "images" if (images / "images").is_dir() else images
     paths = photographs(folder)
@@ -45,23 +47,23 @@ def index(images: Path, ground_truth: Path) -> list[Example]:
     missing = [example for example in examples if not example.truth.is_file()]
     if missing:
         raise TagsegError(
-            f"{missing[0].truth}: no such ground truth for {missing[0].photograph}; put it there, or take the image out"
+            f"{missing[0].truth}: no such ground truth for {missing[0].photograph}; put it there, or remove the image"
             + (f" ({len(missing)} of {len(examples)} images lack it)" if len(missing) > 1 else "")
         )
     return examples
 
 
 def read_annotations(path: Path, shape: tuple[int, int]) -> Annotations:
-    """Annotations of a photograph of (H, W) = `shape`: cells `groundTruth{k}` with `Segmentation` and `Boundaries`.
+    """Annotations of an image of `shape` (H, W): cells `groundTruth{k}` with `Segmentation` and `Boundaries`.
 
     Raises TagsegError naming the file if it is missing, broken, without annotations, or of another size.
     """
     try:
         content = loadmat(path, simplify_cells=True)
     except FileNotFoundError:
-        raise TagsegError(f"{path}: no such ground truth; put it there, or take the image out") from None
-    except Exception as error:  # a broken file may be read as any nonsense: zlib, index, value, type and other errors
-        raise TagsegError(f"{path}: not a readable .mat file ({error}); replace it") from None
+        raise TagsegError(f"{path}: no such ground truth; put it there, or remove the image") from None
+    except Exception as error:  # scipy raises many types for a broken file: zlib.error, IndexError, ValueError, ...
+        raise barred(error, path) or TagsegError(f"{path}: not a readable .mat file ({error}); replace it") from None
     try:
         cells = content["groundTruth"]
         cells = [cells] if isinstance(cells, dict) else list(cells)
@@ -72,7 +74,7 @@ def read_annotations(path: Path, shape: tuple[int, int]) -> Annotations:
             f"{path}: no groundTruth with Segmentation and Boundaries in it; use a file in BSDS500's layout"
         ) from None
     if not cells:
-        raise TagsegError(f"{path}: no annotation in it; replace it, or take the image out")
+        raise TagsegError(f"{path}: no annotation in it; replace it, or remove the image")
     for array in (*segmentations, *boundaries):
         if array.shape != shape:
             raise TagsegError(
@@ -82,11 +84,19 @@ def read_annotations(path: Path, shape: tuple[int, int]) -> Annotations:
 
 
 def read_contours(path: Path, shape: tuple[int, int]) -> NDArray[np.float64]:
-    """A contour map (H, W) in [0, 1] from a grey PNG of 8 or 16 bits, for a photograph of (H, W) = `shape`.
+    """Contour map (H, W) in [0, 1] of a grey PNG of 8 or 16 bits, for an image of `shape` (H, W).
 
     Raises TagsegError naming the file if it is missing, no such PNG, or of another size.
     """
-    contours = read_grey(path)
+    try:
+        with Image.open(path) as image:
+            if image.mode not in ("L", "I;16", "I;16B", "I"):
+                raise TagsegError(f"{path}: mode {image.mode}; a map must be a grey PNG of 8 or 16 bits")
+            contours = np.asarray(image, dtype=np.float64) / (255 if image.mode == "L" else 65535)
+    except FileNotFoundError:
+        raise TagsegError(f"{path}: no such map; put it there, one ID.png for each image") from None
+    except UNREADABLE as error:
+        raise TagsegError(f"{path}: not a readable map ({error}); replace it") from None
     if contours.shape != shape:
         raise TagsegError(f"{path}: the contour map is {contours.shape}, the photograph {shape}; make it at full size")
     return contours

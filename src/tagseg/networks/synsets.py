@@ -1,4 +1,4 @@
-"""Rows of a pre-trained classifier for the classes that a data set shares with it."""
+"""Which rows of a pre-trained classifier belong to the classes of a data set."""
 
 import csv
 from functools import cache
@@ -11,10 +11,10 @@ from tagseg.networks.backbone import Classifier
 
 
 def shared_rows(classifier: Classifier, names: list[str]) -> tuple[Tensor, Tensor, list[bool]]:
-    """Weight (C, K), bias (C,) and whether each of `names` has a counterpart; rows of those without are zero.
+    """The classifier's weight (C, K) and bias (C,) for the classes `names`, and for each whether it has a counterpart.
 
-    A class made up of several synsets (`resources/synsets.csv`) takes the mean of their rows; a class that bears the
-    name of a row, or of an ILSVRC class, takes that one's. Case, `_` and `-` make no difference.
+    A class that comprises several synsets (`resources/synsets.csv`) gets the mean of their rows; a class named like a
+    row, or like an ILSVRC class, gets that row. Case, `_` and `-` are ignored. Rows without a counterpart are zero.
     """
     weight = torch.zeros(len(names), classifier.weight.shape[1])
     bias = torch.zeros(len(names))
@@ -30,7 +30,7 @@ def shared_rows(classifier: Classifier, names: list[str]) -> tuple[Tensor, Tenso
 
 
 def synsets_of(name: str) -> tuple[str, ...]:
-    """WordNet ids of the ILSVRC classes that a class is made of; none if ILSVRC has nothing of that name."""
+    """WordNet ids of the ILSVRC classes that a class comprises; empty if ILSVRC has no class of that name."""
     plain = _plain(name)
     return synsets()[plain] if plain in synsets() else _ilsvrc_names().get(plain, ())
 
@@ -41,8 +41,8 @@ def _plain(name: str) -> str:
 
 @cache
 def _ilsvrc_names() -> dict[str, tuple[str, ...]]:
-    """WordNet id of an ILSVRC class by each of its names; without those that two classes bear (crane, maillot)."""
-    from timm.data import ImageNetInfo  # timm takes a second to import, and few come here
+    """WordNet id of each ILSVRC class by its names, except names shared by two classes (crane, maillot)."""
+    from timm.data import ImageNetInfo  # imported here: timm takes a second, and few callers get this far
 
     info = ImageNetInfo("imagenet-1k")
     found: dict[str, list[str]] = {}
@@ -54,9 +54,9 @@ def _ilsvrc_names() -> dict[str, tuple[str, ...]]:
 
 @cache
 def synsets() -> dict[str, tuple[str, ...]]:
-    """WordNet ids of the ILSVRC classes that make up a class, by the class's name in plain letters.
+    """WordNet ids of the ILSVRC classes that make up a class, by normalised class name (see `_plain`).
 
-    None for `kite`: COCO's is a toy, ILSVRC's a bird.
+    `kite` has none: in COCO it is a toy, in ILSVRC a bird.
     """
     text = (resources.files("tagseg") / "resources" / "synsets.csv").read_text(encoding="utf-8")
     return {_plain(row["class"]): tuple(row["synsets"].split()) for row in csv.DictReader(text.splitlines())}

@@ -1,6 +1,6 @@
-"""A large image's dense CRF at a smaller size: what goes in is averaged, what comes out is interpolated.
+"""Dense CRF of large images at a smaller size: inputs are averaged, marginals are interpolated.
 
-Everything goes label by label, so that beside input and output no array of all labels at the full size ever exists.
+Arrays are resized label by label, so that no further array of all labels at full size is needed.
 """
 
 import math
@@ -8,29 +8,37 @@ import math
 import numpy as np
 from PIL import Image
 
-# exp(-100) is next to nothing in float32: a label that much worse than the best has no probability left
+# energies are capped at this much above the minimum of a pixel; exp(-100) is negligible in float32
 WORST = 100.0
 
 
 def smaller_size(size: tuple[int, int], max_pixels: int) -> tuple[int, int]:
-    """The size (h, w) of the shape of `size` = (H, W) that has at most `max_pixels`."""
+    """`size` = (H, W) reduced to at most `max_pixels` pixels at about the same aspect ratio; unchanged if it fits."""
     height, width = size
     if height * width <= max_pixels:
         return size
     scale = math.sqrt(max_pixels / (height * width))
-    h = min(max(1, int(height * scale)), max_pixels)  # a strip keeps a width of one pixel, and less of its length
+    h = min(max(1, int(height * scale)), max_pixels)  # a narrow strip keeps at least 1 pixel
     return h, min(max(1, int(width * scale)), max_pixels // h)
 
 
 def shrink_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(H, W, 3) uint8 -> (h, w, 3), each pixel the mean of those it covers."""
+    """Shrink an image (H, W, 3) uint8 to `size` = (h, w) by averaging: (h, w, 3) uint8."""
     return np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BOX))
 
 
-def shrink_unary(unary: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(L, H, W) energies -> (L, h, w) float32, each the mean of those it covers, counted from each pixel's least.
+def shrink_planes(planes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(L, H, W) -> (L, h, w) float32, each value the mean of those it covers."""
+    small = np.empty((planes.shape[0], *size), dtype=np.float32)
+    for plane, out in zip(planes, small, strict=True):
+        out[:] = np.asarray(Image.fromarray(plane.astype(np.float32)).resize(size[::-1], Image.Resampling.BOX))
+    return small
 
-    Energies beyond `WORST` above the least count as that much: an infinite one would spread to its neighbours.
+
+def shrink_unary(unary: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Shrink energies (L, H, W) to `size` = (h, w) by averaging, relative to each pixel's minimum: (L, h, w) float32.
+
+    They are capped at `WORST` above the minimum, since an infinite energy would spread to neighbouring pixels.
     """
     least = unary.min(axis=0).astype(np.float32)
     small = np.empty((unary.shape[0], *size), dtype=np.float32)
@@ -41,7 +49,7 @@ def shrink_unary(unary: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def shrink_regions(regions: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(H, W) numbers -> (h, w), each that of the pixel in its middle."""
+    """Shrink a region map (H, W) to `size` = (h, w), taking the region at the centre of each block."""
     rows, columns = (
         ((np.arange(n) + 0.5) * full / n).astype(np.intp) for n, full in zip(size, regions.shape, strict=True)
     )
@@ -49,7 +57,7 @@ def shrink_regions(regions: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def enlarge_marginals(marginals: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(L, h, w) float32 -> (L, H, W) float32, bilinear: its weights sum to 1, and so do marginals."""
+    """Enlarge marginals (L, h, w) float32 to `size` = (H, W), bilinear, which preserves their sum of 1."""
     large = np.empty((marginals.shape[0], *size), dtype=np.float32)
     for plane, out in zip(marginals, large, strict=True):
         out[:] = np.asarray(Image.fromarray(plane).resize(size[::-1], Image.Resampling.BILINEAR))

@@ -1,4 +1,4 @@
-"""Which boundary pixels of two maps correspond: maximum matching of pixels that lie near each other."""
+"""Correspondence of boundary pixels of two maps: maximum matching of nearby pixels."""
 
 import numpy as np
 from numba import njit
@@ -8,10 +8,10 @@ Pairs = tuple[NDArray[np.int32], NDArray[np.int32]]
 
 
 def near_pairs(truth: NDArray[np.bool_], distance: float) -> Pairs:
-    """All pairs (pixel of the grid, true pixel) no farther apart than `distance` pixels, nearest first.
+    """All pairs (pixel of the grid, true pixel) at most `distance` pixels apart, nearest first.
 
-    `truth` is (H, W); returned are the flat index of the pixel and the number of the true pixel, in row order, both
-    (pairs,). They depend on the truth alone, so that one list serves the maps of all thresholds.
+    `truth` is (H, W). Returns the flat index of the pixel and the index of the true pixel in row order, both (pairs,).
+    They depend on the truth alone, so the pairs can be reused for all thresholds.
     """
     height, width = truth.shape
     reach = int(distance)
@@ -26,15 +26,15 @@ def near_pairs(truth: NDArray[np.bool_], distance: float) -> Pairs:
 
 
 def match(predicted: NDArray[np.bool_], truths: int, pairs: Pairs) -> tuple[NDArray[np.bool_], int]:
-    """Match predicted to true pixels, each at most once, as many as can be, along `pairs` of `near_pairs`.
+    """Maximum one-to-one matching of predicted and true pixels along `pairs` of `near_pairs`.
 
-    `predicted` is (H, W), `truths` the number of true pixels. Returns which predicted pixels found a partner (H, W),
-    and how many did, which is also the number of true pixels that did.
+    `predicted` is (H, W), `truths` the number of true pixels. Returns which predicted pixels are matched, (H, W) bool,
+    and their number, which is also the number of matched true pixels.
 
-    BSDS' correspondPixels looks for the cheapest assignment, with 100 times the largest distance as the price of a
-    pixel without a partner. So it matches as many pixels as this does; where it may choose which, it takes near ones.
-    Here pairs are taken nearest first, then augmenting paths, which leave no matched pixel without a partner, add what
-    is missing: that keeps most of the preference, and the result depends on nothing but the input.
+    correspondPixels of BSDS computes an assignment of minimum cost in which an unmatched pixel costs 100 times the
+    largest distance. It therefore matches equally many pixels, and prefers near ones. Here pairs are first matched
+    greedily, nearest first; augmenting paths, which keep matched pixels matched, then add the missing ones. This
+    preserves most of the preference and is deterministic.
     """
     flat = predicted.ravel()
     numbers = np.cumsum(flat, dtype=np.int32) - 1
@@ -47,10 +47,11 @@ def match(predicted: NDArray[np.bool_], truths: int, pairs: Pairs) -> tuple[NDAr
 
 @njit(cache=True)
 def _maximum_matching(left, right, lefts, rights):  # type: ignore[no-untyped-def]
-    """Partner on the right of each of `lefts` nodes, -1 for none; edges (left, right) are taken in their order first.
+    """Partner on the right of each of `lefts` nodes, or -1: edges (left, right) are first matched greedily, in order.
 
-    Then depth-first searches for augmenting paths from every free node on the left, in rounds. A node on the right
-    is visited once a round: no path leads through one whose search failed. A round without success ends it.
+    Then, in rounds, a depth-first search for an augmenting path starts from every free node on the left. Each node on
+    the right is visited once per round, since no path leads through a node whose search failed. Stops after a round
+    without success.
     """
     partner = np.full(lefts, -1, np.int32)
     back = np.full(rights, -1, np.int32)
@@ -61,18 +62,18 @@ def _maximum_matching(left, right, lefts, rights):  # type: ignore[no-untyped-de
             partner[left[edge]] = right[edge]
             back[right[edge]] = left[edge]
     start = np.cumsum(start).astype(np.int32)
-    place = start[:-1].copy()
+    position = start[:-1].copy()
     targets = np.empty(left.size, np.int32)
     for edge in range(left.size):
-        targets[place[left[edge]]] = right[edge]
-        place[left[edge]] += 1
+        targets[position[left[edge]]] = right[edge]
+        position[left[edge]] += 1
 
     visited = np.full(rights, -1, np.int32)
     path = np.empty(lefts + 1, np.int32)
     turn, improved = 0, True
     while improved:
         improved = False
-        place[:] = start[:-1]
+        position[:] = start[:-1]
         for root in range(lefts):
             if partner[root] >= 0:
                 continue
@@ -80,11 +81,11 @@ def _maximum_matching(left, right, lefts, rights):  # type: ignore[no-untyped-de
             depth = 0
             while depth >= 0:
                 node = path[depth]
-                if place[node] == start[node + 1]:
+                if position[node] == start[node + 1]:
                     depth -= 1
                     continue
-                target = targets[place[node]]
-                place[node] += 1
+                target = targets[position[node]]
+                position[node] += 1
                 if visited[target] == turn:
                     continue
                 visited[target] = turn
@@ -92,10 +93,10 @@ def _maximum_matching(left, right, lefts, rights):  # type: ignore[no-untyped-de
                     depth += 1
                     path[depth] = back[target]
                     continue
-                # a free node: along the path every node takes the target it looked at last
+                # a free node: every node along the path is matched to its last visited target
                 for step in range(depth, -1, -1):
                     node = path[step]
-                    target = targets[place[node] - 1]
+                    target = targets[position[node] - 1]
                     partner[node] = target
                     back[target] = node
                 improved = True

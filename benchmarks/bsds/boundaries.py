@@ -1,4 +1,4 @@
-"""Boundaries against those that people drew: the BSDS500 benchmark's counts, ODS, OIS and average precision."""
+"""Evaluation of boundaries against human annotations: the ODS, OIS and average precision of the BSDS500 benchmark."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,21 +7,21 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import morphology
 
-from tagseg.evaluation.matching import match, near_pairs
+from matching import match, near_pairs
 
-MAX_DISTANCE = 0.0075  # of the image's diagonal
+MAX_DISTANCE = 0.0075  # between matched pixels, as a fraction of the image diagonal
 
 
 def thresholds(count: int = 99) -> NDArray[np.float64]:
-    """`count` thresholds k / (count + 1), evenly spaced strictly between 0 and 1.
+    """Thresholds k / (count + 1), k = 1..count: (count,) float64, evenly spaced strictly between 0 and 1.
 
-    Made with linspace as in evaluation_bdry_image.m: its rounding decides on grey values that equal a threshold.
+    Computed with linspace as in evaluation_bdry_image.m, since rounding matters for grey values equal to a threshold.
     """
     return np.linspace(1 / (count + 1), 1 - 1 / (count + 1), count)
 
 
 def thin(boundary: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Boundary map (H, W) thinned to lines of one pixel, as `bwmorph(map, 'thin', inf)` does."""
+    """Thin a boundary map (H, W) bool to lines one pixel wide, as `bwmorph(map, 'thin', inf)` does."""
     return np.asarray(morphology.thin(boundary), dtype=bool)
 
 
@@ -31,12 +31,12 @@ def boundary_counts(
     levels: NDArray[np.float64],
     max_distance: float = MAX_DISTANCE,
 ) -> NDArray[np.int64]:
-    """Counts (T, 4) of one image at each of the thresholds `levels` (T,): evaluation_bdry_image.m.
+    """Counts (T, 4) of one image at each of the thresholds `levels` (T,), as in evaluation_bdry_image.m.
 
-    `contours` (H, W) in [0, 1] is strength of boundary; its pixels ≥ threshold, thinned, are matched with the boundary
-    (H, W) of each annotation in turn, within `max_distance` times the diagonal. The columns: true pixels matched,
-    true pixels (both summed over the annotations), predicted pixels matched with any annotation, predicted pixels.
-    Raises ValueError if sizes differ, no annotation is given, or a value lies outside [0, 1].
+    `contours` (H, W) in [0, 1] is boundary strength. Its pixels ≥ threshold, thinned, are matched with the boundary
+    (H, W) of each annotation in turn, up to a distance of `max_distance` times the diagonal. Columns: matched true
+    pixels and true pixels (both summed over annotations), predicted pixels matched to any annotation, and predicted
+    pixels. Raises ValueError if sizes differ, there is no annotation, or a value is outside [0, 1].
     """
     values = np.asarray(contours, dtype=np.float64)
     if not annotations:
@@ -49,7 +49,7 @@ def boundary_counts(
     distance = max_distance * float(np.hypot(*values.shape))
     truths = [(int(np.count_nonzero(a)), near_pairs(a.astype(bool), distance)) for a in annotations]
     total = sum(number for number, _ in truths)
-    # as the threshold rises the map only loses pixels: where no value lies between two, the maps are equal
+    # thresholds without a value in between give equal maps, which are evaluated once
     below = np.searchsorted(np.sort(values, axis=None), levels)
     _, first, which = np.unique(below, return_index=True, return_inverse=True)
     counts = np.zeros((len(first), 4), dtype=np.int64)
@@ -67,7 +67,7 @@ def boundary_counts(
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A threshold (NaN where each image has its own), with recall, precision and F there, in [0, 1]."""
+    """Recall, precision and F, in [0, 1], at a threshold (NaN if each image has its own)."""
 
     threshold: float
     recall: float
@@ -77,7 +77,7 @@ class OperatingPoint:
 
 @dataclass(frozen=True)
 class BoundaryScores:
-    """What a data set scores: at its one best threshold, at each image's own, and average precision."""
+    """Scores of a data set: at one best threshold (ODS), at each image's best (OIS), and average precision."""
 
     ods: OperatingPoint
     ois: OperatingPoint
@@ -85,21 +85,21 @@ class BoundaryScores:
 
 
 def precision_recall(counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Precision and recall (...) of counts (..., 4); 0 where there is nothing to count."""
+    """Precision and recall (...) of counts (..., 4); 0 where there are no pixels."""
     matched_true, true, matched, predicted = np.moveaxis(np.asarray(counts, dtype=np.float64), -1, 0)
     return matched / np.maximum(predicted, 1), matched_true / np.maximum(true, 1)
 
 
 def f_measure(precision: NDArray[np.float64], recall: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Harmonic mean of precision and recall; 0 where both are 0 (fmeasure in collect_eval_bdry.m)."""
+    """Harmonic mean of precision and recall; 0 where both are 0: fmeasure in collect_eval_bdry.m."""
     total = precision + recall
     return 2 * precision * recall / np.where(total == 0, 1, total)
 
 
 def best_point(levels: NDArray[np.float64], counts: NDArray[np.int64]) -> OperatingPoint:
-    """Largest F of counts (T, 4), between thresholds too: maxF in collect_eval_bdry.m.
+    """The point with the largest F of counts (T, 4), also between thresholds: maxF in collect_eval_bdry.m.
 
-    Threshold, precision and recall are interpolated linearly in 100 steps between neighbours; of equals the first wins.
+    Threshold, precision and recall are interpolated linearly in 100 steps between neighbours; the first maximum counts.
     """
     part = np.linspace(0, 1, 100)
     curves = [np.asarray(levels, dtype=np.float64), *precision_recall(counts)]
@@ -112,10 +112,10 @@ def best_point(levels: NDArray[np.float64], counts: NDArray[np.int64]) -> Operat
 
 
 def average_precision(counts: NDArray[np.int64]) -> float:
-    """Area under the curve of counts (T, 4): collect_eval_bdry.m.
+    """Area under the precision-recall curve of counts (T, 4), as in collect_eval_bdry.m.
 
-    Precision, interpolated linearly over the distinct recalls, summed at recall 0, .01, ..., 1 and 0 outside the
-    curve. Of thresholds with equal recall the lowest counts, as in `unique` of today's Matlab.
+    Precision is interpolated linearly over the distinct recalls and summed at recall 0, .01, ..., 1; it is 0 outside
+    the curve. Among thresholds with equal recall the lowest counts, as in `unique` of current Matlab versions.
     """
     precision, recall = precision_recall(counts)
     distinct, first = np.unique(recall, return_index=True)
@@ -125,9 +125,9 @@ def average_precision(counts: NDArray[np.int64]) -> float:
 
 
 def boundary_scores(levels: NDArray[np.float64], counts: NDArray[np.int64]) -> BoundaryScores:
-    """ODS, OIS and AP of the counts (N, T, 4) of N images: collect_eval_bdry.m.
+    """ODS, OIS and AP of the counts (N, T, 4) of N images, as in collect_eval_bdry.m.
 
-    OIS adds up the counts of each image at its own best threshold, without interpolation.
+    OIS sums the counts of each image at its own best threshold, without interpolation.
     """
     counts = np.asarray(counts)
     total = counts.sum(axis=0)

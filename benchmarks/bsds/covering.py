@@ -1,4 +1,4 @@
-"""Regions against those that people drew: the BSDS500 benchmark's covering, Rand index and variation of information."""
+"""Evaluation of regions: covering, Rand index and variation of information of the BSDS500 benchmark."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ Labels = NDArray[np.integer]
 
 @dataclass(frozen=True)
 class RegionCounts:
-    """One image's regions at T thresholds against all its annotations.
+    """Statistics of one image's regions at T thresholds, compared with all annotations.
 
-    `covered` (T,) is the area of the true regions, each times its largest intersection over union with a region of the
-    segmentation; `best` the same with the largest over all thresholds; `area` what both are parts of. `rand` (T,) in
-    [0, 1] and `variation` (T,) in bits are means over the annotations.
+    `covered` (T,) sums the areas of the true regions in pixels, each times its largest intersection over union with a
+    region of the segmentation; `best` is the same with the largest over all thresholds; `area` is the total area of the
+    true regions. `rand` (T,) in [0, 1] and `variation` (T,) in bits are means over annotations.
     """
 
     covered: NDArray[np.float64]
@@ -33,9 +33,9 @@ class RegionCounts:
 
 @dataclass(frozen=True)
 class RegionScores:
-    """What a data set scores: at its one best threshold (`ods`), at each image's own (`ois`).
+    """Scores of a data set: at one best threshold (`ods`), and at each image's best threshold (`ois`).
 
-    `covering_best` lets every true region choose its threshold. Of the variation the least is the best.
+    `covering_best` uses the best threshold for every true region. For variation of information, lower is better.
     """
 
     covering_threshold: float
@@ -49,10 +49,10 @@ class RegionScores:
 
 
 def components(contours: NDArray[np.floating], level: float) -> NDArray[np.int32]:
-    """Regions (H, W), from 1, of a contour map (H, W) without a hierarchy: what is connected where it is ≤ `level`.
+    """Regions (H, W), labels from 1, of a contour map (H, W) without a hierarchy: components of pixels ≤ `level`.
 
-    Neighbours are the four along rows and columns, so that a diagonal line of one pixel separates. Pixels of the
-    contours themselves go to the nearest region; where there is none, all is one region.
+    Components are 4-connected, so that a diagonal line one pixel wide separates them. Pixels above `level` are assigned
+    to the nearest region; if all are, the image is one region.
     """
     inside = np.asarray(contours, dtype=np.float64) <= level
     labels, found = ndimage.label(inside)
@@ -63,10 +63,10 @@ def components(contours: NDArray[np.floating], level: float) -> NDArray[np.int32
 
 
 def region_counts(segmentations: Iterable[Labels], annotations: Sequence[Labels]) -> RegionCounts:
-    """Counts of one image, whose label maps (H, W) at T thresholds are `segmentations`: evaluation_reg_image.m.
+    """Compare an image's label maps (H, W) at T thresholds with its annotations, as in evaluation_reg_image.m.
 
-    `annotations` are label maps (H, W), too. Every label is a region, 0 as well. Raises ValueError if sizes differ or
-    no annotation is given.
+    `segmentations` are in the order of the thresholds; `annotations` are label maps (H, W), too. Every label, including
+    0, is a region. Raises ValueError if sizes differ or there is no annotation.
     """
     if not annotations:
         raise ValueError("no annotation to compare with")
@@ -79,7 +79,7 @@ def region_counts(segmentations: Iterable[Labels], annotations: Sequence[Labels]
         for truth in annotations:
             if truth.shape != labels.shape:
                 raise ValueError(f"the annotation is {truth.shape}, the label map {labels.shape}")
-        # high thresholds often leave the same regions
+        # consecutive high thresholds often give the same regions
         if before is not None and np.array_equal(labels, before):
             rows.append(rows[-1])
             continue
@@ -101,18 +101,18 @@ def region_counts(segmentations: Iterable[Labels], annotations: Sequence[Labels]
 
 
 def _numbered(labels: Labels) -> NDArray[np.int64]:
-    """Labels as a vector of numbers from 0 without gaps."""
+    """Flatten a label map and renumber its labels contiguously from 0."""
     return np.unique(labels, return_inverse=True)[1].ravel()
 
 
 def _largest_overlap(joint: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Of each true region its largest intersection over union: match_segmentations.m; `joint` (truth, found)."""
+    """Largest IoU of each true region, from the joint histogram (true, found): match_segmentations.m."""
     union = joint.sum(axis=1, keepdims=True) + joint.sum(axis=0, keepdims=True) - joint
     return np.asarray((joint / union).max(axis=1))
 
 
 def rand_index(joint: NDArray[np.int64]) -> float:
-    """Part of the pairs of pixels on which two labelings agree, of their joint histogram: match_segmentations2.m."""
+    """Fraction of pixel pairs on which two labelings agree, from their joint histogram: match_segmentations2.m."""
     counts = joint.astype(np.float64)
     pixels = counts.sum()
     apart = (counts.sum(axis=1) ** 2).sum() / 2 + (counts.sum(axis=0) ** 2).sum() / 2 - (counts**2).sum()
@@ -120,7 +120,7 @@ def rand_index(joint: NDArray[np.int64]) -> float:
 
 
 def variation_of_information(joint: NDArray[np.int64]) -> float:
-    """H(A | B) + H(B | A) in bits of two labelings, of their joint histogram: match_segmentations2.m."""
+    """H(A | B) + H(B | A) of two labelings in bits, from their joint histogram: match_segmentations2.m."""
     p = joint / joint.sum()
     return 2 * _entropy(p) - _entropy(p.sum(axis=0)) - _entropy(p.sum(axis=1))
 
@@ -131,9 +131,10 @@ def _entropy(p: NDArray[np.float64]) -> float:
 
 
 def region_scores(levels: NDArray[np.float64], counts: Sequence[RegionCounts]) -> RegionScores:
-    """Scores over images at the thresholds `levels` (T,): collect_eval_reg.m.
+    """Scores over images, given the thresholds `levels` (T,), as in collect_eval_reg.m.
 
-    Covering adds areas before it divides: an image with more annotations weighs more. The others are means over images.
+    Covering sums areas before dividing, so images with more annotations have more weight. The others are means over
+    images.
     """
     area = sum(c.area for c in counts)
     covering = np.sum([c.covered for c in counts], axis=0) / area

@@ -1,35 +1,44 @@
-"""Score boundaries and regions against people's, in the BSDS500 benchmark's protocol."""
+"""Score boundaries and regions against human annotations, in the protocol of the BSDS500 benchmark.
 
+    python benchmarks/bsds/score.py IMAGES GROUND_TRUTH [--maps FOLDER] [--processes 2] [--per-image images.csv]
+
+Prints ODS, OIS and average precision of the boundaries, and covering, Rand index and variation of information of the
+regions; writes them to a CSV file. Scores crisp boundaries, computed on the fly, or the contour maps of --maps.
+"""
+
+import argparse
 import logging
 import multiprocessing
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from pandas import DataFrame
 from tqdm import tqdm
 
-from tagseg.datasets.bsds import Example, index, read_annotations, read_contours
+from boundaries import MAX_DISTANCE, BoundaryScores, best_point, boundary_counts, boundary_scores, thresholds
+from covering import Labels, RegionCounts, RegionScores, components, region_counts, region_scores
+from dataset import Example, index, read_annotations, read_contours
 from tagseg.datasets.images import read_image
+from tagseg.disk import explained
 from tagseg.errors import TagsegError
-from tagseg.evaluation.boundaries import BoundaryScores, best_point, boundary_counts, boundary_scores, thresholds
-from tagseg.evaluation.covering import Labels, RegionCounts, RegionScores, components, region_counts, region_scores
 from tagseg.progress import rate
-from tagseg.regions.parameters import MODES, CrispParameters, Hierarchy, Mode
+from tagseg.regions.modes import MODES, CrispParameters, Hierarchy, Mode
 from tagseg.store import write_text
 
-log = logging.getLogger(__name__)
-# A contour map (H, W) in [0, 1], and the label map (H, W) of its regions at a threshold.
+# A contour map (H, W) in [0, 1], and a function from a threshold to the label map (H, W) of its regions.
 Contours = tuple[NDArray[np.floating], Callable[[float], Labels]]
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What a process needs to know to score one image."""
+    """What a process needs to score one image."""
 
     example: Example
     maps: Path | None
@@ -45,7 +54,7 @@ class _Counts:
     regions: RegionCounts
 
 
-def run(
+def score(
     images: Path,
     ground_truth: Path,
     output: Path,
@@ -59,10 +68,10 @@ def run(
     max_distance: float,
     processes: int,
 ) -> str:
-    """Write the scores of all images together (one row) and, if asked, a row for each; returns them for people to read.
+    """Write the scores over all images (one row) and, on request, a row per image; return a summary to print.
 
-    The contours are those of `maps`/ID.png, or, without `maps`, crisp boundaries made here from each photograph.
-    They are cut at `count` thresholds. Raises TagsegError naming the first image or file that fails.
+    Contours are read from `maps`/ID.png, or, without `maps`, computed as crisp boundaries from each image. They are
+    evaluated at `count` thresholds. Raises TagsegError naming the first image or file that fails.
     """
     levels = thresholds(count)
     crisp = replace(MODES[mode], hierarchy=hierarchy)
@@ -79,20 +88,20 @@ def run(
 
 
 def _contours(image: np.ndarray, parameters: CrispParameters, seed: int) -> Contours:
-    """The method's own contours of a photograph (H, W, 3) uint8."""
-    from tagseg.regions import crisp_boundaries  # imported here: given maps need none of it
+    """Crisp boundaries of an image (H, W, 3) uint8."""
+    from tagseg.regions import crisp_boundaries  # imported here: numba and higra are not needed to score given maps
 
     crisp = crisp_boundaries(image, seed=seed, parameters=parameters)
     return crisp.ucm, crisp.regions
 
 
 def _all_counts(jobs: list[_Job], processes: int) -> Iterator[tuple[str, _Counts]]:
-    """Id and counts of each image as they come; here, or in up to `processes` others."""
+    """ID and counts of each image in order of completion; in this process, or in up to `processes` others."""
     if min(processes, len(jobs)) == 1:
         for job in jobs:
             yield job.example.id, _count(job)
         return
-    # spawned, not forked: threads of numerical libraries do not survive a fork
+    # spawned, not forked: the threads of numerical libraries do not survive a fork
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(processes, len(jobs)), mp_context=context) as pool:
         futures = {pool.submit(_count, job): job.example for job in jobs}
@@ -101,15 +110,15 @@ def _all_counts(jobs: list[_Job], processes: int) -> Iterator[tuple[str, _Counts
                 yield futures[future].id, future.result()
         except BrokenProcessPool:
             raise TagsegError(
-                f"{futures[future].photograph}: a process died at it or beside it, perhaps for want of memory; "
-                "give fewer --processes"
+                f"{futures[future].photograph}: a process died on this or another image, perhaps out of memory; "
+                "use fewer --processes"
             ) from None
         finally:
             pool.shutdown(cancel_futures=True)
 
 
 def _count(job: _Job) -> _Counts:
-    """Counts of one image at all thresholds. Raises TagsegError naming it, whatever goes wrong."""
+    """Counts of one image at all thresholds. Raises TagsegError naming the image, whatever goes wrong."""
     photograph = job.example.photograph
     image = read_image(photograph)
     shape = image.shape[0], image.shape[1]
@@ -125,10 +134,9 @@ def _count(job: _Job) -> _Counts:
             region_counts((regions(float(level)) for level in job.levels), truth.segmentations),
         )
     except Exception as error:
-        log.debug("%s", photograph, exc_info=True)
-        fault = " ".join(str(error).split()) or "no more is known"
+        reason = " ".join(str(error).split()) or "no further details"
         raise TagsegError(
-            f"{photograph}: cannot be scored ({type(error).__name__}: {fault}); take it out, or mend the cause"
+            f"{photograph}: cannot be scored ({type(error).__name__}: {reason}); remove it, or fix the cause"
         ) from None
 
 
@@ -148,7 +156,7 @@ def _summary(boundaries: BoundaryScores, regions: RegionScores) -> dict[str, flo
 
 
 def _row(image_id: str, levels: NDArray[np.float64], counts: _Counts) -> dict[str, object]:
-    """One image at its own best thresholds."""
+    """Scores of one image at its own best thresholds."""
     point, regions = best_point(levels, counts.boundaries), counts.regions
     return {
         "image": image_id,
@@ -180,3 +188,72 @@ def _text(boundaries: BoundaryScores, regions: RegionScores, images: int, count:
             f"variation     ODS {regions.variation_ods:.3f}  OIS {regions.variation_ois:.3f}  (bits; less is better)",
         ]
     )
+
+
+def _within(kind: type, low: float, high: float = float("inf")) -> Callable[[str], Any]:
+    """A type for argparse: a number from `low` to `high`."""
+
+    def parse(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number of type {kind.__name__}") from None
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is outside [{low}, {high}]")
+        return value
+
+    return parse
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("images", type=Path, help="folder of images")
+    add("ground_truth", type=Path, help="folder with ID.mat for each image, as groundTruth of BSDS500")
+    add("--maps", type=Path, help="folder of contour maps ID.png, grey, 8 or 16 bits, to score instead")
+    add("--mode", choices=get_args(Mode), default="speedy", help="mode of the crisp boundaries (default: %(default)s)")
+    add(
+        "--hierarchy",
+        choices=get_args(Hierarchy),
+        default="oriented",
+        help="strength of a line: the energy in its own direction, or the largest of all directions; or higra's "
+        "mean_pb (default: %(default)s)",
+    )
+    add("--seed", type=_within(int, 0), default=0, help="seed of the crisp boundaries (default: %(default)s)")
+    add(
+        "--thresholds",
+        type=_within(int, 1),
+        default=99,
+        dest="count",
+        metavar="N",
+        help="number of thresholds, evenly spaced between 0 and 1 (default: %(default)s)",
+    )
+    add(
+        "--max-distance",
+        type=_within(float, 0, 0.05),
+        default=MAX_DISTANCE,
+        help="largest distance of matched pixels, as a fraction of the diagonal (default: %(default)s)",
+    )
+    add("--processes", type=_within(int, 1), default=1, help="images scored in parallel (default: %(default)s)")
+    add("--output", "-o", type=Path, default=Path("results.csv"), help="CSV to write (default: %(default)s)")
+    add("--per-image", type=Path, help="also write a row for each image to this CSV")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line: a user's error is one line and status 2, without a traceback."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("tagseg").setLevel(logging.INFO)
+    options = vars(_parser().parse_args(arguments))
+    try:
+        print(score(options.pop("images"), options.pop("ground_truth"), options.pop("output"), **options))
+    except (TagsegError, OSError) as error:
+        line = explained(error) if isinstance(error, OSError) else error
+        if line is None:
+            raise
+        print(line, file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""The photographs that COCO files name: by a path, with whatever the tool or its machine put before it, or by a URL."""
+
+import re
+import unicodedata
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from tagseg.datasets.photographs import Photographs, image_id
+from tagseg.errors import TagsegError
+
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+
+
+class CocoPhotographs:
+    """The photographs below a folder, found by what an annotation file calls them.
+
+    Raises TagsegError if there is no such folder.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._paths = Photographs(folder).paths
+        self._by_name: dict[str, list[str]] = {}
+        for key in self._paths:
+            self._by_name.setdefault(key.rpartition("/")[2], []).append(key)
+
+    def find(self, written: str) -> tuple[str, Path | None]:
+        """The id of an image and its photograph; None where there is none, and the id is then that of its name.
+
+        A relative name is a path below the folder, with `/` or `\\` between folders, and perhaps the last folders of
+        the folder's own path before it. Of an absolute path or a URL, only the last parts count: as many as fit, but at
+        least the file's name, if no other folder has one of that name. Raises TagsegError (`what; remedy`) if several
+        fit.
+        """
+        name = unicodedata.normalize("NFC", written)
+        key = name if name in self._paths else self._key(*_parts(name))
+        if key:
+            return image_id(key), self._paths[key]
+        return image_id("/".join(_parts(name)[0]) or name), None
+
+    def _key(self, parts: list[str], foreign: bool) -> str:
+        if not parts:
+            return ""
+        own = list(self.folder.resolve().parts)
+        for i in range(len(parts)):
+            below = "/".join(parts[i:])
+            if below in self._paths and (foreign or i == 0 or parts[:i] == own[-i:]):
+                return below
+        fitting = self._by_name.get(parts[-1], []) if foreign else []
+        if len(fitting) > 1:
+            raise TagsegError(
+                f"it may be {fitting[0]} or {fitting[1]}; write its whole path below {self.folder} as file_name"
+            )
+        return fitting[0] if fitting else ""
+
+
+def _parts(name: str) -> tuple[list[str], bool]:
+    """Folders and name, and whether they count from another place than the folder of photographs."""
+    foreign = name.startswith(("/", "\\")) or bool(_DRIVE.match(name)) or "://" in name
+    if "://" in name or name.startswith("/data/local-files"):
+        try:
+            link = urlsplit(name)
+        except ValueError:  # brackets that are no address
+            return [name], True
+        # Label Studio's way to say which file of its machine is meant
+        name = parse_qs(link.query).get("d", [unquote(link.path)])[0]
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+    return [part for part in parts if part != ".." and not part.endswith(":")], foreign or ".." in parts

@@ -1,0 +1,67 @@
+"""Rows of CSV and TSV as spreadsheets and people write them: the separator is that under which the header fits."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from tagseg.datasets.checks import Fault
+from tagseg.datasets.table_columns import Cell, fits, headings
+from tagseg.errors import TagsegError
+
+_SEPARATORS = (",", "\t", ";", "|")
+_SAID = re.compile(r'\s*"?sep=(\\t|.)"?[,; \t]*(\r\n|\r|\n|$)', re.IGNORECASE)  # Excel's own first line
+_Rows = Iterator[tuple[int, list[str]]]
+
+
+def text_rows(path: Path, text: str, faults: list[Fault]) -> Iterator[tuple[int, list[Cell]]]:
+    """(line, cells) of each row with something in it, the header first; where it is no CSV any more goes to `faults`.
+
+    Columns are separated by what a first line `sep=;` says, or else by that of , tab ; | which gives a header with the
+    columns that a table of tags needs. A row may be quoted as a whole. Raises TagsegError for a page of HTML.
+    """
+    if text.lstrip()[:1] == "<":
+        raise TagsegError(f"{path}:1: a page of HTML or XML, no table; save it as CSV (UTF-8)")
+    said = _SAID.match(text)
+    given = {"\\t": "\t"}.get(said[1], said[1]) if said else ""
+    body, before = (text[said.end() :], 1) if said else (text, 0)
+    for whole in (False, True):
+        for separator in [given] if given else _SEPARATORS:
+            if fits(_header(body, separator, whole)):
+                yield from _shifted(_filled(body, separator, whole, path, faults), before)
+                return
+    yield from _shifted(_filled(body, given or ",", False, path, faults), before)
+
+
+def separator_hint(header: list[Cell]) -> str:
+    """What may be wrong with a header that lacks its columns, if one of its cells holds several."""
+    joined = [name for name in headings(header) if "image" in name and "tags" in name]
+    return f"; {joined[0]!r} is one cell: separate columns by ',', ';' or a tab" if joined else ""
+
+
+def _filled(text: str, separator: str, whole: bool, path: Path, faults: list[Fault]) -> _Rows:
+    """Rows that are not empty. `whole`: each is one quoted cell, whose content is the row."""
+    outer = "," if whole else separator
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=outer, skipinitialspace=True)
+    try:
+        for cells in reader:
+            if whole:
+                inner = ",".join(cells).rstrip(",")  # a row without quotes may hold commas
+                cells = next(csv.reader([inner], delimiter=separator, skipinitialspace=True), [])
+            if any(cell.strip() for cell in cells):
+                yield reader.line_num, cells
+    except csv.Error as error:
+        faults.append(
+            Fault(path, reader.line_num, "", f"no CSV from here on ({error})", "close the quote, or save anew")
+        )
+
+
+def _header(text: str, separator: str, whole: bool) -> list[str]:
+    _, cells = next(_filled(text, separator, whole, Path(), []), (1, []))
+    return cells
+
+
+def _shifted(rows: _Rows, lines: int) -> Iterator[tuple[int, list[Cell]]]:
+    for line, cells in rows:
+        yield line + lines, list(cells)

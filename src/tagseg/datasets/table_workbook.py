@@ -1,0 +1,110 @@
+"""Rows of an Excel workbook, and what other programs' table files are, by their content."""
+
+import io
+import warnings
+import zipfile
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+from tagseg.datasets.table_columns import Cell, Unread, fits, places
+from tagseg.errors import TagsegError
+
+_ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_SAVE = "save it as CSV (UTF-8) or as .xlsx"
+
+
+def is_workbook(path: Path, content: bytes) -> bool:
+    """Whether a file's content is an Excel workbook (.xlsx), whatever it is called.
+
+    Raises TagsegError for the files of other programs, and for workbooks that cannot be read.
+    """
+    if content.startswith(_OLE):
+        if "EncryptedPackage".encode("utf-16-le") in content:
+            raise TagsegError(f"{path}: a workbook with a password; save it without one")
+        raise TagsegError(f"{path}: an old Excel workbook (.xls), which is not read; {_SAVE}")
+    if not content.startswith(_ZIP):
+        return False
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = set(archive.namelist())
+            kind = archive.read("mimetype").decode("ascii", "replace") if "mimetype" in names else ""
+    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
+        raise TagsegError(f"{path}: a workbook that is cut short or damaged ({error}); {_SAVE} again") from None
+    if "xl/workbook.bin" in names:
+        what = "a binary Excel workbook (.xlsb)"
+    elif any(name.startswith("xl/") for name in names):
+        return True
+    elif "opendocument" in kind:
+        what = "an OpenDocument table (.ods)"
+    elif any(name.startswith("Index/") or name == "Index.zip" for name in names):
+        what = "a table of Apple Numbers"
+    else:
+        what = "a zip archive"
+    raise TagsegError(f"{path}: {what}, which is not read; {_SAVE}")
+
+
+def workbook_rows(path: Path, content: bytes) -> Iterator[tuple[int, list[Cell]]]:
+    """(line, cells) of each row with something in it, the header first, of the one sheet that has the columns.
+
+    Whole numbers are written as such (7.0 as 7), formulas are what they gave when the workbook was saved. Raises
+    TagsegError if no sheet has the columns of a table of tags, or if several do.
+    """
+    sheets = {name: rows for name, rows in _sheets(path, content).items() if rows}
+    fitting = [name for name, rows in sheets.items() if fits(rows[0][1])]
+    if len(fitting) > 1:
+        raise TagsegError(f"{path}: sheets {', '.join(fitting)} all have columns image,tags; keep the one that counts")
+    if not fitting:
+        name, rows = next(iter(sheets.items()), ("", [(1, [])]))
+        more = f"; of {len(sheets)} sheets none has them" if len(sheets) > 1 else ""
+        places(path, rows[0][0], rows[0][1], more)
+        raise AssertionError(name)  # places raises: the header does not fit
+    yield from sheets[fitting[0]]
+
+
+def _sheets(path: Path, content: bytes) -> dict[str, list[tuple[int, list[Cell]]]]:
+    """Rows that are not empty, of each sheet by its name."""
+    from openpyxl import load_workbook  # here: few tables are workbooks
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of drawings and drop-down lists, which are no tags
+            written = load_workbook(io.BytesIO(content))
+            values = load_workbook(io.BytesIO(content), data_only=True)
+    except Exception as error:  # openpyxl lets through whatever a damaged part of the file leads to
+        raise TagsegError(f"{path}: not a readable workbook ({' '.join(str(error).split())}); {_SAVE} again") from None
+    sheets = {}
+    for sheet, cached in zip(written.worksheets, values.worksheets, strict=True):
+        joined = {place for area in sheet.merged_cells.ranges for place in list(area.cells)[1:]}
+        rows = []
+        for line, (cells, known) in enumerate(zip(sheet.iter_rows(), cached.iter_rows(), strict=True), 1):
+            row = [
+                Unread("a cell that is merged with another", "unmerge the cells, and fill in each")
+                if (cell.row, cell.column) in joined
+                else _cell(cell.data_type, value.value, value.data_type)
+                for cell, value in zip(cells, known, strict=True)
+            ]
+            if any(isinstance(cell, Unread) or cell.strip() for cell in row):
+                rows.append((line, row))
+        sheets[sheet.title] = rows
+    return sheets
+
+
+def _cell(written_as: str, value: Any, kind: str) -> Cell:
+    """A cell's text; `written_as` and `kind` are openpyxl's types of what was typed and of what is shown."""
+    if value is None:
+        if written_as == "f":
+            return Unread("a formula without a result", "open the workbook in a spreadsheet program and save it there")
+        return ""
+    if kind == "e":
+        return Unread(f"a cell shows the error {value}", "correct it")
+    if isinstance(value, datetime | date | time | timedelta):
+        return Unread(
+            f"a cell was taken for a date ({value})", "set the column's format to text, and write the cell anew"
+        )
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)

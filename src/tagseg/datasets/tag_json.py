@@ -1,0 +1,95 @@
+"""Tags in JSON: an object of lists by image, a list of objects, or an object a line."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tagseg.datasets.checks import Fault
+from tagseg.errors import TagsegError
+
+SUFFIXES = (".json", ".jsonl", ".ndjson")
+FORM = '{"beach.jpg": ["dog", "person"]} or [{"image": "beach.jpg", "tags": ["dog"], "split": "val"}]'
+
+
+def json_entries(path: Path, text: str, faults: list[Fault]) -> Iterator[tuple[int, str, list[str], str]]:
+    """(line, image, tags, split) of each entry that has the right form; the line is that on which it begins.
+
+    Keys may be in any case. What is wrong with single entries goes to `faults`. Raises TagsegError naming file and line
+    for text that is no JSON, and for JSON of another form.
+    """
+    for line, entry in _entries(path, text):
+        if isinstance(entry, dict):
+            entry = {key.lower(): value for key, value in entry.items()}
+        what = _wrong_entry(entry)
+        if what:
+            image = entry.get("image") if isinstance(entry, dict) else ""
+            faults.append(Fault(path, line, str(image or ""), what, f"write {FORM}"))
+        else:
+            yield line, entry["image"], entry["tags"], entry.get("split") or ""
+
+
+def _entries(path: Path, text: str) -> list[tuple[int, Any]]:
+    """Each entry with its line. One of an object of lists by image becomes an object with image and tags."""
+    if _is_lines(text):
+        lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+        return [(number, _loaded(path, line, number)) for number, line in lines]
+    content = _loaded(path, text, 1)
+    if not isinstance(content, list | dict):
+        raise TagsegError(f"{path}: neither an object nor a list; write {FORM}")
+    values = list(_values(text))
+    if isinstance(content, list):
+        return values
+    pairs = zip(values[::2], values[1::2], strict=True)
+    return [(line, {"image": image, "tags": tags}) for (line, image), (_, tags) in pairs]
+
+
+def _is_lines(text: str) -> bool:
+    """Whether the first line is an object by itself that has an image and tags, as those below it then have."""
+    first = text.lstrip().partition("\n")[0]
+    try:
+        entry = json.loads(first)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(entry, dict) and any(key.lower() == "image" and isinstance(entry[key], str) for key in entry)
+
+
+def _loaded(path: Path, text: str, first: int) -> Any:
+    """JSON that begins in line `first`."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        line = first - 1 + getattr(error, "lineno", 1)
+        raise TagsegError(f"{path}:{line}: no JSON ({getattr(error, 'msg', error)}); write {FORM}") from None
+    except RecursionError:
+        raise TagsegError(f"{path}: no table of tags, but JSON of great depth; write {FORM}") from None
+
+
+def _wrong_entry(entry: Any) -> str:
+    """What is wrong with the form of an entry, or nothing."""
+    if not isinstance(entry, dict):
+        return f"{type(entry).__name__} in an entry's place"
+    if not isinstance(entry.get("image"), str):
+        return "an entry without an image"
+    tags = entry.get("tags")
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        return f"tags of {entry['image']!r} are no list of names"
+    if not isinstance(entry.get("split") or "", str):
+        return f"split of {entry['image']!r} is no word"
+    return ""
+
+
+def _values(text: str) -> Iterator[tuple[int, Any]]:
+    """The values in the outermost bracket of valid JSON, of an object key and value in turn, each with its line."""
+    decoder, gap = json.JSONDecoder(), re.compile(r"[\s,:]*")
+    at, line = 0, 1
+    position = len(text) - len(text.lstrip()) + 1
+    while found := gap.match(text, position):
+        position = found.end()
+        if text[position] in "]}":
+            return
+        line += text.count("\n", at, position)
+        at = position
+        value, position = decoder.raw_decode(text, position)
+        yield line, value

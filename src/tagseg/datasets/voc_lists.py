@@ -1,0 +1,77 @@
+"""VOC's lists of images, and the photographs that they name."""
+
+import re
+import unicodedata
+from pathlib import Path
+
+from tagseg.datasets.formats import SUFFIXES
+from tagseg.datasets.index import read_utf8
+from tagseg.datasets.photographs import Photographs
+from tagseg.errors import TagsegError
+
+FOLDER = Path("ImageSets") / "Segmentation"
+_DETECTION = Path("ImageSets") / "Main"  # of tools that write boxes
+_FLAGGED = re.compile(r'(?:"(.+)"|(.+?))(?:\s+-?[01])?')  # a class's list says whether an image shows it
+
+
+class DevkitImages:
+    """The photographs under `JPEGImages/`, of any readable form, by the names that lists and masks have for them."""
+
+    def __init__(self, root: Path):
+        self.folder = root / "JPEGImages"
+        self._files: dict[str, list[Path]] = {}
+        if self.folder.is_dir():
+            for key, path in Photographs(self.folder).paths.items():
+                self._files.setdefault(key.rpartition(".")[0], []).append(path)
+
+    def knows(self, name: str) -> bool:
+        """Whether there is such a photograph."""
+        return name in self._files
+
+    def path(self, name: str) -> Path:
+        """The file of a photograph; VOC's own name for it where there is none. Raises TagsegError where two fit."""
+        found = self._files.get(name, [])
+        if len(found) > 1:
+            raise TagsegError(f"{found[0]}: {found[1].name} is beside it, for one image {name!r}; keep one of the two")
+        return found[0] if found else self.folder / f"{name}.jpg"
+
+
+def list_path(root: Path, name: str) -> Path:
+    """The file of a list: under `ImageSets/Segmentation`, or under `Main` where it is only there."""
+    path, other = root / FOLDER / f"{name}.txt", root / _DETECTION / f"{name}.txt"
+    return other if other.is_file() and not path.is_file() else path
+
+
+def read_list(path: Path, images: DevkitImages) -> list[str]:
+    """The names of a list's images: their paths below `JPEGImages/`, without suffix.
+
+    A line is a name, which may have blanks, or stand in quotes, or be followed by 1 or -1 (a class's list), or have the
+    photograph's suffix. Where that is no photograph's, every word of the line is a name.
+    Raises TagsegError if the list is missing.
+    """
+    if not path.is_file():
+        folders = [path.parents[2] / folder for folder in (FOLDER, _DETECTION)]
+        there = sorted({file.stem for folder in folders for file in folder.glob("*.txt")})
+        known = f" (there: {', '.join(there[:8])})" if there else ", a name of an image a line"
+        raise TagsegError(
+            f"{path}: no such list; set data.train and data.val to lists under ImageSets/Segmentation{known}; "
+            "val: '' where there is none"
+        )
+    names: list[str] = []
+    for number, line in enumerate(read_utf8(path).splitlines(), start=1):
+        text = line.strip().replace("\t", " ")
+        if not text:
+            continue
+        if not text.isprintable():
+            raise TagsegError(f"{path}:{number}: {text[:40]!r} is no name; save the list as UTF-8, a name a line")
+        found = _FLAGGED.fullmatch(text)
+        bare = (found[1] or found[2]) if found else text
+        whole = [name for name in (_plain(text), _plain(bare)) if images.knows(name)]
+        names += whole[:1] or ([_plain(bare)] if text.startswith('"') or bare != text else map(_plain, text.split()))
+    return names
+
+
+def _plain(name: str) -> str:
+    """A name as a path below the folder of photographs, without a photograph's suffix."""
+    plain = unicodedata.normalize("NFC", name).replace("\\", "/").removeprefix("./")
+    return plain.rpartition(".")[0] if plain.lower().endswith(SUFFIXES) else plain
