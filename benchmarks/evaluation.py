@@ -16,10 +16,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from PIL import Image
 
-from tagseg.datasets.images import write_labels
+from tagseg.artifacts.shards import write_shard
 from tagseg.datasets.index import ImageRecord, write_classes, write_ground_truth, write_index
+from tagseg.images.files import write_labels
 from tagseg.stages import evaluate, trimap
-from tagseg.store import write_shard
 
 WIDTH, HEIGHT, CLASSES = 500, 375, 21
 

@@ -16,12 +16,12 @@ from tempfile import TemporaryDirectory
 import torch
 from scenes import HEIGHT, WIDTH, clock_of, photographs
 
-from tagseg.config import BackboneSettings, InferenceMachine, ViewSettings
+from tagseg.config.networks import BackboneSettings, InferenceMachine, ViewSettings
 from tagseg.datasets.index import read_index
-from tagseg.loading import batches_of
-from tagseg.machine import prepare
-from tagseg.networks.backbone import normalise
 from tagseg.networks.backbones import load_backbone
+from tagseg.networks.backbones.base import normalise
+from tagseg.runtime.device import prepare
+from tagseg.runtime.prefetch import batches_of
 from tagseg.stages import extract
 
 LOOKS = ViewSettings(scales=[1.0], mirror=False, stride=0)  # as the paper looks at a photograph, once

@@ -18,16 +18,17 @@ from tempfile import TemporaryDirectory
 import torch
 from scenes import HEIGHT, WIDTH, clock_of, photographs
 
-from tagseg.bundle import save_bundle
-from tagseg.config import CrfSettings, InferenceMachine, RegionSettings
+from tagseg.artifacts.bundle import save_bundle
+from tagseg.commands import predict
+from tagseg.commands.gathering import gather
+from tagseg.config.masks import CrfSettings, RegionSettings
+from tagseg.config.networks import InferenceMachine
 from tagseg.datasets.index import read_index
-from tagseg.gathering import gather
-from tagseg.loading import batches_of
-from tagseg.machine import prepare
-from tagseg.models import load_segmentation
 from tagseg.networks.backbones import load_backbone
 from tagseg.networks.segmentation import ScoreNetwork
-from tagseg.stages import predict
+from tagseg.runtime.device import prepare
+from tagseg.runtime.prefetch import batches_of
+from tagseg.runtime.restore import load_segmentation
 
 CLASSES = ["background", *(f"class {i}" for i in range(1, 21))]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tagseg.artifacts.shards import write_shard
 from tagseg.datasets.index import ImageRecord, write_index
-from tagseg.store import write_shard
 
 HEIGHT, WIDTH, PATCH = 375, 500, 25
 TAGS = ("cat", "dog")

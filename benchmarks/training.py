@@ -17,14 +17,14 @@ from tempfile import TemporaryDirectory
 import torch
 from scenes import HEIGHT, TAGS, WIDTH, clock_of, masks, photographs
 
-from tagseg.config import BackboneSettings, SegmentationSettings, TrainingMachine
+from tagseg.config.networks import BackboneSettings, SegmentationSettings, TrainingMachine
 from tagseg.datasets.index import read_index, write_classes
-from tagseg.loading import load_image
-from tagseg.machine import prepare
 from tagseg.networks.backbones import load_backbone
 from tagseg.networks.segmentation import ScoreNetwork
 from tagseg.networks.training import freeze_batch_norm
-from tagseg.stages import train
+from tagseg.runtime.device import prepare
+from tagseg.runtime.prefetch import load_image
+from tagseg.stages import train_segmentation as train
 
 CLASSES = [*TAGS, *(f"class {i}" for i in range(3, 21))]
 PAPER_STEPS = 60_000

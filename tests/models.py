@@ -5,8 +5,8 @@ from pathlib import Path
 import torch
 from nets import pictures
 
-from tagseg.bundle import save_bundle
-from tagseg.labels import voc_palette
+from tagseg.artifacts.bundle import save_bundle
+from tagseg.images.palette import voc_palette
 from tagseg.networks.backbones import load_backbone
 from tagseg.networks.segmentation import ScoreNetwork
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from tagseg.networks.backbone import PREPROCESSING, Backbone, Classifier
-from tagseg.networks.taps import Taps
+from tagseg.networks.backbones.base import PREPROCESSING, Backbone, Classifier
+from tagseg.networks.backbones.taps import Taps
 
 
 def pictures(count: int, side: int, seed: int = 0) -> Tensor:

@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.io import loadmat
 
-from tagseg.access import barred
-from tagseg.datasets.images import UNREADABLE, photographs
-from tagseg.errors import TagsegError
+from tagseg.errors import TagsegError, barred
+from tagseg.images.files import UNREADABLE, photographs
 
 
 @dataclass(frozen=True)

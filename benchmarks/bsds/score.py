@@ -25,12 +25,12 @@ from tqdm import tqdm
 from boundaries import MAX_DISTANCE, BoundaryScores, best_point, boundary_counts, boundary_scores, thresholds
 from covering import Labels, RegionCounts, RegionScores, components, region_counts, region_scores
 from dataset import Example, index, read_annotations, read_contours
-from tagseg.datasets.images import read_image
-from tagseg.disk import explained
+from tagseg.artifacts.atomic import write_text
+from tagseg.artifacts.disk import explained
 from tagseg.errors import TagsegError
-from tagseg.progress import rate
+from tagseg.images.files import read_image
 from tagseg.regions.modes import MODES, CrispParameters, Hierarchy, Mode
-from tagseg.store import write_text
+from tagseg.runtime.progress import rate
 
 # A contour map (H, W) in [0, 1], and a function from a threshold to the label map (H, W) of its regions.
 Contours = tuple[NDArray[np.floating], Callable[[float], Labels]]

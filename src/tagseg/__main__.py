@@ -1,5 +1,5 @@
 """`python -m tagseg`."""
 
-from tagseg.cli import main
+from tagseg.cli.app import main
 
 main()

@@ -25,15 +25,15 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from snakemake_runs import ENVIRONMENT, REPOSITORY, prepare, snakemake
 from trees import put_image, put_text
 from typer.testing import CliRunner
 
-from tagseg import cli
-from tagseg.checkpoints import Checkpoints
-from tagseg.datasets.images import write_labels
+from tagseg.artifacts.checkpoints import Checkpoints
+from tagseg.artifacts.shards import write_shard
+from tagseg.cli import app as cli
 from tagseg.datasets.index import read_index
-from tagseg.store import write_shard
-from workflow import ENVIRONMENT, REPOSITORY, prepare, snakemake
+from tagseg.images.files import write_labels
 
 TAGS, NETWORK = "--tags tags.csv", "--backbone shapes --weights random"
 LOOKS = "--scales 1 --no-mirror --stride 0"

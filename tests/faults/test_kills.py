@@ -12,8 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-
-from workflow import ENVIRONMENT, REPOSITORY, artifacts, command, plan, prepare, succeed
+from snakemake_runs import ENVIRONMENT, REPOSITORY, artifacts, command, plan, prepare, succeed
 
 pytestmark = [
     pytest.mark.slow,

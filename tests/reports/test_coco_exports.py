@@ -12,7 +12,7 @@ import pytest
 from pycocotools import mask as coco_mask
 from trees import put_image, put_text, refused
 
-from tagseg.config import CocoData
+from tagseg.config.data import CocoData
 from tagseg.datasets import coco
 from tagseg.datasets.coco_images import CocoPhotographs
 from tagseg.datasets.coco_truth import draw

@@ -17,17 +17,18 @@ from PIL import Image, ImageCms
 from trees import put_text, refused
 from typer.testing import CliRunner, Result
 
-from tagseg import cli
-from tagseg.config_data import FolderData
-from tagseg.datasets import decoding, images
-from tagseg.datasets.bare import without_notes
-from tagseg.datasets.decoding import is_upright_jpeg
-from tagseg.datasets.formats import is_photograph, is_unread
-from tagseg.datasets.images import image_size, read_image
-from tagseg.datasets.photographs import Photographs
+from tagseg.cli import app as cli
+from tagseg.commands.gathering import gather
+from tagseg.config.data import FolderData
+from tagseg.datasets.folder_names import Photographs
 from tagseg.errors import TagsegError
-from tagseg.gathering import gather
-from tagseg.loading import resized
+from tagseg.images import decoding
+from tagseg.images import files as images
+from tagseg.images.bare import without_notes
+from tagseg.images.decoding import is_upright_jpeg
+from tagseg.images.files import image_size, read_image
+from tagseg.images.formats import is_photograph, is_unread
+from tagseg.images.resize import resized
 from tagseg.stages import index
 
 # A form of file for each suffix that Pillow writes; HEIC is written by its own library.
@@ -324,7 +325,7 @@ def test_no_photograph_s_failure_stops_the_others(tmp_path: Path, monkeypatch: p
     save_model(Path("model.pt"), size=80)
     for name in "abc":
         put(Path(f"photos/{name}.png"))
-    from tagseg.stages import predict as stage
+    from tagseg.commands import predict as stage
 
     def read(path: Path) -> np.ndarray:
         if path.stem == "b":

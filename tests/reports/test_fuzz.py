@@ -15,9 +15,9 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from tagseg.datasets import decoding
-from tagseg.datasets.images import image_size, read_image
 from tagseg.errors import TagsegError
+from tagseg.images import decoding
+from tagseg.images.files import image_size, read_image
 
 WIDTH, HEIGHT = 48, 36
 MUTATIONS, CUTS = 3000, 1000

@@ -10,12 +10,12 @@ from PIL import Image
 from trees import put_image, put_text
 from typer.testing import CliRunner, Result
 
-from tagseg import cli
+from tagseg.cli import app as cli
+from tagseg.commands import masks
+from tagseg.commands.project import NAME
+from tagseg.config.parsing import parse_config
 from tagseg.datasets import folder
 from tagseg.datasets.index import write_classes, write_index
-from tagseg.parsing import parse_config
-from tagseg.project import NAME
-from tagseg.stages import masks
 
 TABLE = "image,tags,photographer\np0.jpg,cat,Anna\np1,dog,Ben\np2.jpg,cat;dog,\n"
 

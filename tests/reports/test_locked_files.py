@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import torch
 
-from tagseg.access import barred
-from tagseg.bundle import load_bundle, write_torch
-from tagseg.datasets.images import read_image, read_labels, write_labels
-from tagseg.errors import TagsegError
-from tagseg.journal import Journal
-from tagseg.networks.weights import read_weights
-from tagseg.store import Shard, ShardSet, digest_of, write_shard
+from tagseg.artifacts.bundle import load_bundle, write_torch
+from tagseg.artifacts.journal import Journal
+from tagseg.artifacts.shard_sets import ShardSet
+from tagseg.artifacts.shards import Shard, digest_of, write_shard
+from tagseg.errors import TagsegError, barred
+from tagseg.images.files import read_image, read_labels, write_labels
+from tagseg.networks.backbones.weights import read_weights
 
 HARSH = ("delete", "remove", "replace", "again (snakemake")
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from tagseg.crf.resize import shrink_planes
 
-from tagseg.config import CrfSettings
+from tagseg.config.masks import CrfSettings
 from tagseg.crf import CrfParameters, dense_crf, softmax_unary
+from tagseg.crf.downscaling import shrink_planes
 from tagseg.crf.higher_order import RegionTerms, region_costs
 from tagseg.networks.localization import tag_cross_entropy
-from tagseg.smoothing import with_crf
+from tagseg.runtime.label_maps import with_crf
 
 IMAGE = np.full((6, 8, 3), 90, np.uint8)
 REGIONS = np.repeat(np.arange(2, dtype=np.int32), 4)[None].repeat(6, axis=0)

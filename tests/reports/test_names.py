@@ -21,7 +21,7 @@ from tagseg.figures.encoding import figure_bytes
 from tagseg.figures.grid import image_grid
 from tagseg.figures.overlay import overlay
 from tagseg.figures.panels import image_panel, label_overlay_panel, label_panel
-from tagseg.pictures import shown_as
+from tagseg.runtime.pictures import shown_as
 
 IMAGE = np.full((40, 200, 3), 200, dtype=np.uint8)
 LABELS = np.repeat(np.arange(4, dtype=np.uint8), 50)[None].repeat(40, axis=0)

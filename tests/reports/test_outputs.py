@@ -15,16 +15,17 @@ from PIL import Image
 from trees import put_image, put_text, refused
 from typer.models import ArgumentInfo, OptionInfo
 
-from tagseg import cli
-from tagseg.bundle import write_torch
-from tagseg.datasets.images import noted, write_labels
+from tagseg.artifacts.atomic import atomic, write_text
+from tagseg.artifacts.bundle import write_torch
+from tagseg.artifacts.forms import form_of
+from tagseg.artifacts.shards import write_shard
+from tagseg.cli import app as cli
+from tagseg.cli.options import WRITTEN
 from tagseg.datasets.shapes import write_scenes
 from tagseg.errors import TagsegError
-from tagseg.forms import form_of
-from tagseg.marks import FIGURE, PHOTOGRAPH, TRUTH
-from tagseg.options import WRITTEN
+from tagseg.images.files import noted, write_labels
+from tagseg.images.marks import FIGURE, PHOTOGRAPH, TRUTH
 from tagseg.stages import export_png
-from tagseg.store import atomic, write_shard, write_text
 
 APP = typer.main.get_command(cli.app)
 
@@ -146,7 +147,7 @@ def test_two_outputs_of_one_name(tmp_path: Path) -> None:
 
 
 def test_a_command_that_does_not_declare_its_output_cannot_write(tmp_path: Path) -> None:
-    from tagseg.options import command
+    from tagseg.cli.options import command
 
     app = typer.Typer()
 
@@ -172,7 +173,7 @@ def write_all(folder: Path, seed: int) -> None:
     from tagseg.datasets.index import ImageRecord, write_ground_truth, write_index
     from tagseg.evaluation.confusion import ConfusionMatrix
     from tagseg.evaluation.result import Result
-    from tagseg.pictures import write_figure
+    from tagseg.runtime.pictures import write_figure
 
     write_figure(Figure(figsize=(1 + seed, 1)), folder / "f.png", folder / "f.svg")
     with atomic(folder / "labels.png") as temporary:

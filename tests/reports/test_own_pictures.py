@@ -10,15 +10,16 @@ from PIL import Image
 from trees import put_image, put_text, refused
 from typer.testing import CliRunner, Result
 
-from tagseg import cli
-from tagseg.config_data import FolderData
-from tagseg.datasets import folder, images
+from tagseg.cli import app as cli
+from tagseg.commands.gathering import gather
+from tagseg.config.data import FolderData
+from tagseg.datasets import folder
 from tagseg.datasets.checks import Checks
-from tagseg.datasets.images import noted, write_labels
-from tagseg.datasets.photographs import Photographs
+from tagseg.datasets.folder_names import Photographs
 from tagseg.datasets.tag_tables import read_class_folders
-from tagseg.gathering import gather
-from tagseg.marks import FIGURE, OVERLAY, PHOTOGRAPH, jpeg_comment
+from tagseg.images import files as images
+from tagseg.images.files import noted, write_labels
+from tagseg.images.marks import FIGURE, OVERLAY, PHOTOGRAPH, jpeg_comment
 
 
 @pytest.fixture(scope="module")

@@ -8,21 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from snakemake_runs import REPOSITORY, overlay, prepare, snakemake
 from trees import put_image, put_text, refused
 from typer.testing import CliRunner
 
-from tagseg import cli
-from tagseg.config import VocData
+from tagseg.cli import app as cli
+from tagseg.config.data import VocData
+from tagseg.config.parsing import parse_config
 from tagseg.datasets import voc
 from tagseg.datasets.class_names import own_classes
 from tagseg.datasets.colours import labels_by_colour
-from tagseg.datasets.images import read_labels, write_labels
 from tagseg.datasets.index import read_classes, read_ground_truth, read_index
 from tagseg.datasets.layouts import LAYOUTS
 from tagseg.errors import TagsegError
-from tagseg.parsing import parse_config
+from tagseg.images.files import read_labels, write_labels
 from tagseg.stages import ground_truth, index, render_truth, submission
-from workflow import REPOSITORY, overlay, prepare, snakemake
 
 SIZE = (36, 44)  # height, width
 CVAT = "# label:color_rgb:parts:actions\nbackground:0,0,0::\ncrack:250,50,83::\nspall:51,221,255::\n"

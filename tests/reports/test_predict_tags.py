@@ -12,11 +12,11 @@ from PIL import Image
 from trees import put_image, put_text, refused
 from typer.testing import CliRunner
 
-from tagseg import cli
+from tagseg.cli import app as cli
+from tagseg.commands.gathering import Photograph, gather, lines_of
+from tagseg.commands.known_tags import allowed_labels
 from tagseg.datasets.tag_tables import read_tags
 from tagseg.errors import TagsegError
-from tagseg.gathering import Photograph, gather, lines_of
-from tagseg.known_tags import allowed_labels
 
 OUT = Path("nowhere")
 NFC, NFD = "caf\u00e9", "cafe\u0301"

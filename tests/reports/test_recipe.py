@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 import yaml
+from snakemake_runs import REPOSITORY
 
+from tagseg.commands.project import Survey, config_text, settings_for
 from tagseg.config import DatasetConfig, Experiment
-from tagseg.config_recipes import PAPER, departures
+from tagseg.config.parsing import parse_config
+from tagseg.config.recipes import PAPER, departures
 from tagseg.evaluation.confusion import ConfusionMatrix
 from tagseg.evaluation.result import Result
 from tagseg.evaluation.tables import ablation_table, masks_table, miou_table
-from tagseg.parsing import parse_config
-from tagseg.project import Survey, config_text, settings_for
-from workflow import REPOSITORY
 
 # What the paper gives, section by section, apart from the code's own table.
 SAID: dict[str, Any] = {

@@ -13,12 +13,12 @@ from openpyxl import Workbook, load_workbook
 from trees import put_image, put_text, refused
 from typer.testing import CliRunner
 
-from tagseg import cli
-from tagseg.config_data import FolderData
+from tagseg.cli import app as cli
+from tagseg.config.data import FolderData
 from tagseg.datasets import folder
 from tagseg.datasets.checks import Checks
+from tagseg.datasets.folder_names import Photographs
 from tagseg.datasets.index import read_classes
-from tagseg.datasets.photographs import Photographs
 from tagseg.datasets.tag_tables import read_class_folders, read_tags
 from tagseg.errors import TagsegError
 

@@ -5,8 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from workflow import REPOSITORY, prepare, snakemake
+from snakemake_runs import REPOSITORY, prepare, snakemake
 
 
 @pytest.mark.parametrize(

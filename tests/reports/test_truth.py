@@ -12,21 +12,21 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from snakemake_runs import plan, prepare, succeed
 from trees import put_image, put_text, refused
 from typer.testing import CliRunner
 
-from tagseg import sheet
-from tagseg.cli import app
-from tagseg.config_data import FolderData, VocData, YoutubeObjectsData
+from tagseg.artifacts.shards import write_shard
+from tagseg.cli.app import app
+from tagseg.commands import sheet
+from tagseg.config.data import FolderData, VocData, YoutubeObjectsData
 from tagseg.datasets import voc, youtube_objects
-from tagseg.datasets.foreground import Foreground
-from tagseg.datasets.images import read_labels, write_labels
 from tagseg.datasets.index import read_index
+from tagseg.datasets.truths import TruthMasks, Truths
 from tagseg.errors import TagsegError
+from tagseg.images.files import read_labels, write_labels
+from tagseg.images.mask_values import Foreground
 from tagseg.stages import evaluate, ground_truth, index
-from tagseg.store import write_shard
-from tagseg.truths import TruthMasks, Truths
-from workflow import plan, prepare, succeed
 
 SIZE = (48, 36)  # width, height
 CLASSES = ["disc", "ring", "star"]

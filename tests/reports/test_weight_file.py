@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from snakemake_runs import REPOSITORY, overlay, plan, prepare, snakemake, succeed
 
-from tagseg.config import BackboneSettings
+from tagseg.artifacts.shards import Shard
+from tagseg.config.networks import BackboneSettings
 from tagseg.errors import TagsegError
-from tagseg.features import network_facts
 from tagseg.networks.backbones import load_backbone
-from tagseg.networks.sources import weight_file
-from tagseg.store import Shard
-from workflow import REPOSITORY, overlay, plan, prepare, snakemake, succeed
+from tagseg.networks.backbones.sources import weight_file
+from tagseg.runtime.frozen_trunk import network_facts
 
 SMALLEST = REPOSITORY / "tests" / "configs" / "smallest.yaml"
 SHIPPED = Path(str(resources.files("tagseg") / "resources" / "shapes_network.pt"))

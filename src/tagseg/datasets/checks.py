@@ -10,11 +10,11 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from tagseg.datasets.formats import reason_and_remedy
-from tagseg.datasets.images import image_size
+from tagseg.artifacts.atomic import write_text
 from tagseg.datasets.index import csv_text
 from tagseg.errors import TagsegError
-from tagseg.store import write_text
+from tagseg.images.files import image_size
+from tagseg.images.formats import reason_and_remedy
 
 T = TypeVar("T")
 R = TypeVar("R")

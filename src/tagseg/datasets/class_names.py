@@ -4,11 +4,11 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tagseg.config_data import wrong_class_names
+from tagseg.config.data import wrong_class_names
+from tagseg.config.names import plain
 from tagseg.datasets.index import BACKGROUND, read_utf8
 from tagseg.errors import TagsegError
-from tagseg.labels import IGNORE, voc_palette
-from tagseg.names import plain
+from tagseg.images.palette import IGNORE, voc_palette
 
 LABELMAP = "labelmap.txt"  # CVAT's and Datumaro's: NAME:R,G,B:PARTS:ACTIONS
 FILES = (LABELMAP, "class_names.txt", "labels.txt")  # the others are labelme's: a name a line

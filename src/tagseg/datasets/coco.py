@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tagseg.config import CocoData
+from tagseg.config.data import CocoData
 from tagseg.datasets.checks import Checks
 from tagseg.datasets.coco_file import CocoFile, CocoImage, Id, read_coco, shown
 from tagseg.datasets.coco_images import CocoPhotographs
 from tagseg.datasets.coco_truth import draw
+from tagseg.datasets.folder_names import image_id
 from tagseg.datasets.index import ImageRecord
-from tagseg.datasets.photographs import image_id
 from tagseg.datasets.watching import files_below
 from tagseg.errors import TagsegError
 

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tagseg.access import barred
 from tagseg.datasets.index import BACKGROUND
 from tagseg.datasets.other_json import what_it_is
-from tagseg.errors import TagsegError
-from tagseg.labels import IGNORE
+from tagseg.errors import TagsegError, barred
+from tagseg.images.palette import IGNORE
 
 log = logging.getLogger(__name__)
 

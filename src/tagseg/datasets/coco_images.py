@@ -5,7 +5,7 @@ import unicodedata
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tagseg.datasets.photographs import Photographs, image_id
+from tagseg.datasets.folder_names import Photographs, image_id
 from tagseg.errors import TagsegError
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")

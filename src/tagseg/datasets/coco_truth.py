@@ -10,7 +10,7 @@ from pycocotools import mask as coco_mask
 
 from tagseg.datasets.coco_file import CocoObject, Id, order, shown
 from tagseg.errors import TagsegError
-from tagseg.labels import IGNORE
+from tagseg.images.palette import IGNORE
 
 _FARTHEST = 100_000  # pixels: the library takes memory by the length of an outline
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tagseg.datasets.images import UNREADABLE
 from tagseg.errors import TagsegError
+from tagseg.images.files import UNREADABLE
 
 _PAINTED = ("RGB", "RGBA")
 _MODES = (*_PAINTED, "P", "L")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tagseg.disk import explained
+from tagseg.artifacts.disk import explained
 from tagseg.errors import TagsegError
 
 _BLOCK = 1 << 20

@@ -4,15 +4,15 @@ import difflib
 import logging
 from pathlib import Path
 
-from tagseg.config_data import CLASS_FOLDERS, MOST_CLASSES, FolderData
+from tagseg.config.data import CLASS_FOLDERS, MOST_CLASSES, FolderData
 from tagseg.datasets.checks import Checks
 from tagseg.datasets.folder_masks import masks_by_id, masks_folder
-from tagseg.datasets.formats import not_read
+from tagseg.datasets.folder_names import Photographs, image_id
 from tagseg.datasets.index import ImageRecord
-from tagseg.datasets.photographs import Photographs, image_id
 from tagseg.datasets.tag_tables import SPLITS, TagRow, TagTable, read_class_folders, read_tags
 from tagseg.datasets.watching import files_below
 from tagseg.errors import TagsegError
+from tagseg.images.formats import not_read
 
 log = logging.getLogger(__name__)
 

@@ -6,15 +6,15 @@ import unicodedata
 from functools import partial
 from pathlib import Path
 
-from tagseg.config_data import FolderData
-from tagseg.datasets.foreground import Foreground
-from tagseg.datasets.formats import SUFFIXES
-from tagseg.datasets.images import read_labels
+from tagseg.config.data import FolderData
+from tagseg.datasets.folder_names import Photographs
 from tagseg.datasets.index import ImageRecord
-from tagseg.datasets.photographs import Photographs
 from tagseg.datasets.truth_checks import TruthFile
 from tagseg.datasets.watching import files_below
 from tagseg.errors import TagsegError
+from tagseg.images.files import read_labels
+from tagseg.images.formats import SUFFIXES
+from tagseg.images.mask_values import Foreground
 
 _OTHERS = (*SUFFIXES, ".gif", ".npy", ".mat")  # files that may be meant as masks
 _DEFAULT = FolderData.model_fields["masks"].default

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tagseg.datasets.foreground import Foreground
+from tagseg.artifacts.atomic import write_text
+from tagseg.config.names import plain
 from tagseg.datasets.watching import content
 from tagseg.errors import TagsegError
-from tagseg.names import plain
-from tagseg.store import write_text
+from tagseg.images.mask_values import Foreground
 
 BACKGROUND = "background"
 _COLUMNS = ["id", "split", "path", "width", "height", "tags"]

@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat
 
-from tagseg.access import barred
 from tagseg.datasets.index import read_utf8
-from tagseg.errors import TagsegError
+from tagseg.errors import TagsegError, barred
 
 LISTS = ("train.txt", "val.txt")
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
 
-from tagseg.datasets.images import noted
-from tagseg.marks import PHOTOGRAPH, TRUTH
-from tagseg.outputs import require_own
-from tagseg.store import atomic_folder, write_text
+from tagseg.artifacts.atomic import atomic_folder, write_text
+from tagseg.artifacts.outputs import require_own
+from tagseg.images.files import noted
+from tagseg.images.marks import PHOTOGRAPH, TRUTH
 
 Points = np.ndarray
 """(n, 2) float corners x, y of a polygon in a shape's own frame: y down, about the unit circle."""

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tagseg.config.names import plain, unquoted
 from tagseg.errors import TagsegError
-from tagseg.names import plain, unquoted
 
 # Each column and the headings that it may have, in any case; an index that a run wrote has id in image's place.
 COLUMNS = {"image": ("image", "id"), "tags": ("tags",), "split": ("split",)}

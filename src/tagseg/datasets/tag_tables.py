@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from tagseg.config.names import plain, printable, trimmed, unquoted
 from tagseg.datasets import tag_json
 from tagseg.datasets.checks import Fault
-from tagseg.datasets.formats import REMEDY, not_read
+from tagseg.datasets.folder_names import Photographs
 from tagseg.datasets.index import BACKGROUND
-from tagseg.datasets.photographs import Photographs
 from tagseg.datasets.table_columns import Cell, Unread, places
 from tagseg.datasets.table_text import separator_hint, text_rows
 from tagseg.datasets.table_workbook import is_workbook, workbook_rows
+from tagseg.datasets.texts import decoded
 from tagseg.errors import TagsegError
-from tagseg.names import plain, printable, trimmed, unquoted
-from tagseg.texts import decoded
+from tagseg.images.formats import REMEDY, not_read
 
 SPLITS = ("train", "val", "test")
 _REMEDY_CSV = "write image,tags[,split], with the tags of an image in one cell, separated by ;"

@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image
 
 from tagseg.datasets.checks import Checks
-from tagseg.datasets.foreground import Foreground
-from tagseg.datasets.images import UNREADABLE
 from tagseg.datasets.index import ImageRecord
 from tagseg.errors import TagsegError
-from tagseg.labels import IGNORE
+from tagseg.images.files import UNREADABLE
+from tagseg.images.mask_values import Foreground
+from tagseg.images.palette import IGNORE
 
 _FEW = 3  # names in a message
 

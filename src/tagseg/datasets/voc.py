@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tagseg.config import VocData
+from tagseg.config.data import VocData
 from tagseg.datasets import sbd
 from tagseg.datasets.checks import Checks
 from tagseg.datasets.class_names import LABELMAP, ClassNames, class_file, own_classes
+from tagseg.datasets.folder_names import image_id
 from tagseg.datasets.index import ImageRecord
-from tagseg.datasets.photographs import image_id
 from tagseg.datasets.truth_checks import TruthFile
 from tagseg.datasets.voc_lists import DevkitImages, list_path, read_list
 from tagseg.datasets.voc_masks import mask_path, painted, read_listed, read_mask

@@ -5,8 +5,8 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path
 
+from tagseg.config.names import plain
 from tagseg.errors import TagsegError
-from tagseg.names import plain
 
 
 def object_names(path: Path) -> list[str]:

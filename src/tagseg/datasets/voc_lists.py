@@ -4,10 +4,10 @@ import re
 import unicodedata
 from pathlib import Path
 
-from tagseg.datasets.formats import SUFFIXES
+from tagseg.datasets.folder_names import Photographs
 from tagseg.datasets.index import read_utf8
-from tagseg.datasets.photographs import Photographs
 from tagseg.errors import TagsegError
+from tagseg.images.formats import SUFFIXES
 
 FOLDER = Path("ImageSets") / "Segmentation"
 _DETECTION = Path("ImageSets") / "Main"  # of tools that write boxes

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tagseg.config_data import VocData
+from tagseg.config.data import VocData
 from tagseg.datasets import sbd
 from tagseg.datasets.class_names import LABELMAP, ClassNames
 from tagseg.datasets.colours import labels_by_colour
-from tagseg.datasets.images import read_labels
 from tagseg.errors import TagsegError
-from tagseg.labels import IGNORE
+from tagseg.images.files import read_labels
+from tagseg.images.palette import IGNORE
 
 
 def mask_path(data: VocData, name: str) -> Path:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tagseg.config_data import VocData
+from tagseg.config.data import VocData
 from tagseg.datasets.class_names import ClassNames
-from tagseg.datasets.photographs import image_id
+from tagseg.datasets.folder_names import image_id
 from tagseg.datasets.tag_tables import read_tags
 from tagseg.datasets.voc_annotations import nearest, object_names
 from tagseg.datasets.voc_masks import read_mask
 from tagseg.errors import TagsegError
-from tagseg.labels import IGNORE
+from tagseg.images.palette import IGNORE
 
 log = logging.getLogger(__name__)
 _VOC_NAME = re.compile(r"20\d\d_\d+")  # what VOC calls its photographs

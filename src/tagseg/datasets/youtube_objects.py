@@ -14,16 +14,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tagseg.access import barred
-from tagseg.config import YoutubeObjectsData
+from tagseg.config.data import YoutubeObjectsData
 from tagseg.datasets.checks import Checks
-from tagseg.datasets.formats import is_photograph
-from tagseg.datasets.images import UNREADABLE
 from tagseg.datasets.index import ImageRecord
 from tagseg.datasets.truth_checks import TruthFile
 from tagseg.datasets.watching import files_below
-from tagseg.errors import TagsegError
-from tagseg.labels import IGNORE
+from tagseg.errors import TagsegError, barred
+from tagseg.images.files import UNREADABLE
+from tagseg.images.formats import is_photograph
+from tagseg.images.palette import IGNORE
 
 CLASSES = ("aeroplane", "bird", "boat", "car", "cat", "cow", "dog", "horse", "motorbike", "train")
 _VIDEOS = (".avi", ".mp4", ".mov", ".mkv", ".webm", ".flv", ".3gp", ".mpg", ".mpeg", ".wmv")

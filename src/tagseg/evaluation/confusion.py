@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 import numpy as np
 
-from tagseg.labels import IGNORE
+from tagseg.images.palette import IGNORE
 
 Protocol = Literal["classes", "foreground"]
 

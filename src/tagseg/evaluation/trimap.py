@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from tagseg.evaluation.confusion import ConfusionMatrix
-from tagseg.labels import IGNORE
+from tagseg.images.palette import IGNORE
 
 WIDEST = 40  # width of the widest band of Fig. 10, in pixels
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from tagseg.figures.letters import drawable, families_for, quiet
-from tagseg.marks import FIGURE, NAME
+from tagseg.images.marks import FIGURE, NAME
 
 Format = Literal["png", "svg"]
 FORMATS: dict[str, Format] = {".png": "png", ".svg": "svg"}

@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 
 from tagseg.figures.panels import Panel
 from tagseg.figures.style import hide_ticks, new_figure
-from tagseg.labels import voc_palette
+from tagseg.images.palette import voc_palette
 
 # Inches that a panel is wide: as one of many, as one of a few, as a mere thumbnail.
 CELL = 1.9

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from tagseg.figures.letters import base_font, in_pictures, in_runs
-from tagseg.labels import IGNORE, voc_palette
+from tagseg.images.palette import IGNORE, voc_palette
 
 _OPACITY = 0.5  # of the colours over the photograph
 _LEAST_WIDTH = 160  # pixels: a legend needs room for a name

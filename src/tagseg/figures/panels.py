@@ -11,7 +11,7 @@ from matplotlib import colormaps
 from PIL import Image
 
 from tagseg.figures.overlay import blend_labels
-from tagseg.labels import IGNORE, voc_palette
+from tagseg.images.palette import IGNORE, voc_palette
 
 LONGEST_SIDE = 640
 _HEAT = colormaps["magma"]

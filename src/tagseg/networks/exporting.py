@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tagseg.marks import NAME
+from tagseg.images.marks import NAME
 from tagseg.networks.segmentation import ScoreNetwork, upsample
 
 InputType = Literal["uint8", "float32"]

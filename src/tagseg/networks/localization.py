@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tagseg.networks.backbone import Backbone, normalise
+from tagseg.networks.backbones.base import Backbone, normalise
 from tagseg.networks.initialisation import init_relu_conv
 from tagseg.networks.linear import fit_linear
 

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tagseg.labels import IGNORE
+from tagseg.images.palette import IGNORE
 
 _TINY = torch.finfo(torch.float32).tiny
 

@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tagseg.networks.backbone import Backbone, FullyConnected, normalise
+from tagseg.networks.backbones.base import Backbone, FullyConnected, normalise
+from tagseg.networks.backbones.vgg_weights import FILTERS
 from tagseg.networks.initialisation import init_relu_conv, zero_bias
 from tagseg.networks.synsets import shared_rows
-from tagseg.networks.vgg_weights import FILTERS
 
 Fov = Literal["small", "large"]
 CLASSIFIER_STD = 0.1  # of rows without a pre-trained counterpart (Sec. 4.2.1)

@@ -7,7 +7,7 @@ from importlib import resources
 import torch
 from torch import Tensor
 
-from tagseg.networks.backbone import Classifier
+from tagseg.networks.backbones.base import Classifier
 
 
 def shared_rows(classifier: Classifier, names: list[str]) -> tuple[Tensor, Tensor, list[bool]]:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tagseg.networks.taps import Taps
+from tagseg.networks.backbones.taps import Taps
 
 
 def views(images: Tensor, scales: Sequence[float], mirror: bool) -> Iterator[list[Tensor]]:

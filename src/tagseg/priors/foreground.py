@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from PIL import Image
+
+from tagseg.images.resize import resize_map
 
 if TYPE_CHECKING:  # importing torch takes two seconds, and most users of this module do not need it
     from torch import Tensor
@@ -21,12 +22,6 @@ def mean_activation(features: "Tensor") -> "Tensor":
     transformers), positive and negative ones would cancel in a plain mean.
     """
     return features.float().abs().mean(dim=1)
-
-
-def resize_map(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize a map (h, w) to `size` = (H, W): float32, bilinear, antialiased when shrinking."""
-    image = Image.fromarray(np.ascontiguousarray(values, dtype=np.float32))
-    return np.asarray(image.resize((size[1], size[0]), Image.Resampling.BILINEAR))
 
 
 def foreground_prior(

@@ -8,17 +8,17 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from tagseg.config import InferenceMachine, ViewSettings
+from tagseg.artifacts.shards import write_shard
+from tagseg.config.networks import InferenceMachine, ViewSettings
 from tagseg.datasets.index import BACKGROUND, ImageRecord, in_shard, labels_of, read_index
-from tagseg.loading import batches_of, fetched, one_behind
-from tagseg.machine import prepare
-from tagseg.models import load_localization
-from tagseg.networks.backbone import normalise
+from tagseg.networks.backbones.base import normalise
 from tagseg.networks.views import mean_over_mirror, resize, views
 from tagseg.priors.cam import class_activation_maps, scale_cam
-from tagseg.progress import rate
-from tagseg.stamps import stamps
-from tagseg.store import write_shard
+from tagseg.runtime.device import prepare
+from tagseg.runtime.prefetch import batches_of, fetched, one_behind
+from tagseg.runtime.progress import rate
+from tagseg.runtime.restore import load_localization
+from tagseg.runtime.stamps import stamps
 
 
 @torch.inference_mode()

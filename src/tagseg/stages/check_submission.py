@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tagseg.datasets import submission
+from tagseg.datasets import voc_submission as submission
 
 
 def run(archive: Path, tags: Path, *, split: str) -> str:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from tagseg.artifacts.atomic import write_text
 from tagseg.datasets.download import SBD, VOC, fetch, unpack
-from tagseg.store import write_text
 
 
 def run(folder: Path, output: Path | None = None) -> None:

@@ -5,14 +5,15 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from tagseg.artifacts.atomic import write_text
+from tagseg.artifacts.shard_sets import ShardSet
 from tagseg.datasets.index import read_classes
+from tagseg.datasets.truths import Truths
 from tagseg.errors import TagsegError
 from tagseg.evaluation.confusion import ConfusionMatrix, Protocol, any_foreground
 from tagseg.evaluation.result import Result
 from tagseg.evaluation.tables import image_table
-from tagseg.progress import rate
-from tagseg.store import ShardSet, write_text
-from tagseg.truths import Truths
+from tagseg.runtime.progress import rate
 
 log = logging.getLogger(__name__)
 

@@ -4,10 +4,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tagseg.datasets.images import write_labels
+from tagseg.artifacts.atomic import atomic_folder
+from tagseg.artifacts.shard_sets import ShardSet
 from tagseg.datasets.index import read_index
-from tagseg.progress import rate
-from tagseg.store import ShardSet, atomic_folder
+from tagseg.images.files import write_labels
+from tagseg.runtime.progress import rate
 
 
 def run(labels: list[Path], tags: Path, output: Path, *, split: str | None) -> None:

@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from tagseg.config import BackboneSettings, InferenceMachine, ViewSettings
+from tagseg.artifacts.shards import write_shard
+from tagseg.config.networks import BackboneSettings, InferenceMachine, ViewSettings
 from tagseg.datasets.index import ImageRecord, in_shard, read_index
-from tagseg.features import FrozenTrunk, network_facts
-from tagseg.loading import fetched, one_behind
-from tagseg.machine import prepare
-from tagseg.progress import rate
-from tagseg.stamps import stamps
-from tagseg.store import write_shard
+from tagseg.runtime.device import prepare
+from tagseg.runtime.frozen_trunk import FrozenTrunk, network_facts
+from tagseg.runtime.prefetch import fetched, one_behind
+from tagseg.runtime.progress import rate
+from tagseg.runtime.stamps import stamps
 
 
 @torch.inference_mode()

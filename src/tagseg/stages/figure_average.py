@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from tagseg.artifacts.shard_sets import ShardSet
 from tagseg.datasets.index import read_classes
+from tagseg.datasets.truths import Truths
 from tagseg.evaluation.averages import AverageMaps
 from tagseg.figures.classes import average_figure
-from tagseg.pictures import checked_outputs, shown_as, write_figure
-from tagseg.priors.foreground import resize_map
-from tagseg.progress import rate
-from tagseg.store import ShardSet
-from tagseg.truths import Truths
+from tagseg.images.resize import resize_map
+from tagseg.runtime.pictures import checked_outputs, shown_as, write_figure
+from tagseg.runtime.progress import rate
 
 SIDE = 64  # pixels; maps of all sizes are resized to a square
 

@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from tagseg.datasets.images import read_image
+from tagseg.artifacts.shard_sets import ShardSet
 from tagseg.datasets.index import ImageRecord, read_classes
+from tagseg.datasets.truths import Truths
 from tagseg.errors import TagsegError
 from tagseg.figures.grid import Cell, Row, image_grid
 from tagseg.figures.panels import Panel, heat_overlay_panel, heat_panel, image_panel, label_panel
-from tagseg.pictures import checked_outputs, shown_as, write_figure
-from tagseg.priors.foreground import resize_map
-from tagseg.store import ShardSet
-from tagseg.truths import Truths
+from tagseg.images.files import read_image
+from tagseg.images.resize import resize_map
+from tagseg.runtime.pictures import checked_outputs, shown_as, write_figure
 
 _MOST_TAGS = 2  # of an image
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from tagseg.figures.classes import confusion_figure
-from tagseg.pictures import checked_outputs, shown_as, write_figure
-from tagseg.results import read_result
+from tagseg.runtime.evaluations import read_result
+from tagseg.runtime.pictures import checked_outputs, shown_as, write_figure
 
 
 def run(result: Path, outputs: list[Path], *, title: str) -> None:

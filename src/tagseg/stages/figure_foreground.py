@@ -6,18 +6,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tagseg.config import BackboneSettings, InferenceMachine, ViewSettings
-from tagseg.datasets.images import read_image
+from tagseg.artifacts.shard_sets import ShardSet
+from tagseg.config.networks import BackboneSettings, InferenceMachine, ViewSettings
 from tagseg.datasets.index import ImageRecord
+from tagseg.datasets.truths import Truths
 from tagseg.evaluation.confusion import any_foreground
-from tagseg.features import FrozenTrunk
 from tagseg.figures.grid import Cell, image_grid
 from tagseg.figures.panels import heat_panel, image_panel, label_panel
-from tagseg.machine import prepare
-from tagseg.pictures import checked_outputs, write_figure
-from tagseg.priors.foreground import resize_map, scale_min_max
-from tagseg.store import ShardSet
-from tagseg.truths import Truths
+from tagseg.images.files import read_image
+from tagseg.images.resize import resize_map
+from tagseg.priors.foreground import scale_min_max
+from tagseg.runtime.device import prepare
+from tagseg.runtime.frozen_trunk import FrozenTrunk
+from tagseg.runtime.pictures import checked_outputs, write_figure
 
 
 def run(

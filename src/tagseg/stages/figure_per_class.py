@@ -8,7 +8,7 @@ from tagseg.datasets.index import read_classes, read_table
 from tagseg.errors import TagsegError
 from tagseg.evaluation.tables import class_column
 from tagseg.figures.bars import class_bars
-from tagseg.pictures import checked_outputs, shown_as, write_figure
+from tagseg.runtime.pictures import checked_outputs, shown_as, write_figure
 
 
 def run(table: Path, classes: Path, outputs: list[Path], *, title: str) -> None:

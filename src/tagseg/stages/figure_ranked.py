@@ -6,14 +6,14 @@ from typing import Literal
 
 import numpy as np
 
-from tagseg.datasets.images import read_image
+from tagseg.artifacts.shard_sets import ShardSet
 from tagseg.datasets.index import ImageRecord, read_classes, read_table
+from tagseg.datasets.truths import Truths
 from tagseg.errors import TagsegError
 from tagseg.figures.grid import Cell, Row, image_grid
 from tagseg.figures.panels import image_panel, label_panel
-from tagseg.pictures import checked_outputs, shown_as, write_figure
-from tagseg.store import ShardSet
-from tagseg.truths import Truths
+from tagseg.images.files import read_image
+from tagseg.runtime.pictures import checked_outputs, shown_as, write_figure
 
 Rank = Literal["best", "median", "worst"]
 

@@ -7,7 +7,7 @@ import numpy as np
 from tagseg.datasets.index import read_table
 from tagseg.errors import TagsegError
 from tagseg.figures.curves import trimap_figure
-from tagseg.pictures import checked_outputs, write_figure
+from tagseg.runtime.pictures import checked_outputs, write_figure
 
 
 def run(table: Path, outputs: list[Path], *, title: str) -> None:

@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from tagseg.config import PRIOR_KEYS, Prior, PriorSettings
+from tagseg.artifacts.shards import Shard, write_shard
+from tagseg.config import PRIOR_KEYS, Prior
+from tagseg.config.masks import PriorSettings
 from tagseg.datasets.index import ImageRecord, in_shard, read_classes, read_index
 from tagseg.errors import TagsegError
-from tagseg.priors.foreground import foreground_prior, resize_map
+from tagseg.images.resize import resize_map
+from tagseg.priors.foreground import foreground_prior
 from tagseg.priors.fusion import fgbg_maps, localization_maps, multiclass_maps
-from tagseg.progress import rate
-from tagseg.stamps import stamps
-from tagseg.store import Shard, write_shard
+from tagseg.runtime.progress import rate
+from tagseg.runtime.stamps import stamps
 
 
 def run(

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from tagseg.config_data import DiskData
+from tagseg.config.data import DiskData
 from tagseg.datasets.checks import Checks
 from tagseg.datasets.index import read_classes, read_index, write_ground_truth
 from tagseg.datasets.layouts import LAYOUTS

@@ -5,17 +5,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from tagseg.config_data import DiskData
+from tagseg.artifacts.forms import form_of, lines_of
+from tagseg.artifacts.outputs import require_list, require_own
+from tagseg.config.data import DiskData
 from tagseg.datasets.checks import Checks, Fault, write_report
-from tagseg.datasets.formats import unread_line
-from tagseg.datasets.images import require_size
 from tagseg.datasets.index import BACKGROUND, ImageRecord, write_classes, write_index
 from tagseg.datasets.layouts import LAYOUTS
 from tagseg.datasets.truth_checks import survey_truth
 from tagseg.datasets.watching import content
 from tagseg.errors import TagsegError
-from tagseg.forms import form_of, lines_of
-from tagseg.outputs import require_list, require_own
+from tagseg.images.files import require_size
+from tagseg.images.formats import unread_line
 
 log = logging.getLogger(__name__)
 _FIRST = 5  # faults, names of images: as many as one reads on a screen

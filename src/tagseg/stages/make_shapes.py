@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tagseg.config import ShapesData
+from tagseg.config.data import ShapesData
 from tagseg.datasets.shapes import write_scenes
 
 

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from tagseg.datasets.images import read_image
+from tagseg.artifacts.shard_sets import ShardSet
 from tagseg.datasets.index import evenly, read_classes, read_index
 from tagseg.errors import TagsegError
 from tagseg.figures.grid import LARGE_CELL, Cell, image_grid
 from tagseg.figures.panels import label_overlay_panel
-from tagseg.pictures import shown_as, write_figure
-from tagseg.store import ShardSet
+from tagseg.images.files import read_image
+from tagseg.runtime.pictures import shown_as, write_figure
 
 _COLUMNS = 4
 

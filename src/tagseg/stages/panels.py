@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from tagseg.datasets.images import read_image
+from tagseg.artifacts.shard_sets import ShardSet
 from tagseg.datasets.index import ImageRecord, read_classes
+from tagseg.datasets.truths import Truths
 from tagseg.figures.grid import Cell, image_grid
 from tagseg.figures.panels import heat_panel, image_panel, label_panel
-from tagseg.pictures import shown_as, stored_class_maps, write_figure
-from tagseg.priors.foreground import resize_map
-from tagseg.store import ShardSet
-from tagseg.truths import Truths
+from tagseg.images.files import read_image
+from tagseg.images.resize import resize_map
+from tagseg.runtime.pictures import shown_as, stored_class_maps, write_figure
 
 
 def run(

@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from tagseg.bundle import write_torch
+from tagseg.artifacts.bundle import write_torch
 from tagseg.datasets.shapes import CLASSES, recognition_image
 from tagseg.errors import TagsegError
-from tagseg.networks.backbone import normalise
-from tagseg.networks.vgg import SHAPES_BLOCKS, VggTrunk, fold_batch_norm
+from tagseg.networks.backbones.base import normalise
+from tagseg.networks.backbones.vgg import SHAPES_BLOCKS, VggTrunk, fold_batch_norm
 
 logger = logging.getLogger(__name__)
 

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import numpy as np
 
-from tagseg.datasets.images import read_image
+from tagseg.artifacts.shard_sets import ShardSet
 from tagseg.datasets.index import ImageRecord, read_classes
+from tagseg.datasets.truths import Truths
 from tagseg.errors import TagsegError
 from tagseg.evaluation.confusion import ConfusionMatrix
 from tagseg.figures.grid import Cell, image_grid
 from tagseg.figures.panels import image_panel, label_panel
-from tagseg.pictures import shown_as, write_figure
-from tagseg.store import ShardSet
-from tagseg.truths import Truths
+from tagseg.images.files import read_image
+from tagseg.runtime.pictures import shown_as, write_figure
 
 
 def run(

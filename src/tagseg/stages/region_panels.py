@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import maximum_filter
 
-from tagseg.config import CrispSettings
-from tagseg.datasets.images import read_image
+from tagseg.config.masks import CrispSettings
 from tagseg.datasets.index import ImageRecord, evenly, read_index
 from tagseg.errors import TagsegError
 from tagseg.figures.grid import Cell, image_grid
 from tagseg.figures.panels import heat_panel, image_panel, region_panel
-from tagseg.pictures import write_figure
+from tagseg.images.files import read_image
 from tagseg.regions import MODES, crisp_boundaries
+from tagseg.runtime.pictures import write_figure
 
 _THRESHOLDS = (0.05, 0.1, 0.2)
 

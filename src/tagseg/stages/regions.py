@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from tagseg.config import RegionSettings
-from tagseg.datasets.images import read_image
+from tagseg.artifacts.shards import write_shard
+from tagseg.config.masks import RegionSettings
 from tagseg.datasets.index import in_shard, read_index
 from tagseg.errors import TagsegError
-from tagseg.progress import rate
+from tagseg.images.files import read_image
 from tagseg.regions import MODES, crisp_boundaries
-from tagseg.stamps import stamps
-from tagseg.store import write_shard
+from tagseg.runtime.progress import rate
+from tagseg.runtime.stamps import stamps
 
 
 def run(tags: Path, output: Path, settings: RegionSettings, *, shard: int, shards: int) -> None:

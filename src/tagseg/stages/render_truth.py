@@ -5,13 +5,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tagseg.config_data import DiskData
-from tagseg.datasets.images import write_labels
+from tagseg.artifacts.atomic import atomic_folder
+from tagseg.config.data import DiskData
 from tagseg.datasets.index import read_index
 from tagseg.datasets.layouts import LAYOUTS
 from tagseg.errors import TagsegError
-from tagseg.marks import TRUTH
-from tagseg.store import atomic_folder
+from tagseg.images.files import write_labels
+from tagseg.images.marks import TRUTH
 
 
 def run(data: DiskData, tags: Path, output: Path) -> None:

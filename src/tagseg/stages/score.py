@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from tagseg.config import InferenceMachine
+from tagseg.artifacts.shards import write_shard
+from tagseg.config.networks import InferenceMachine
 from tagseg.datasets.index import ImageRecord, in_shard, read_index
-from tagseg.loading import batches_of, fetched, one_behind
-from tagseg.machine import prepare
-from tagseg.models import load_segmentation
-from tagseg.progress import rate
-from tagseg.stamps import stamps
-from tagseg.store import write_shard
+from tagseg.runtime.device import prepare
+from tagseg.runtime.prefetch import batches_of, fetched, one_behind
+from tagseg.runtime.progress import rate
+from tagseg.runtime.restore import load_segmentation
+from tagseg.runtime.stamps import stamps
 
 
 @torch.inference_mode()

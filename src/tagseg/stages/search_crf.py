@@ -15,15 +15,17 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from tagseg.config import Crf, CrfSettings
+from tagseg.artifacts.atomic import write_text
+from tagseg.artifacts.shards import Shard
+from tagseg.config import Crf
+from tagseg.config.masks import CrfSettings
+from tagseg.config.parsing import checked
 from tagseg.datasets.index import ImageRecord, read_classes
+from tagseg.datasets.truths import TruthMasks, Truths
 from tagseg.errors import TagsegError
 from tagseg.evaluation.confusion import ConfusionMatrix, Protocol, any_foreground
-from tagseg.options import checked
-from tagseg.progress import rate
-from tagseg.smoothing import KINDS, facts, label_map
-from tagseg.store import Shard, write_text
-from tagseg.truths import TruthMasks, Truths
+from tagseg.runtime.label_maps import KINDS, facts, label_map
+from tagseg.runtime.progress import rate
 
 Trial = tuple[Crf, CrfSettings]
 

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tagseg.config import Crf, CrfSettings
+from tagseg.artifacts.shards import Shard, write_shard
+from tagseg.config import Crf
+from tagseg.config.masks import CrfSettings
 from tagseg.datasets.index import in_shard, read_index
 from tagseg.errors import TagsegError
-from tagseg.progress import rate
-from tagseg.smoothing import KINDS, facts, label_map
-from tagseg.stamps import stamps
-from tagseg.store import Shard, write_shard
+from tagseg.runtime.label_maps import KINDS, facts, label_map
+from tagseg.runtime.progress import rate
+from tagseg.runtime.stamps import stamps
 
 
 def run(

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tagseg.datasets import submission
+from tagseg.artifacts.shard_sets import ShardSet
+from tagseg.datasets import voc_submission as submission
 from tagseg.datasets.index import BACKGROUND, read_classes
 from tagseg.datasets.voc import CLASSES
 from tagseg.errors import TagsegError
-from tagseg.store import ShardSet
 
 
 def run(labels: list[Path], tags: Path, classes: Path, output: Path, *, split: str) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from tagseg.artifacts.atomic import write_text
 from tagseg.errors import TagsegError
 from tagseg.figures.page import Picture, headline_page
-from tagseg.store import write_text
 
 _HEADLINE = {
     "method": "method",

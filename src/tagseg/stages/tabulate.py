@@ -6,11 +6,11 @@ from typing import Literal
 
 from pandas import DataFrame
 
+from tagseg.artifacts.atomic import write_text
 from tagseg.evaluation.published import Published
 from tagseg.evaluation.result import Result
 from tagseg.evaluation.tables import ablation_table, masks_table, miou_table
-from tagseg.results import read_result
-from tagseg.store import write_text
+from tagseg.runtime.evaluations import read_result
 
 Table = Literal["miou", "ablation", "masks"]
 

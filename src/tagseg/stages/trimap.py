@@ -4,13 +4,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from tagseg.artifacts.atomic import write_text
+from tagseg.artifacts.shard_sets import ShardSet
 from tagseg.datasets.index import read_classes
+from tagseg.datasets.truths import Truths
 from tagseg.errors import TagsegError
 from tagseg.evaluation.tables import trimap_table
 from tagseg.evaluation.trimap import Trimap, boundary_distance
-from tagseg.progress import rate
-from tagseg.store import ShardSet, write_text
-from tagseg.truths import Truths
+from tagseg.runtime.progress import rate
 
 
 def run(

@@ -1,0 +1,80 @@
+"""A trained model as an ONNX file that was checked against PyTorch."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from tagseg.artifacts.atomic import atomic
+from tagseg.artifacts.bundle import load_bundle
+from tagseg.config.networks import InferenceMachine
+from tagseg.errors import TagsegError
+from tagseg.images.files import SMALLEST_SIDE, read_image, require_size
+from tagseg.images.resize import resized
+from tagseg.networks.backbones.weights import one_line
+from tagseg.networks.exporting import InputType, largest_difference, onnx_bytes
+from tagseg.runtime.device import prepare
+from tagseg.runtime.prefetch import image_tensor
+from tagseg.runtime.restore import load_segmentation
+
+TOLERANCE = 1e-4
+_MADE = ((96, 128), (131, 77), (65, 210))  # heights and widths of the images that are made to check with
+
+
+def run(model: Path, output: Path, checks: list[Path], *, input_type: InputType, threads: int) -> str:
+    """Write `output`, if onnxruntime gives what PyTorch gives on the images `checks`, or on three made ones.
+
+    Returns a line for the terminal. Raises TagsegError, and leaves no file, if the scores differ by more than
+    `TOLERANCE`, or if the trunk cannot be exported.
+    """
+    images = [_photograph(path) for path in checks]
+    prepare(InferenceMachine(), threads)
+    network, classes, side = load_segmentation(model)
+    bundle = load_bundle(model, "segmentation")
+    mean, deviation = bundle["statistics"]
+    metadata = {
+        "classes": classes,
+        "palette": bundle["palette"],
+        "preprocessing": {
+            "colours": "RGB",
+            "range": [0, 255],
+            "layout": "NCHW",
+            "type": input_type,
+            "inside_the_graph": {"divide_by": 255, "mean": mean, "deviation": deviation},
+            "longer_side": side,
+            "smallest_side": SMALLEST_SIDE,
+        },
+        "network": {name: bundle[name] for name in ("backbone", "fov", "stride", "versions")},
+    }
+    try:
+        content = onnx_bytes(network, input_type, metadata)
+    except Exception as error:  # an operation that ONNX does not have: torch raises many kinds
+        raise TagsegError(
+            f"{model}: {bundle['backbone']} cannot be exported to ONNX ({one_line(error)}); train with another backbone"
+        ) from None
+    given = [image_tensor(np.asarray(resized(Image.fromarray(image), side))).numpy() for image in images]
+    difference = largest_difference(content, network, given or _made(), input_type)
+    if difference > TOLERANCE:
+        raise TagsegError(
+            f"{output}: not written: onnxruntime and PyTorch differ by {difference:.1e} of the largest score, over "
+            f"{TOLERANCE:g}; {bundle['backbone']} does not export as it is: train with another backbone"
+        )
+    with atomic(output) as temporary:
+        temporary.write_bytes(content)
+    return (
+        f"{output}: {len(content) / 1e6:.1f} MB, {len(classes)} classes; onnxruntime differs from PyTorch by "
+        f"{difference:.1e} at most, on {len(given) or len(_MADE)} images"
+    )
+
+
+def _photograph(path: Path) -> np.ndarray:
+    image = read_image(path)
+    require_size(path, image.shape[1], image.shape[0])
+    return image
+
+
+def _made() -> list[np.ndarray]:
+    """Noise of several sizes, (3, H, W) uint8."""
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randint(0, 256, (3, *size), generator=generator, dtype=torch.uint8).numpy() for size in _MADE]

@@ -1,0 +1,154 @@
+"""Masks of a project's photographs, for people who want these alone: to look at, or to train a network of their own."""
+
+import shlex
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import yaml
+from PIL import Image
+from tqdm import tqdm
+
+from tagseg.artifacts.atomic import atomic, tidied, write_text
+from tagseg.artifacts.forms import form_of
+from tagseg.artifacts.outputs import has_content_of, require_list, require_own
+from tagseg.commands.run_workflow import make
+from tagseg.config import Crf, DatasetConfig, Prior
+from tagseg.config.parsing import parse_config
+from tagseg.datasets.index import read_classes, read_index, read_table
+from tagseg.errors import TagsegError
+from tagseg.figures.letters import key_to
+from tagseg.images.decoding import is_upright_jpeg
+from tagseg.images.files import read_image, write_labels
+from tagseg.images.formats import ORIGINALS
+from tagseg.images.marks import PHOTOGRAPH, jpeg_comment
+from tagseg.networks.backbones.sources import no_such_file
+
+_QUALITY = 95  # of photographs that a layout wants as JPEG and that are something else
+_LONGEST = 65_500  # pixels of a JPEG's side
+Layout = Literal["plain", "voc"]
+
+
+def run(project: Path, output: Path | None, *, prior: Prior, crf: Crf, layout: Layout, cores: int) -> str:
+    """Have masks made, and copy them to `output`, each at its photograph's original size; says where all is.
+
+    `plain`: ID.png and classes.txt. `voc`: a devkit's folders, JPEGImages, SegmentationClass and
+    ImageSets/Segmentation/train.txt, which torchvision and mmsegmentation read. Only training photographs that have a
+    tag are copied.
+
+    Raises TagsegError if `project` has no configuration, if making them failed, or if a file is in the way in `output`
+    that tagseg did not write.
+    """
+    name, settings = _configuration(project)
+    weights = settings.network.weight_file
+    if weights is not None and not (project / weights).is_file():
+        raise TagsegError(no_such_file(project / weights))
+    results = f"results/{name}"
+    masks = f"{results}/masks/{prior}-{crf}"
+    if output is not None and output.is_dir() and any(output.iterdir()):  # before what takes minutes
+        make(project, [f"{results}/tags.csv"], cores)
+        _plan(project, results, output, layout)
+    make(project, [f"{masks}-png", f"{masks}-preview.png"], cores)
+    lines = [f"masks: {project / masks}-png", f"a sheet of them: {project / masks}-preview.png"]
+    classes = read_classes(project / results / "classes.txt")
+    lines += filter(None, [key_to(classes)])
+    if output is not None:
+        plan = _plan(project, results, output, layout)
+        _copy(Path(f"{project / masks}-png"), plan)
+        lines.append(f"{len(plan.masks)} masks at their photographs' size: {output}")
+    return "\n".join(lines)
+
+
+def _configuration(project: Path) -> tuple[str, DatasetConfig]:
+    """The default data set of a project, and its name."""
+    file = project / "config.yaml"
+    if not file.is_file():
+        raise TagsegError(
+            f"{file}: no such file; make a project first "
+            f"(tagseg init {shlex.quote(str(project))} --images ... --tags ...)"
+        )
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise TagsegError(f"{file}: not YAML ({' '.join(str(error).split())}); mend it") from None
+    config = parse_config(content or {})
+    return config.default, config.datasets[config.default]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is written: masks by photographs' ids, with their sizes; JPEGs with their photographs; lists of lines."""
+
+    masks: dict[str, tuple[Path, tuple[int, int]]]
+    photographs: dict[Path, Path]
+    lists: dict[Path, list[str]]
+
+
+def _plan(project: Path, results: str, output: Path, layout: Layout) -> _Plan:
+    """The files of a copy. Raises TagsegError if one of them is there, and is not what tagseg would write there."""
+    if output.exists() and not output.is_dir():
+        raise TagsegError(f"{output}: is a file; give a folder to write to")
+    records = [r for r in read_index(project / results / "tags.csv", "train") if r.tags]
+    originals = _originals(project)
+    folder = output / "SegmentationClass" if layout == "voc" else output
+    masks, photographs = {}, {}
+    lists = {output / "classes.txt": read_classes(project / results / "classes.txt")}
+    for record in records:
+        original, size = originals.get(record.id, (project / record.path, (record.width, record.height)))
+        masks[record.id] = folder / f"{record.id}.png", size
+        if layout == "voc":
+            photographs[output / "JPEGImages" / f"{record.id}.jpg"] = original
+    if layout == "voc":
+        lists[output / "ImageSets" / "Segmentation" / "train.txt"] = [record.id for record in records]
+    require_own(path for path, _ in masks.values())
+    for path, original in photographs.items():
+        if form_of(path) != PHOTOGRAPH and not (has_content_of(path, original) and is_upright_jpeg(original)):
+            require_own([path])
+    for path, lines in lists.items():
+        require_list(path, lines)
+    return _Plan(masks, photographs, lists)
+
+
+def _copy(source: Path, plan: _Plan) -> None:
+    for image_id, (path, size) in tqdm(plan.masks.items(), unit="image", disable=None):
+        with Image.open(source / f"{image_id}.png") as mask:
+            labels = np.asarray(mask.resize(size, Image.Resampling.NEAREST))
+        with atomic(path, tidy=False) as temporary:
+            write_labels(temporary, labels)
+    for path, original in tqdm(plan.photographs.items(), unit="image", disable=None):
+        _write_jpeg(original, path)
+    for path, lines in plan.lists.items():
+        write_text(path, "".join(f"{line}\n" for line in lines))
+    tidied(path for path, _ in plan.masks.values())
+
+
+def _originals(project: Path) -> dict[str, tuple[Path, tuple[int, int]]]:
+    """Original photograph, and its width and height, by id; of a project without working copies, none."""
+    _, dataset = _configuration(project)
+    if dataset.data.kind != "folder":
+        return {}
+    file = (project / dataset.data.root / dataset.data.images).parent / ORIGINALS
+    if form_of(file) != "originals":
+        return {}
+    rows = [row for _, row in read_table(file, ["id", "original", "width", "height"])]
+    return {row["id"]: (project / row["original"], (int(row["width"]), int(row["height"]))) for row in rows}
+
+
+def _write_jpeg(source: Path, target: Path) -> None:
+    """The photograph as an upright JPEG: as it is, if it is one."""
+    plain = is_upright_jpeg(source)
+    if plain and has_content_of(target, source):
+        return  # it is the very photograph, perhaps
+    with atomic(target) as temporary:
+        if plain:
+            shutil.copyfile(source, temporary)
+            return
+        image = Image.fromarray(read_image(source))
+        if max(image.size) > _LONGEST:
+            raise TagsegError(
+                f"{source}: {image.width} x {image.height} pixels; a JPEG has room for {_LONGEST} each way; "
+                "use --layout plain"
+            )
+        image.save(temporary, "JPEG", quality=_QUALITY, subsampling=0, comment=jpeg_comment(PHOTOGRAPH))

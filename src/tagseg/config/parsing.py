@@ -1,0 +1,89 @@
+"""From YAML to settings and back to command-line options; every fault of a configuration in one line."""
+
+import difflib
+import json
+import shlex
+import types
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from tagseg.config import Config
+from tagseg.config.data import Settings
+from tagseg.errors import TagsegError
+
+S = TypeVar("S", bound=BaseModel)
+
+
+def parse_config(data: dict[str, Any]) -> Config:
+    """Check a configuration as read from YAML.
+
+    Raises TagsegError with one line for each fault: the key's path, what is wrong, how to mend it.
+    """
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        raise TagsegError("\n".join(_explain(fault) for fault in error.errors())) from None
+
+
+def flags(settings: Settings, keys: frozenset[str] | None = None) -> str:
+    """The command-line options, shell-quoted, that hand `settings` (or only `keys` of it) to a stage."""
+    words: list[str] = []
+    for name, value in settings.model_dump(mode="json").items():
+        if name == "kind" or (keys is not None and name not in keys):
+            continue
+        option = "--" + name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(option if value else "--no-" + option[2:])
+        else:
+            for item in value if isinstance(value, list) else [value]:
+                words += [option, str(item)]
+    return shlex.join(words)
+
+
+def schema() -> str:
+    """JSON schema of the configuration, for editors and the workflow catalog."""
+    return json.dumps(Config.model_json_schema(), indent=2, sort_keys=True) + "\n"
+
+
+def _explain(fault: Any) -> str:
+    loc = fault["loc"]
+    # datasets.NAME.data.KIND.key: the kind is what was validated, no key of the file
+    union = len(loc) > 3 and loc[0] == "datasets" and loc[2] == "data"
+    where = ".".join(str(part) for i, part in enumerate(loc) if not (union and i == 3)) or "the top level"
+    if fault["type"] == "extra_forbidden":
+        known = _siblings(loc)
+        close = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
+        return f"config: {where}: unknown key; {hint}"
+    if fault["type"] == "missing":
+        return f"config: {where}: this key is required and missing"
+    message = fault["msg"].removeprefix("Value error, ")
+    given = f" (got {fault['input']!r})" if isinstance(fault["input"], str | int | float | None) else ""
+    return f"config: {where}: {message}{given}"
+
+
+def _siblings(loc: tuple[Any, ...]) -> list[str]:
+    """Known keys of the group that the last part of `loc` was put in, by walking the classes along `loc`."""
+    here: Any = Config
+    for part in loc[:-1]:
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            here = here.model_fields[part].annotation
+        elif get_origin(here) is dict:
+            here = get_args(here)[1]
+        elif get_origin(here) in (Union, types.UnionType):
+            here = next(kind for kind in get_args(here) if part in get_args(kind.model_fields["kind"].annotation))
+    return list(here.model_fields) if isinstance(here, type) and issubclass(here, BaseModel) else []
+
+
+def checked(settings: type[S], values: dict[str, Any]) -> S:
+    """Settings of these values. Raises TagsegError naming the option that has a wrong one."""
+    try:
+        return settings.model_validate(values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        message = fault["msg"].removeprefix("Value error, ")
+        if not fault["loc"]:  # of several options together
+            raise TagsegError(f"options: {message}") from None
+        option = "--" + str(fault["loc"][-1]).replace("_", "-")
+        raise TagsegError(f"{option}: {message} (got {fault['input']!r})") from None

@@ -1,0 +1,117 @@
+"""Which files of a folder are photographs, which are not read, and which are no concern: one rule, by their names.
+
+What a file's bytes are is found out when it is decoded, whatever its suffix says.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tagseg.errors import TagsegError
+
+SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".gif",
+    ".avif", ".avifs", ".heic", ".heif", ".hif", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx",
+    ".ppm", ".pgm", ".pbm", ".pnm", ".qoi", ".tga",
+)  # fmt: skip
+# What lies beside photographs and nobody takes for one: texts, tables, annotations, a system's own. Anything else that
+# is not read is named: a raw photograph, a drawing, a video, or what has no suffix may be one that somebody counts on.
+_COMPANIONS = frozenset({
+    ".txt", ".text", ".md", ".rst", ".log", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".geojson", ".xml",
+    ".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".html", ".htm", ".css", ".js", ".py", ".pyc", ".ipynb",
+    ".sh", ".bat", ".r", ".tex", ".bib", ".doc", ".docx", ".odt", ".rtf", ".xls", ".xlsx", ".ods", ".ppt",
+    ".pptx", ".sql", ".db", ".sqlite", ".mat", ".npy", ".npz", ".h5", ".hdf5", ".pkl", ".pickle", ".parquet",
+    ".arrow", ".pt", ".pth", ".onnx", ".names", ".xmp", ".aae", ".thm", ".url", ".webloc", ".lnk", ".lock",
+    ".md5", ".sha1", ".sha256",
+})  # fmt: skip
+_TEXTS = frozenset({"readme", "license", "licence", "copying", "authors", "changelog", "makefile", "icon\r"})
+# Folders that systems put among photographs: of archives (macOS), network storage (Synology, QNAP), Windows, Linux
+_SYSTEM = frozenset({"__macosx", "@eadir", "#recycle", "@recycle", "$recycle.bin", "system volume information"})
+COPIES = "working_copies"  # a project's folder of reduced photographs, and their table:
+ORIGINALS = "originals.csv"
+ORIGINALS_HEADER = "id,original,width,height"  # width and height are the original's
+_THUMBNAILS = "thumbs"  # a folder that galleries make; also an English word, so it is named
+REMEDY = "convert them to JPEG or PNG if they are photographs"  # of several files that are not read
+_SHOWN = 3  # names in one line
+
+
+def is_photograph(name: str) -> bool:
+    """Whether a file of this name is taken for a photograph: by its suffix, in any case, unless it is hidden."""
+    return _suffix(name) in SUFFIXES and not name.startswith(".")
+
+
+def is_unread(name: str) -> bool:
+    """Whether a file of this name is none that is read, and may be a photograph all the same; a folder ends in `/`."""
+    suffix = _suffix(name)
+    known = suffix in SUFFIXES or suffix in _COMPANIONS or name.casefold() in _TEXTS
+    return not known and not name.startswith(".")
+
+
+def form(name: str) -> str:
+    """What to call the form of a file that is not read: its suffix, where it has one."""
+    return "folder of thumbnails" if name.endswith("/") else _suffix(name) or "without a suffix"
+
+
+def reason_and_remedy(name: str) -> tuple[str, str]:
+    """Why a file of this name is not read, and what to do."""
+    if name.endswith("/"):
+        return "passed over as a folder of thumbnails", "rename it if it holds photographs"
+    return f"of a form that is not read ({form(name)})", "convert it to JPEG or PNG if it is a photograph"
+
+
+def not_read(files: Sequence[str]) -> str:
+    """How many files (one or more) are not read, of which forms, and the first of them."""
+    forms = Counter(map(form, files)).most_common()
+    names = ", ".join(files[:_SHOWN]) + (", ..." if len(files) > _SHOWN else "")
+    are = "file is" if len(files) == 1 else "files are"
+    return f"{len(files)} {are} not read: {', '.join(f'{count} {what}' for what, count in forms)} ({names})"
+
+
+def unread_line(files: Sequence[str]) -> str:
+    """The same with what to do about it."""
+    return f"{not_read(files)}; {REMEDY}"
+
+
+def are_copies(folder: Path) -> bool:
+    """Whether a folder holds a project's working copies: photographs that are elsewhere, not to be read twice."""
+    if folder.name != COPIES:
+        return False
+    try:
+        with (folder / ORIGINALS).open(encoding="utf-8") as file:
+            return file.readline().rstrip("\r\n") == ORIGINALS_HEADER
+    except (OSError, ValueError):
+        return False
+
+
+def walk(folder: Path) -> Iterator[tuple[str, str, list[str], list[str]]]:
+    """Each folder from `folder` on down: its path, its path below `folder` (`a/b/`), its folders and its files by name.
+
+    Hidden folders, those of systems and a project's working copies are left out; one of thumbnails stands among the
+    files, as `Thumbs/`. Links are followed, but not round in a circle. Raises TagsegError for a folder that may not
+    be read.
+    """
+    ways: dict[str, set[Path]] = {}  # what lies above each folder to come, on the way that led there
+    for base, folders, files in os.walk(folder, followlinks=True, onerror=_refuse):
+        thumbnails = [name for name in folders if name.casefold() == _THUMBNAILS]
+        folders[:] = sorted(
+            name for name in folders if name[0] != "." and name.casefold() not in _SYSTEM and name not in thumbnails
+        )
+        folders[:] = [name for name in folders if name != COPIES or not are_copies(Path(base) / name)]
+        real = Path(base).resolve()
+        above = {real, *real.parents, *ways.pop(base, ())}  # where a link would lead round in a circle
+        folders[:] = [name for name in folders if (Path(base) / name).resolve() not in above]
+        ways |= {f"{base}/{name}": above for name in folders}
+        below = "".join(f"{part}/" for part in Path(base).relative_to(folder).parts)
+        yield base, below, folders, files + [f"{name}/" for name in thumbnails]
+
+
+def _refuse(error: OSError) -> None:
+    raise TagsegError(
+        f"{error.filename}: {error.strerror}; give permission to read this folder, or move it away"
+    ) from None
+
+
+def _suffix(name: str) -> str:
+    """The suffix in lower case; plain text, not Path: there may be a hundred thousand."""
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122

@@ -1,0 +1,105 @@
+"""From the maps of an image to its label map, with a dense CRF or without (the paper's 3.1.3)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tagseg.artifacts.shards import Shard
+from tagseg.config import HIGHER_ORDER_KEYS, MASK_CRF_KEYS, PREDICTION_CRF_KEYS, Crf
+from tagseg.config.masks import CrfSettings
+from tagseg.crf import CrfParameters, dense_crf, log_unary, softmax_unary
+from tagseg.datasets.index import ImageRecord
+from tagseg.errors import TagsegError
+from tagseg.images.files import read_image
+from tagseg.images.resize import resize_map
+
+KINDS = ("probabilities", "scores")
+# How a map becomes energies, and which setting sharpens or softens it.
+_UNARIES: dict[str, tuple[Callable[[np.ndarray, float], np.ndarray], str]] = {
+    "probabilities": (softmax_unary, "mask_gain"),
+    "scores": (log_unary, "score_gain"),
+}
+# Settings that are no parameter of the CRF itself: they say what its energies and probabilities are.
+_NO_PARAMETERS = {"mask_gain", "score_gain", "higher_order", "region_probability"}
+
+
+def label_map(maps: Shard, regions: Shard | None, record: ImageRecord, crf: Crf, settings: CrfSettings) -> np.ndarray:
+    """Labels (H, W) uint8 of one image at its own size: those of the largest of `smoothed`."""
+    winner = smoothed(maps, regions, record, crf, settings).argmax(axis=0)
+    return maps.get(record.id, "labels")[winner].astype(np.uint8)
+
+
+def smoothed(maps: Shard, regions: Shard | None, record: ImageRecord, crf: Crf, settings: CrfSettings) -> np.ndarray:
+    """Maps (L, H, W) of one image at its own size, after the CRF its marginals; with `regions`, higher-order ones.
+
+    `maps` holds probabilities of the image's labels (unary of Eq. 7) or a network's scores of all classes (unary
+    -log softmax); which of the two, the file says itself. Raises TagsegError if regions are of another size.
+    """
+    values = maps.get(record.id, "maps")
+    if crf == "none":
+        return enlarged(values, (record.height, record.width))
+    areas = None if regions is None else _regions(regions, record)
+    return with_crf(values, maps.kind, read_image(record.path), areas, settings)
+
+
+def enlarged(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Maps (L, h, w) -> (L, H, W) float32, bilinear."""
+    return np.stack([resize_map(values, size) for values in maps])
+
+
+def with_crf(
+    maps: np.ndarray, kind: str, image: np.ndarray, regions: np.ndarray | None, settings: CrfSettings
+) -> np.ndarray:
+    """Marginals (L, H, W) of a dense CRF over `image` (H, W, 3) uint8, its energies those of `maps` (L, h, w).
+
+    `kind` says what the maps are, one of `KINDS`. With `regions` (H, W) int32, higher-order ones.
+    """
+    unary_of, gain = _UNARIES[kind]
+    values = enlarged(maps, (image.shape[0], image.shape[1]))
+    return dense_crf(
+        image,
+        unary_of(values, getattr(settings, gain)),
+        regions=regions,
+        higher_order=None if regions is None else settings.higher_order,
+        probabilities=None if regions is None or settings.region_probability == "softmax" else _map(values, kind),
+        parameters=CrfParameters(**settings.model_dump(exclude=_NO_PARAMETERS)),
+    )
+
+
+def _map(values: np.ndarray, kind: str) -> np.ndarray:
+    """The P of Eq. 8 as the equation has it, (L, H, W) in [0, 1]: a prior's maps, or a network's own probabilities."""
+    return (np.exp(-log_unary(values)) if kind == "scores" else values).clip(0, 1)
+
+
+def strongest(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Which of the maps (L, h, w) is largest at each of (H, W) pixels, as `enlarged(...).argmax(axis=0)`; uint8.
+
+    One map at a time, so that memory does not grow with the classes. A map that nowhere exceeds the first, background,
+    cannot win in between either: such maps, most of a photograph's, are left out.
+    """
+    best = np.array(resize_map(scores[0], size))
+    winner = np.zeros(size, dtype=np.uint8)
+    for row in np.flatnonzero((scores > scores[0]).any(axis=(1, 2))):
+        values = resize_map(scores[row], size)
+        np.copyto(winner, row, where=values > best, casting="unsafe")
+        np.maximum(best, values, out=best)
+    return winner
+
+
+def facts(crf: Crf, settings: CrfSettings, kind: str) -> dict[str, Any]:
+    """What a file of label maps says of how it was made: the settings that counted."""
+    if crf == "none":
+        return {"crf": crf}
+    keys = MASK_CRF_KEYS if kind == "probabilities" else PREDICTION_CRF_KEYS
+    return {"crf": crf, **settings.model_dump(include=set(keys - HIGHER_ORDER_KEYS if crf == "pairwise" else keys))}
+
+
+def _regions(shard: Shard, record: ImageRecord) -> np.ndarray:
+    labels = shard.get(record.id, "labels")
+    if labels.shape != (record.height, record.width):
+        raise TagsegError(
+            f"{shard.path}: regions of image {record.id!r} are {labels.shape}, the image is "
+            f"{(record.height, record.width)}; run tagseg regions again"
+        )
+    return labels.astype(np.int32)

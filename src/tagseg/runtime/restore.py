@@ -1,0 +1,46 @@
+"""Networks rebuilt from their bundles."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tagseg.artifacts.bundle import load_bundle
+from tagseg.networks.backbones import load_backbone
+from tagseg.networks.backbones.base import Backbone
+from tagseg.networks.localization import LocalizationNetwork
+from tagseg.networks.segmentation import ScoreNetwork
+
+
+def load_localization(path: Path, stride: int = 0) -> tuple[LocalizationNetwork, list[str]]:
+    """The localization network of a bundle, in evaluation mode, and its foreground classes.
+
+    A head on a frozen trunk is read at `stride`, 0 for that at which it was trained: dilation keeps the meaning of the
+    trunk's weights. A fine-tuned network is always read at its own.
+    """
+    bundle = load_bundle(path, "localization")
+    if stride and bundle["settings"]["mode"] == "head":
+        bundle["stride"] = stride
+    network = LocalizationNetwork(_empty_backbone(bundle), len(bundle["classes"]), hidden=bundle["hidden"])
+    network.chosen = torch.empty_like(bundle["state_dict"]["chosen"])
+    network.load_state_dict(bundle["state_dict"])
+    return network.eval(), bundle["classes"]
+
+
+def load_segmentation(path: Path) -> tuple[ScoreNetwork, list[str], int]:
+    """The score network of a bundle, in evaluation mode, its classes (background first), and its images' longer side.
+
+    0 stands for images at their own size.
+    """
+    bundle = load_bundle(path, "segmentation")
+    network = ScoreNetwork(_empty_backbone(bundle, pool5=True), bundle["classes"], bundle["fov"])
+    network.load_state_dict(bundle["state_dict"])
+    return network.eval(), bundle["classes"], bundle["settings"]["size"]
+
+
+def _empty_backbone(bundle: dict[str, Any], *, pool5: bool = False) -> Backbone:
+    """The architecture alone: the bundle's state dict fills it, so prediction needs no weight file and no network."""
+    name, stride = bundle["backbone"], bundle["stride"]
+    backbone = load_backbone(name, "random", stride=stride, pool5=pool5)
+    mean, std = (tuple(values) for values in bundle["statistics"])
+    return Backbone(name, backbone.trunk, backbone.channels, (mean, std))

@@ -1,0 +1,33 @@
+"""losses.png: the loss of each training, step by step."""
+
+from pathlib import Path
+
+import numpy as np
+
+from tagseg.datasets.index import read_table
+from tagseg.errors import TagsegError
+from tagseg.figures.curves import loss_figure
+from tagseg.runtime.pictures import write_figure
+
+
+def run(trainings: dict[str, Path], output: Path, *, title: str) -> None:
+    """Draw the losses of trainings, from the CSV logs of tagseg train and tagseg localization.
+
+    `trainings` gives the logs by the name of their training. Raises TagsegError for none, or for a log that is empty.
+    """
+    if not trainings:
+        raise TagsegError("no training to draw: give --training NAME=FILE for each")
+    curves = {name: _curve(path) for name, path in trainings.items()}
+    write_figure(loss_figure(curves, title), output)
+
+
+def _curve(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Steps (n,) and losses (n,) of a log."""
+    rows = read_table(path, ["step", "loss"])
+    if not rows:
+        raise TagsegError(f"{path}: no step in it; train again")
+    try:
+        values = np.array([[float(row["step"]), float(row["loss"])] for _, row in rows])
+    except ValueError:
+        raise TagsegError(f"{path}: steps and losses must be numbers; train again") from None
+    return values[:, 0], values[:, 1]

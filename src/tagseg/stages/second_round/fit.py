@@ -1,0 +1,56 @@
+"""Fit the second round's regression on the samples of all training photographs."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tagseg.artifacts.bundle import write_torch
+from tagseg.artifacts.shard_sets import ShardSet
+from tagseg.config.masks import RegressionSettings
+from tagseg.datasets.index import ImageRecord, read_classes, read_index
+from tagseg.errors import TagsegError
+from tagseg.priors.second_round import Samples, fit_pixels
+
+log = logging.getLogger(__name__)
+
+
+def run(
+    tags: Path, classes: Path, samples: list[Path], output: Path, settings: RegressionSettings, *, threads: int
+) -> None:
+    """Write the regression: `weight` (N, K) and `bias` (N,). The order of the images is that of `tags.csv`.
+
+    Memory is that of the samples, which `most_pixels` bounds whatever the number of images.
+    """
+    torch.set_num_threads(threads)
+    count = len(read_classes(classes))
+    shards = ShardSet(samples, "samples")
+    records = [record for record in read_index(tags, split="train") if record.id in shards]
+    counts = [len(shards.get(record.id, "marginals")) for record in records]
+    if not any(counts):
+        raise TagsegError(
+            f"{tags}: no confident pixel in any photograph; lower refit.confidence, or set refit.priors: []"
+        )
+    gathered = _gathered(shards, records, counts, count)
+    weight, bias, loss = fit_pixels(gathered, decay=settings.decay, iterations=settings.iterations)
+    log.info("regression on %d pixels of %d photographs: loss %.4f", len(gathered.features), len(records), loss)
+    content = {"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)}
+    write_torch(output, {"kind": "pixel regression", "settings": settings.model_dump(), **content})
+
+
+def _gathered(shards: ShardSet, records: list[ImageRecord], counts: list[int], classes: int) -> Samples:
+    """The pixels of all images, `counts` of each, put where they stay: no second copy is made on the way."""
+    total = sum(counts)
+    width = shards.get(records[0].id, "features").shape[1]
+    features = np.empty((total, width), dtype=np.float32)
+    soft = np.zeros((total, classes), dtype=np.float32)
+    allowed = np.zeros((total, classes), dtype=bool)
+    start = 0
+    for record, count in zip(records, counts, strict=True):
+        rows, start = slice(start, start + count), start + count
+        labels = shards.get(record.id, "labels")
+        features[rows] = shards.get(record.id, "features")
+        soft[rows, labels] = shards.get(record.id, "marginals")
+        allowed[rows, labels] = True
+    return Samples(features, soft, allowed)

@@ -1,0 +1,64 @@
+"""What benchmarks need before they measure."""
+
+import csv
+import importlib.util
+import json
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from snakemake_runs import REPOSITORY
+
+from tagseg.evaluation.confusion import ConfusionMatrix
+from tagseg.evaluation.result import Result
+
+
+def benchmark(name: str) -> types.ModuleType:
+    spec = importlib.util.spec_from_file_location(name, REPOSITORY / "benchmarks" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_steps_of_a_relative_data_set_run_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every step is given the relative paths of a configuration as absolute ones, and its figures are gathered."""
+    steps = benchmark("steps")
+    config = {
+        "datasets": {
+            "own": {
+                "data": {"kind": "voc", "root": "docs", "masks": "SegmentationClassAug", "sbd": ""},
+                "network": {"backbone": "vgg16", "weights": "README.md"},
+            },
+            "other": {"data": {"kind": "folder", "root": "nowhere"}, "network": {"weights": "default"}},
+        }
+    }
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    given: list[dict[str, Any]] = []
+
+    def run(folder: Path, configs: list[Path], cores: int, targets: list[str]) -> None:
+        given.append(yaml.safe_load(configs[0].read_text(encoding="utf-8"))["datasets"])
+        given[-1]["step"] = yaml.safe_load(configs[1].read_text(encoding="utf-8"))["datasets"]["own"]
+        for target in targets:
+            (folder / target).parent.mkdir(parents=True, exist_ok=True)
+            matrix = ConfusionMatrix(2, np.array([[3, 1], [0, 4]]))
+            (folder / target).write_text(Result({}, ["background", "a"], 1, matrix).to_json(), encoding="utf-8")
+
+    monkeypatch.setattr(steps, "run", run)
+    monkeypatch.setattr("sys.argv", ["steps.py", "own.yaml", "own", "--results", "far/away"])
+    monkeypatch.chdir(tmp_path)
+    steps.main()
+    assert len(given) == len(steps.STEPS)
+    for blocks in given:
+        root, weights = str(REPOSITORY / "docs"), str(REPOSITORY / "README.md")
+        assert blocks["own"]["data"] == {**config["datasets"]["own"]["data"], "root": root}
+        assert blocks["own"]["network"] == {"backbone": "vgg16", "weights": weights}
+        assert blocks["other"] == config["datasets"]["other"]
+    assert given[0]["step"]["refit"]["priors"] == ["fgbg", "multiclass"] and given[-1]["step"]["refit"]["priors"] == []
+    with (tmp_path / "steps-own.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == [name for name, _, _ in steps.STEPS]
+    assert {row["fgbg val"] for row in rows} == {"77.5"} and json.loads(rows[0]["classes train"]) == [75.0, 80.0]

@@ -1,0 +1,212 @@
+"""Settings as command-line options: what flags sends is what a stage receives, and every key has its option."""
+
+import inspect
+import json
+import re
+import shlex
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import annotated_types
+import pytest
+from pydantic_core import PydanticUndefined
+from typer.testing import CliRunner
+
+from tagseg.cli import app as cli
+from tagseg.config import (
+    INFERENCE_KEYS,
+    LOCALIZATION_HEAD_KEYS,
+    PREDICTION_CRF_KEYS,
+    PRIOR_KEYS,
+    TRAINING_KEYS,
+    Config,
+    parsing,
+)
+from tagseg.config.data import CocoData, FolderData, Settings, ShapesData, VocData, YoutubeObjectsData
+from tagseg.config.masks import (
+    CrfSettings,
+    CrispSettings,
+    PriorSettings,
+    RegionSettings,
+    RegressionSettings,
+    SampleSettings,
+)
+from tagseg.config.networks import (
+    BackboneSettings,
+    InferenceMachine,
+    LocalizationSettings,
+    SegmentationSettings,
+    TrainingMachine,
+    ViewSettings,
+)
+from tagseg.config.parsing import flags
+from tagseg.errors import TagsegError
+
+
+def another(settings: type[Settings]) -> Settings:
+    """Settings of which each key has a value other than its default, so that a flag lost on the way is seen."""
+    values: dict[str, Any] = {}
+    for name, field in settings.model_fields.items():
+        default, kind = field.default, field.annotation
+        if name == "kind":
+            values[name] = get_args(kind)[0]
+        elif get_origin(kind) is Literal:
+            values[name] = next(choice for choice in get_args(kind) if choice != default)
+        elif kind is bool:
+            values[name] = not default
+        elif kind is int:
+            values[name] = default + 1
+        elif kind is float:
+            limits = [limit for limit in field.metadata if isinstance(limit, annotated_types.Le | annotated_types.Lt)]
+            values[name] = default * 0.75 + 0.01 if limits else default * 1e-3 + 1e-7
+        elif kind is str:
+            values[name] = "it's $HOME"
+        elif kind is Path:
+            values[name] = Path("a folder/of mine")
+        else:
+            choices: dict[Any, list[Any]] = {list[str]: ["zebra", "potted plant"], list[float]: [0.25, 3.0]}
+            assert kind in choices, f"{name}: teach this test about {kind}"
+            values[name] = choices[kind]
+        assert name == "kind" or default is PydanticUndefined or values[name] != default
+    if settings is LocalizationSettings:
+        values["hidden"] = 0  # mode head, which the loop chose, has no other value
+    if settings is VocData:
+        values["tags"] = "table"  # goes with a table, which the loop gave
+    if settings is CocoData:
+        values["val"] = ""  # a share of the training images, which the loop chose, leaves no other value
+    return settings(**values)
+
+
+COMMON = ["--tags", "tags.csv", "--output", "out"]
+TRAINING = [*COMMON, "--classes", "classes.txt", "--log", "log.csv"]
+COMMANDS: dict[str, tuple[list[str], str, list[type[Settings]]]] = {
+    "make-shapes": (["--images", "i", "--masks", "m", "--tags", "tags.csv"], "make_shapes", [ShapesData]),
+    "index folder": (["--output", "out", "--classes-file", "c"], "index", [FolderData]),
+    "index voc": (["--output", "out", "--classes-file", "c"], "index", [VocData]),
+    "ground-truth folder": (["--output", "out", "--index", "tags.csv"], "ground_truth", [FolderData]),
+    "ground-truth voc": (["--output", "out", "--index", "tags.csv"], "ground_truth", [VocData]),
+    "index coco": (["--output", "out", "--classes-file", "c"], "index", [CocoData]),
+    "ground-truth coco": (["--output", "out", "--index", "tags.csv", "--rendered", "r"], "ground_truth", [CocoData]),
+    "render-truth voc": (["--output", "out", "--index", "tags.csv"], "render_truth", [VocData]),
+    "render-truth coco": (["--output", "out", "--index", "tags.csv"], "render_truth", [CocoData]),
+    "index youtube_objects": (["--output", "out", "--classes-file", "c"], "index", [YoutubeObjectsData]),
+    "ground-truth youtube_objects": (["--output", "out", "--index", "tags.csv"], "ground_truth", [YoutubeObjectsData]),
+    "render-truth youtube_objects": (["--output", "out", "--index", "tags.csv"], "render_truth", [YoutubeObjectsData]),
+    "extract": (COMMON, "extract", [BackboneSettings, ViewSettings, InferenceMachine]),
+    "figure foreground": (
+        ["--tags", "tags.csv", "--ground-truth", "t.csv", "--priors", "p.h5", "--masks", "m.h5", "--output", "o.png"],
+        "figure_foreground",
+        [BackboneSettings, ViewSettings, InferenceMachine],
+    ),
+    "localization": (TRAINING, "localization", [BackboneSettings, LocalizationSettings, TrainingMachine]),
+    "cams": ([*COMMON, "--model", "model.pt"], "cams", [ViewSettings, InferenceMachine]),
+    "score": ([*COMMON, "--model", "model.pt"], "score", [InferenceMachine]),
+    "samples": (
+        [*COMMON, "--maps", "maps.h5"],
+        "samples",
+        [BackboneSettings, ViewSettings, SampleSettings, CrfSettings, InferenceMachine],
+    ),
+    "refit": ([*COMMON, "--classes", "classes.txt", "--samples", "samples.h5"], "refit", [RegressionSettings]),
+    "second-round": (
+        [*COMMON, "--maps", "maps.h5", "--model", "model.pt"],
+        "second_round",
+        [BackboneSettings, ViewSettings, InferenceMachine],
+    ),
+    "fuse": ([*COMMON, "--classes", "classes.txt", "--prior", "fgbg"], "fuse", [PriorSettings]),
+    "regions": (COMMON, "regions", [RegionSettings]),
+    "region-panels": (COMMON, "region_panels", [CrispSettings]),
+    "smooth": ([*COMMON, "--maps", "maps.h5", "--crf", "pairwise"], "smooth", [CrfSettings]),
+    "train": ([*TRAINING, "--mask", "none"], "train", [BackboneSettings, SegmentationSettings, TrainingMachine]),
+}
+
+
+def settings_received(name: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+    """Run a subcommand with its stage replaced; the settings that the stage was handed, in order."""
+    arguments, stage, _ = COMMANDS[name]
+    received: list[Settings] = []
+    module = import_module(f"tagseg.stages.{stage}")
+    signature = inspect.signature(module.run)
+
+    def run(*given: Any, **named: Any) -> list[Any]:
+        bound = signature.bind(*given, **named)  # the subcommand must fit the stage
+        received.extend(value for value in bound.arguments.values() if isinstance(value, Settings))
+        return []
+
+    monkeypatch.setattr(module, "run", run)
+    outcome = CliRunner().invoke(cli.app, [*name.split(), *arguments, *words], catch_exceptions=False)
+    assert outcome.exit_code == 0, outcome.output
+    return received
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_command_line_takes_back_what_flags_gives(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = [another(settings) for settings in COMMANDS[name][2]]
+    words = [word for settings in sent for word in shlex.split(flags(settings))]
+    assert settings_received(name, words, monkeypatch) == sent
+
+
+def test_predict_takes_the_keys_that_count_for_scores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    monkeypatch.setitem(
+        COMMANDS,
+        "predict",
+        (["model.pt", str(tmp_path), "--output", "out"], "predict", [CrfSettings, RegionSettings, InferenceMachine]),
+    )
+    crf = CrfSettings(**{**another(CrfSettings).model_dump(), "mask_gain": CrfSettings().mask_gain})
+    sent = [crf, another(RegionSettings), another(InferenceMachine)]
+    words = [flags(crf, PREDICTION_CRF_KEYS), *map(flags, sent[1:])]
+    assert settings_received("predict", shlex.split(" ".join(words)), monkeypatch) == sent
+
+
+@pytest.mark.parametrize("name", ["extract", "localization", "fuse", "smooth", "train", "make-shapes"])
+def test_defaults_of_the_command_line_are_the_configuration_s(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = [s(kind="shapes") if s is ShapesData else s() for s in COMMANDS[name][2]]
+    assert settings_received(name, [], monkeypatch) == wanted
+
+
+@pytest.mark.parametrize("normalise", [True, False])
+def test_a_switch_has_a_flag_for_either_side(normalise: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = PriorSettings(normalise=normalise)
+    assert ("--no-normalise" in flags(sent)) != normalise
+    assert settings_received("fuse", shlex.split(flags(sent)), monkeypatch) == [sent]
+
+
+def test_flags_of_some_keys_leave_the_others_out() -> None:
+    given = flags(PriorSettings(), PRIOR_KEYS["fgbg"])
+    assert sorted(re.findall(r"--([\w-]+)", given)) == ["fgbg-centre", "grid", "layers", "scaling"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "keys"),
+    [
+        *((PriorSettings, keys) for keys in PRIOR_KEYS.values()),
+        (LocalizationSettings, LOCALIZATION_HEAD_KEYS),
+        *((Config, keys) for keys in (TRAINING_KEYS, INFERENCE_KEYS)),
+    ],
+)
+def test_chosen_keys_are_keys_of_the_settings(settings: type[Settings], keys: frozenset[str]) -> None:
+    assert keys <= set(settings.model_fields)
+
+
+def test_a_wrong_value_on_the_command_line_names_the_option() -> None:
+    words = ["fuse", *COMMANDS["fuse"][0], "--cam-threshold", "1.5"]
+    outcome = CliRunner().invoke(cli.app, words)
+    assert isinstance(outcome.exception, TagsegError)
+    assert re.fullmatch(r"--cam-threshold: .*\(got 1\.5\)", str(outcome.exception))
+
+
+def test_config_schema_prints_the_schema() -> None:
+    outcome = CliRunner().invoke(cli.app, ["config-schema"])
+    assert outcome.exit_code == 0
+    assert outcome.output == parsing.schema()
+    content = json.loads(outcome.output)
+    assert set(content["properties"]) == {"default", "datasets", "keep_maps"} | TRAINING_KEYS | INFERENCE_KEYS
+    assert content["required"] == ["datasets"]
+
+
+def test_every_key_says_what_it_means() -> None:
+    for kind in [*Settings.__subclasses__(), PriorSettings]:
+        for name, field in kind.model_fields.items():
+            grouped = inspect.isclass(field.annotation) and issubclass(field.annotation, Settings)
+            assert field.description or grouped or name in ("kind", "data"), f"{kind.__name__}.{name}"
