@@ -37,7 +37,7 @@ STEPS: list[tuple[str, dict[str, dict[str, Any]], str]] = [
     ("stride 16", {"views": {"stride": 16}}, "pairwise"),
     ("scales .5, 1, 1.5 and mirror images", {"views": {"scales": [0.5, 1.0, 1.5], "mirror": True}}, "pairwise"),
     ("M_0 squared; fgbg: centre", {"priors": {"background_power": 2, "fgbg_centre": 0.7}}, "pairwise"),
-    ("second round", {"refit": {"priors": ["fgbg", "multiclass"]}}, "pairwise"),
+    ("second round", {"second_round": {"priors": ["fgbg", "multiclass"]}}, "pairwise"),
     ("regions (the default recipe)", {"crf": {"higher_order": "robust_pn"}}, "higher_order"),
     ("the default recipe, no CRF", {}, "none"),
 ]

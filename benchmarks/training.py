@@ -1,4 +1,4 @@
-"""Time of a step of `tagseg train` as a ratio to the bare forward and backward pass of the same network.
+"""Time of a step of `tagseg train-segmentation` as a ratio to the bare forward and backward pass of the same network.
 
     python benchmarks/training.py [--device cuda --backbone vgg16] [--fov large] [--precision bfloat16] [--steps 10]
 

@@ -80,7 +80,7 @@ def test_rules_hold_no_logic() -> None:
     """Only the helpers define functions; every rule calls the command line."""
     for path in (REPOSITORY / "workflow" / "rules").glob("*.smk"):
         text = path.read_text(encoding="utf-8")
-        if path.name not in ("common.smk", "inputs.smk", "resources.smk"):
+        if path.name not in ("common.smk", "inputs.smk", "resources.smk", "targets.smk"):
             assert "\ndef " not in text, path
             rules = len(re.findall(r"^rule \w+:", text, flags=re.MULTILINE))
             assert rules == len(re.findall(r'shell:\n +"tagseg ', text)), path

@@ -18,8 +18,8 @@ from tagseg.datasets.index import ImageRecord, write_classes, write_index
 pytestmark = pytest.mark.slow
 COMMON = "--tags tags.csv --classes classes.txt --backbone shapes --iterations 150 --batch 2 --learning-rate 0.001"
 COMMANDS = {
-    "localization": f"localization {COMMON} --hidden 8 --size 64",
-    "segmentation": f"train {COMMON} --mask none",
+    "localization": f"train-localization {COMMON} --hidden 8 --size 64",
+    "segmentation": f"train-segmentation {COMMON} --mask none",
 }
 
 

@@ -42,9 +42,9 @@ def steps() -> list[str]:
         "index folder --root own --output tags.csv --classes-file classes.txt",
         "ground-truth folder --root own --index tags.csv --output ground_truth.csv",
         f"extract {TAGS} {NETWORK} {LOOKS} --output activations.h5",
-        f"localization {TAGS} {CLASSES} {NETWORK} --hidden 4 --stride 8 --size 40 --batch 2 --iterations 2 "
+        f"train-localization {TAGS} {CLASSES} {NETWORK} --hidden 4 --stride 8 --size 40 --batch 2 --iterations 2 "
         "--learning-rate 0.01 --seed 3 --output localization.pt --log localization.csv",
-        f"localization {TAGS} {CLASSES} {NETWORK} --mode head --hidden 0 --iterations 20 "
+        f"train-localization {TAGS} {CLASSES} {NETWORK} --mode head --hidden 0 --iterations 20 "
         "--output head.pt --log head.csv",
         f"cams {TAGS} --model localization.pt {LOOKS} --output cams.h5",
         f"cams {TAGS} --model head.pt {MORE_LOOKS} --output cams-more.h5",
@@ -58,10 +58,10 @@ def steps() -> list[str]:
             f"smooth --crf pairwise {TAGS} --maps {prior}.h5 --bilateral-width 33 --output masks-{prior}.h5",
         ]
     lines += [
-        f"samples {TAGS} --maps multiclass.h5 {NETWORK} {MORE_LOOKS} --pixels 30 --confidence 0.4 --seed 2 "
+        f"second-round sample {TAGS} --maps multiclass.h5 {NETWORK} {MORE_LOOKS} --pixels 30 --confidence 0.4 --seed 2 "
         "--output samples.h5",
-        f"refit {TAGS} {CLASSES} --samples samples.h5 --output pixels.pt",
-        f"second-round {TAGS} --maps multiclass.h5 --model pixels.pt {NETWORK} {MORE_LOOKS} --weight 0.25 "
+        f"second-round fit {TAGS} {CLASSES} --samples samples.h5 --output pixels.pt",
+        f"second-round apply {TAGS} --maps multiclass.h5 --model pixels.pt {NETWORK} {MORE_LOOKS} --weight 0.25 "
         "--output second.h5",
         f"smooth --crf none {TAGS} --maps second.h5 --output masks-second.h5",
     ]
@@ -70,7 +70,7 @@ def steps() -> list[str]:
         fov = "large" if experiment == "multiclass" else "small"
         facts = f"--fact experiment={experiment} --fact mask={experiment} --fact crf=pairwise --fact fov={fov}"
         lines += [
-            f"train {TAGS} {CLASSES} {NETWORK} --mask {experiment} {masks} --fov {fov} --batch 2 --iterations 2 "
+            f"train-segmentation {TAGS} {CLASSES} {NETWORK} --mask {experiment} {masks} --fov {fov} --batch 2 --iterations 2 "
             f"--learning-rate 0.01 --seed 3 --output {experiment}.pt --log {experiment}.csv",
             f"score {TAGS} --model {experiment}.pt --split val --output scores-{experiment}.h5",
         ]
@@ -90,8 +90,8 @@ def steps() -> list[str]:
         f"tabulate --table miou {results} --output miou.csv",
         f"tabulate --table ablation {results} --published voc --output ablation.csv",
         "tabulate --table masks masks-fgbg.json --output masks.csv",
-        "chart --table ablation.csv --output ablation.png --title mine",
-        "chart --table miou.csv --output miou.png",
+        "figure experiments --table ablation.csv --output ablation.png --title mine",
+        "figure experiments --table miou.csv --output miou.png",
         f"panels {TAGS} {CLASSES} --ground-truth ground_truth.csv --priors fgbg.h5 --cams cams.h5 "
         f"--masks masks-multiclass.h5 {predictions} --count 2 --output panels.png",
         f"recipe-panels {TAGS} {CLASSES} --ground-truth ground_truth.csv --run first=masks-multiclass.h5 "
@@ -265,9 +265,9 @@ ERRORS = {
     ),
     "map that is needed": (f"fuse --prior fgbg {TAGS} {CLASSES} --cams cams.h5 --output out", "give --activations"),
     "shard of another kind": (f"smooth --crf none {TAGS} --maps cams.h5 --output out", "cams.h5: holds cams"),
-    "masks that are needed": (f"train {TAGS} {CLASSES} --mask fgbg --output out --log log", "--mask fgbg: "),
+    "masks that are needed": (f"train-segmentation {TAGS} {CLASSES} --mask fgbg --output out --log log", "--mask fgbg: "),
     "masks that are not": (
-        f"train {TAGS} {CLASSES} --mask none --masks masks-fgbg.h5 --output out --log log",
+        f"train-segmentation {TAGS} {CLASSES} --mask none --masks masks-fgbg.h5 --output out --log log",
         "--mask none: ",
     ),
     "model of another kind": (f"cams {TAGS} --model none.pt --output out", "none.pt: holds segmentation"),
@@ -294,16 +294,16 @@ ERRORS = {
     "result that is missing": ("tabulate --table miou missing.json --output out", "missing.json"),
     "result that is none": ("tabulate --table miou tags.csv --output out", "tags.csv"),
     "result without the facts": ("tabulate --table miou masks-fgbg.json --output out", "masks-fgbg.json"),
-    "table that is missing": ("chart --table missing.csv --output out", "missing.csv"),
-    "table that is none": ("chart --table tags.csv --output out", "tags.csv"),
+    "table that is missing": ("figure experiments --table missing.csv --output out", "missing.csv"),
+    "table that is none": ("figure experiments --table tags.csv --output out", "tags.csv"),
     "folder without tables": ("show own", "own: no miou.csv"),
     "image too small": (f"extract --tags small.csv {NETWORK} --output out", "small"),
     "nothing to train on": (
-        f"train --tags untrained.csv {CLASSES} --mask none --output out --log log",
+        f"train-segmentation --tags untrained.csv {CLASSES} --mask none --output out --log log",
         "untrained.csv: no image of split train",
     ),
     "no tag to train on": (
-        f"localization {TAGS} --classes background.txt {NETWORK} --output out --log log",
+        f"train-localization {TAGS} --classes background.txt {NETWORK} --output out --log log",
         "tags.csv: no training image with a tag",
     ),
 }
@@ -458,10 +458,10 @@ def test_no_confident_pixel_is_one_line(fails: Callable[[str], str], chain: Path
             nothing = {"features": np.zeros((0, 3)), "marginals": np.zeros((0, 1)), "labels": np.zeros(1, np.uint8)}
             writer.put(record.id, nothing)
     line = fails(
-        f"refit --tags {chain}/tags.csv --classes {chain}/classes.txt --samples {tmp_path}/empty.h5 "
+        f"second-round fit --tags {chain}/tags.csv --classes {chain}/classes.txt --samples {tmp_path}/empty.h5 "
         f"--output {tmp_path}/out.pt"
     )
-    assert "no confident pixel in any photograph; lower refit.confidence" in line
+    assert "no confident pixel in any photograph; lower second_round.confidence" in line
 
 
 def test_cams_are_the_network_s_weights_on_its_features(chain: Path) -> None:

@@ -107,7 +107,7 @@ COMMANDS: dict[str, tuple[list[str], str, list[type[Settings]]]] = {
         "samples",
         [BackboneSettings, ViewSettings, SampleSettings, CrfSettings, InferenceMachine],
     ),
-    "refit": ([*COMMON, "--classes", "classes.txt", "--samples", "samples.h5"], "refit", [RegressionSettings]),
+    "second_round": ([*COMMON, "--classes", "classes.txt", "--samples", "samples.h5"], "second_round", [RegressionSettings]),
     "second-round": (
         [*COMMON, "--maps", "maps.h5", "--model", "model.pt"],
         "second_round",

@@ -45,7 +45,7 @@ def results(tmp_path: Path) -> Path:
         "cams": ("cams", {"cams": maps[1:], "labels": np.array([2], dtype=np.uint8)}),
         **{
             path: ("probabilities", {"maps": maps, "labels": np.array([0, label], dtype=np.uint8)})
-            for path, label in (("priors/fgbg", 1), ("priors/multiclass", 2), ("refit/multiclass/maps", 2))
+            for path, label in (("priors/fgbg", 1), ("priors/multiclass", 2), ("second_round/multiclass/maps", 2))
         },
         "regions": ("regions", {"labels": regions}),
         "masks/fgbg-none": ("labels", {"mask": np.minimum(mask, 1)}),

@@ -33,10 +33,10 @@ def steps(name: str) -> list[str]:
         "--classes-file classes.txt",
         "ground-truth folder --root own --index tags.csv --output truth.csv",
         f"extract {TAGS} {network} {LOOKS} --output activations.h5",
-        f"localization {TAGS} {CLASSES} {network} --mode head --hidden 0 --stride 16 --iterations 5 "
+        f"train-localization {TAGS} {CLASSES} {network} --mode head --hidden 0 --stride 16 --iterations 5 "
         "--output head.pt --log head.csv",
         f"cams {TAGS} --model head.pt {LOOKS} --output cams-head.h5",
-        f"localization {TAGS} {CLASSES} {network} --mode finetune --hidden 8 --stride 16 --size 64 --batch 2 "
+        f"train-localization {TAGS} {CLASSES} {network} --mode finetune --hidden 8 --stride 16 --size 64 --batch 2 "
         "--iterations 2 --output finetuned.pt --log finetuned.csv",
         f"cams {TAGS} --model finetuned.pt {LOOKS} --output cams.h5",
         f"regions {TAGS} --output regions.h5",
@@ -48,14 +48,14 @@ def steps(name: str) -> list[str]:
             f"smooth --crf {crf} {TAGS} --maps {prior}.h5 --output masks-{prior}.h5",
         ]
     lines += [
-        f"samples {TAGS} --maps multiclass.h5 {network} --confidence 0.3 --output samples.h5",
-        f"refit {TAGS} {CLASSES} --samples samples.h5 --output pixels.pt",
-        f"second-round {TAGS} --maps multiclass.h5 --model pixels.pt {network} --output second.h5",
+        f"second-round sample {TAGS} --maps multiclass.h5 {network} --confidence 0.3 --output samples.h5",
+        f"second-round fit {TAGS} {CLASSES} --samples samples.h5 --output pixels.pt",
+        f"second-round apply {TAGS} --maps multiclass.h5 --model pixels.pt {network} --output second.h5",
     ]
     for mask, fov in EXPERIMENTS.items():
         masks = "" if mask == "none" else f"--masks masks-{mask}.h5"
         lines += [
-            f"train {TAGS} {CLASSES} {network} --mask {mask} {masks} --fov {fov} --stride 16 --iterations 2 "
+            f"train-segmentation {TAGS} {CLASSES} {network} --mask {mask} {masks} --fov {fov} --stride 16 --iterations 2 "
             f"--output {mask}.pt --log {mask}.csv",
             f"score {TAGS} --model {mask}.pt --output scores-{mask}.h5",
             f"smooth --crf pairwise {TAGS} --maps scores-{mask}.h5 --split val --output labels-{mask}.h5",

@@ -30,7 +30,7 @@ SAID: dict[str, Any] = {
     "priors.background": "mean",  # Eq. 4
     "priors.background_power": 1,
     "priors.normalise": True,  # "normalized to obtain a probability"
-    "refit.priors": [],
+    "second_round.priors": [],
     "localization.mode": "finetune",  # 4.2.2
     "localization.rows": "trained",  # Eq. 1
     "localization.size": 224,
@@ -64,12 +64,12 @@ SILENT = {
     *("network.weights", "network.preprocessing"),
     *(f"{net}.{key}" for net in ("localization", "segmentation") for key in ("precision", "channels_last")),
     *("localization.hidden", "localization.stride", "segmentation.flip", "priors.background_classes"),
-    *(f"refit.{key}" for key in ("weight", "pixels", "most_pixels", "confidence", "crf_pixels", "decay", "iterations")),
+    *(f"second_round.{key}" for key in ("weight", "pixels", "most_pixels", "confidence", "crf_pixels", "decay", "iterations")),
     *(f"crf.{kernel}_{key}" for kernel in ("gaussian", "bilateral") for key in ("width", "weight")),
     *(f"crf.{key}" for key in ("bilateral_colour", "iterations", "tolerance", "max_pixels", "gamma_max")),
     *("crf.truncation", "crf.size_exponent", "regions.threshold", "regions.longest_side", "regions.seed"),
 }
-GROUPS = ("network", "views", "localization", "priors", "refit", "crf", "regions", "segmentation")
+GROUPS = ("network", "views", "localization", "priors", "second_round", "crf", "regions", "segmentation")
 DATA = {"kind": "folder", "root": "there"}
 
 

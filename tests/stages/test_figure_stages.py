@@ -122,7 +122,7 @@ LINES = [
     "figure trimap --table trimap.csv -o trimap_figure.png",
     "figure confusion --result good.json -o confusion.png",
     f"figure per-class --table miou.csv {CLASSES} -o per_class.png",
-    "chart --table miou.csv -o miou.png",
+    "figure experiments --table miou.csv -o miou.png",
     "summary --miou miou.csv --table masks.csv --picture miou.png --picture best.png --title mine --output page.html",
 ]
 PICTURES = re.findall(r"-o (\S+\.png)", "\n".join(LINES))

@@ -160,7 +160,7 @@ def test_no_rule_above_a_mask_or_a_model_reads_the_truth(tmp_path: Path, config:
     names = {word for pair in rules for word in pair if word} - {"total"}
     above = {"index", "extract", "localization", "cams", "fuse", "regions", "smooth_masks", "train"}
     if config != "config.yaml":  # the demo has no second round
-        above |= {"samples", "refit", "second_round"}
+        above |= {"samples", "second_round", "second_round"}
     assert above <= names <= {*above, "make_shapes"}
     commands = re.findall(r"Shell command: (tagseg .*)", text)
     assert len(commands) > 10
@@ -300,9 +300,9 @@ REDOES = {
     | SECOND
     | {f"class activation maps, shard {shard}" for shard in SHARDS}
     | {"draw figures/foreground"},
-    "refit.confidence": SAMPLES,
-    "refit.decay": {f"refit the {prior} maps on their confident pixels" for prior in REFITTED},
-    "refit.weight": SECOND,
+    "second_round.confidence": SAMPLES,
+    "second_round.decay": {f"fit the regression of the {prior} maps' second round" for prior in REFITTED},
+    "second_round.weight": SECOND,
     "regions.threshold": REGIONS,
     "regions.mode": REGIONS | {"draw regions.png"},
     "crf.bilateral_weight": MASKS | SAMPLES | _smoothed_predictions(),
@@ -325,7 +325,7 @@ NEW_VALUES = {
     "localization.stride": 8, "priors.scaling": "min_max", "priors.layers": "raw_sum", "priors.alpha": 0.25,
     "priors.cam_threshold": 0.3, "priors.background": "mean", "priors.normalise": True, "priors.grid": 2,
     "priors.background_power": 3, "priors.fgbg_centre": 0.5, "views.mirror": False,
-    "refit.confidence": 0.5, "refit.decay": 0.2, "refit.weight": 0.25,
+    "second_round.confidence": 0.5, "second_round.decay": 0.2, "second_round.weight": 0.25,
     "regions.threshold": 0.2, "regions.mode": "accurate_high_res", "crf.truncation": 0.3,
     "crf.bilateral_weight": 7, "crf.mask_gain": 3, "crf.score_gain": 0.7,
     "segmentation.iterations": 3, "segmentation.lse_r": 3, "experiments.fgbg.fov": "large", "panels": 1,

@@ -9,27 +9,25 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
-from tagseg.config import (
-    CRISP_KEYS,
-    HIGHER_ORDER_KEYS,
-    INFERENCE_KEYS,
-    LOCALIZATION_HEAD_KEYS,
-    MASK_CRF_KEYS,
-    PREDICTION_CRF_KEYS,
-    PRIOR_KEYS,
-    REFIT_KEYS,
-    SAMPLE_KEYS,
-    TRAINING_KEYS,
-    FolderData,
+from tagseg.artifacts.disk import explained
+from tagseg.config.data import FolderData
+from tagseg.config.masks import (
+    CRF_SETTINGS,
+    PRIOR_SETTINGS,
+    CrispSettings,
+    PairwiseMaskSettings,
+    RegressionSettings,
+    SampleSettings,
+    WeightSettings,
 )
+from tagseg.config.networks import InferenceMachine, TrainingMachine
+from tagseg.config.parsing import flags, parse_config
 from tagseg.datasets.layouts import LAYOUTS
 from tagseg.datasets.shapes import TARGETS
 from tagseg.datasets.voc import other_classes
 from tagseg.datasets.watching import content, state
-from tagseg.disk import explained
 from tagseg.errors import TagsegError
-from tagseg.networks.sources import no_such_file
-from tagseg.parsing import flags, parse_config
+from tagseg.networks.backbones.sources import no_such_file
 
 try:
     CONFIG = parse_config(config)
@@ -48,9 +46,9 @@ except TagsegError as error:
 GPUS = 1 if CONFIG.device == "cuda" else 0
 THREADS = 1 + CONFIG.loaders
 # What is written to be read once more by the run itself.
-passing = (lambda path: path) if CONFIG.keep_maps else temp
-TRAINING = flags(CONFIG, TRAINING_KEYS)
-INFERENCE = flags(CONFIG, INFERENCE_KEYS)
+unless_kept = (lambda path: path) if CONFIG.keep_maps else temp
+TRAINING = flags(CONFIG.part(TrainingMachine))
+INFERENCE = flags(CONFIG.part(InferenceMachine))
 ENVIRONMENT = "../../envs/gpu.yaml" if CONFIG.device == "cuda" else "../../envs/cpu.yaml"
 # `tagseg` in a rule is this interpreter's; in a conda environment, which holds what the package needs but not the
 # package itself, it is that environment's interpreter on the code beside the workflow.
@@ -91,11 +89,12 @@ def shards_of(run):
     return [f"{i:03d}" for i in range(run.shards)]
 
 
-def section(name, keys=None):
-    """Params function: the command-line options of one group of settings, or of only `keys` of it."""
+def section(name, kind=None):
+    """Params function: the command-line options of one group of settings, or of the part that a stage reads of it."""
 
     def options(wildcards):
-        return flags(getattr(run_of(wildcards), name), keys)
+        settings = getattr(run_of(wildcards), name)
+        return flags(settings.part(kind) if kind else settings)
 
     return options
 
@@ -147,13 +146,13 @@ def source_options(wildcards):
 
 def index_options(wildcards):
     """Those of them that the index depends on."""
-    data = source_of(wildcards)
-    return flags(data, frozenset(type(data).model_fields) - layout_of(wildcards).truth_keys)
+    data, part = source_of(wildcards), layout_of(wildcards).index_settings
+    return flags(data.part(part) if part else data)
 
 
 def truth_options(wildcards):
     """The others. The rule of the index checks masks and makes nothing of them, so they are no params of it."""
-    return flags(source_of(wildcards), layout_of(wildcards).truth_keys)
+    return flags(source_of(wildcards).part(layout_of(wildcards).truth_settings))
 
 
 def file_state(which):
@@ -212,22 +211,19 @@ def layout_of(wildcards):
 
 def localization_options(wildcards):
     """The localization settings that count in the chosen mode."""
-    settings = run_of(wildcards).localization
-    return flags(settings, LOCALIZATION_HEAD_KEYS if settings.mode == "head" else None)
+    return flags(run_of(wildcards).localization.that_count())
 
 
 def prior_options(wildcards):
     """The settings that this prior's maps depend on."""
-    return flags(run_of(wildcards).priors, PRIOR_KEYS[wildcards.prior])
+    return flags(run_of(wildcards).priors.part(PRIOR_SETTINGS[wildcards.prior]))
 
 
-def crf_options(keys):
-    """Params function: those of the CRF's settings that count, or none where no CRF is run."""
+def crf_options(maps):
+    """Params function: those of the CRF's settings that count for maps of one kind; none where no CRF is run."""
 
     def options(wildcards):
-        if wildcards.crf == "none":
-            return ""
-        return flags(run_of(wildcards).crf, keys if wildcards.crf == "higher_order" else keys - HIGHER_ORDER_KEYS)
+        return flags(run_of(wildcards).crf.part(CRF_SETTINGS[maps, wildcards.crf]))
 
     return options
 

@@ -51,7 +51,7 @@ def regions_behind(wildcards):
 
 def final_maps(wildcards):
     """Input function: the maps that masks are made of, those of the second round where the prior has one."""
-    rounds = "refit/{prior}/maps" if wildcards.prior in run_of(wildcards).refit.priors else "priors/{prior}"
+    rounds = "second_round/{prior}/maps" if wildcards.prior in run_of(wildcards).second_round.priors else "priors/{prior}"
     return f"results/{{dataset}}/{rounds}/{{shard}}.h5".format(**wildcards)
 
 

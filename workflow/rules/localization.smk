@@ -1,7 +1,7 @@
 """The localization network and its class activation maps."""
 
 
-rule localization:
+rule train_localization:
     input:
         tags="results/{dataset}/tags.csv",
         classes="results/{dataset}/classes.txt",
@@ -10,9 +10,9 @@ rule localization:
         model="results/{dataset}/localization/model.pt",
         training="results/{dataset}/localization/training.csv",
     log:
-        "logs/{dataset}/localization.log",
+        "logs/{dataset}/train_localization.log",
     benchmark:
-        "logs/{dataset}/localization.tsv"
+        "logs/{dataset}/train_localization.tsv"
     conda:
         ENVIRONMENT
     threads: THREADS
@@ -30,7 +30,7 @@ rule localization:
     message:
         "{wildcards.dataset}: train the localization network on tags"
     shell:
-        "tagseg localization --tags {input.tags} --classes {input.classes} --output {output.model} "
+        "tagseg train-localization --tags {input.tags} --classes {input.classes} --output {output.model} "
         "--log {output.training} --checkpoints {params.checkpoints} {params.seed} {params.network} "
         "{params.options} {resources.machine} --threads {threads} > {log} 2>&1"
 
@@ -40,7 +40,7 @@ rule cams:
         tags="results/{dataset}/tags.csv",
         model="results/{dataset}/localization/model.pt",
     output:
-        passing("results/{dataset}/cams/{shard}.h5"),
+        unless_kept("results/{dataset}/cams/{shard}.h5"),
     log:
         "logs/{dataset}/cams/{shard}.log",
     benchmark:
@@ -55,9 +55,9 @@ rule cams:
         machine=INFERENCE,
     params:
         shard=shard_options,
-        looks=section("views"),
+        views=section("views"),
     message:
         "{wildcards.dataset}: class activation maps, shard {wildcards.shard}"
     shell:
         "tagseg cams --tags {input.tags} --model {input.model} --output {output} {params.shard} "
-        "{params.looks} {resources.machine} --threads {threads} > {log} 2>&1"
+        "{params.views} {resources.machine} --threads {threads} > {log} 2>&1"

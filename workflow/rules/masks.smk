@@ -21,7 +21,7 @@ rule smooth_masks:
     params:
         shard=shard_options,
         regions=lambda wildcards, input: region_option(input),
-        options=crf_options(MASK_CRF_KEYS),
+        options=crf_options("probabilities"),
     message:
         "{wildcards.dataset}: {wildcards.prior} masks, CRF {wildcards.crf}, shard {wildcards.shard}"
     shell:

@@ -85,7 +85,7 @@ use rule panels as region_panels with:
     params:
         command="region-panels",
         files=file_options("tags"),
-        settings=section("regions", CRISP_KEYS),
+        settings=section("regions", CrispSettings),
     message:
         "{wildcards.dataset}: draw regions.png"
 
@@ -124,7 +124,7 @@ use rule panels as chart with:
         mem_mb=memory(500),
         runtime=minutes(10),
     params:
-        command="chart",
+        command="figure experiments",
         files=file_options("table"),
         settings="--title {dataset}",
     message:
@@ -141,7 +141,7 @@ use rule chart as losses with:
     benchmark:
         "logs/{dataset}/losses.tsv"
     params:
-        command="losses",
+        command="figure losses",
         files=file_options(training=1),
     message:
         "{wildcards.dataset}: draw losses.png"

@@ -6,7 +6,7 @@ rule extract:
         tags="results/{dataset}/tags.csv",
         weights=weight_file,
     output:
-        passing("results/{dataset}/activations/{shard}.h5"),
+        unless_kept("results/{dataset}/activations/{shard}.h5"),
     log:
         "logs/{dataset}/extract/{shard}.log",
     benchmark:
@@ -23,12 +23,12 @@ rule extract:
         shard=shard_options,
         network=section("network"),
         weights=weight_state,
-        looks=section("views"),
+        views=section("views"),
     message:
         "{wildcards.dataset}: extract activations, shard {wildcards.shard}"
     shell:
         "tagseg extract --tags {input.tags} --output {output} {params.shard} {params.network} "
-        "{params.looks} {resources.machine} --threads {threads} > {log} 2>&1"
+        "{params.views} {resources.machine} --threads {threads} > {log} 2>&1"
 
 
 rule fuse:
@@ -37,7 +37,7 @@ rule fuse:
         tags="results/{dataset}/tags.csv",
         classes="results/{dataset}/classes.txt",
     output:
-        passing("results/{dataset}/priors/{prior}/{shard}.h5"),
+        unless_kept("results/{dataset}/priors/{prior}/{shard}.h5"),
     log:
         "logs/{dataset}/fuse/{prior}/{shard}.log",
     benchmark:
@@ -60,17 +60,17 @@ rule fuse:
 
 
 # The second round: pixels that the first is sure of, a regression on all of them, and its say at every position.
-rule samples:
+rule second_round_sample:
     input:
         tags="results/{dataset}/tags.csv",
         maps="results/{dataset}/priors/{prior}/{shard}.h5",
         weights=weight_file,
     output:
-        passing("results/{dataset}/refit/{prior}/samples/{shard}.h5"),
+        unless_kept("results/{dataset}/second_round/{prior}/samples/{shard}.h5"),
     log:
-        "logs/{dataset}/samples/{prior}/{shard}.log",
+        "logs/{dataset}/second_round_sample/{prior}/{shard}.log",
     benchmark:
-        "logs/{dataset}/samples/{prior}/{shard}.tsv"
+        "logs/{dataset}/second_round_sample/{prior}/{shard}.tsv"
     conda:
         ENVIRONMENT
     threads: THREADS
@@ -84,27 +84,27 @@ rule samples:
         seed=seed_option,
         network=section("network"),
         weights=weight_state,
-        looks=section("views"),
-        refit=section("refit", SAMPLE_KEYS),
-        crf=section("crf", MASK_CRF_KEYS - HIGHER_ORDER_KEYS),
+        views=section("views"),
+        settings=section("second_round", SampleSettings),
+        crf=section("crf", PairwiseMaskSettings),
     message:
         "{wildcards.dataset}: confident pixels of the {wildcards.prior} maps, shard {wildcards.shard}"
     shell:
-        "tagseg samples --tags {input.tags} --maps {input.maps} --output {output} {params.shard} {params.seed} "
-        "{params.network} {params.looks} {params.refit} {params.crf} {resources.machine} --threads {threads} > {log} 2>&1"
+        "tagseg second-round sample --tags {input.tags} --maps {input.maps} --output {output} {params.shard} {params.seed} "
+        "{params.network} {params.views} {params.settings} {params.crf} {resources.machine} --threads {threads} > {log} 2>&1"
 
 
-rule refit:
+rule second_round_fit:
     input:
-        samples=shard_files("results/{dataset}/refit/{prior}/samples/{shard}.h5"),
+        samples=shard_files("results/{dataset}/second_round/{prior}/samples/{shard}.h5"),
         tags="results/{dataset}/tags.csv",
         classes="results/{dataset}/classes.txt",
     output:
-        "results/{dataset}/refit/{prior}/model.pt",
+        "results/{dataset}/second_round/{prior}/model.pt",
     log:
-        "logs/{dataset}/refit/{prior}.log",
+        "logs/{dataset}/second_round_fit/{prior}.log",
     benchmark:
-        "logs/{dataset}/refit/{prior}.tsv"
+        "logs/{dataset}/second_round_fit/{prior}.tsv"
     conda:
         ENVIRONMENT
     threads: 1
@@ -113,26 +113,26 @@ rule refit:
         runtime=minutes(60),
     params:
         samples=lambda wildcards, input: repeated("--samples", input.samples),
-        refit=section("refit", REFIT_KEYS),
+        settings=section("second_round", RegressionSettings),
     message:
-        "{wildcards.dataset}: refit the {wildcards.prior} maps on their confident pixels"
+        "{wildcards.dataset}: fit the regression of the {wildcards.prior} maps' second round"
     shell:
-        "tagseg refit --tags {input.tags} --classes {input.classes} {params.samples} --output {output} "
-        "{params.refit} --threads {threads} > {log} 2>&1"
+        "tagseg second-round fit --tags {input.tags} --classes {input.classes} {params.samples} --output {output} "
+        "{params.settings} --threads {threads} > {log} 2>&1"
 
 
-rule second_round:
+rule second_round_apply:
     input:
         tags="results/{dataset}/tags.csv",
         maps="results/{dataset}/priors/{prior}/{shard}.h5",
-        model="results/{dataset}/refit/{prior}/model.pt",
+        model="results/{dataset}/second_round/{prior}/model.pt",
         weights=weight_file,
     output:
-        passing("results/{dataset}/refit/{prior}/maps/{shard}.h5"),
+        unless_kept("results/{dataset}/second_round/{prior}/maps/{shard}.h5"),
     log:
-        "logs/{dataset}/second_round/{prior}/{shard}.log",
+        "logs/{dataset}/second_round_apply/{prior}/{shard}.log",
     benchmark:
-        "logs/{dataset}/second_round/{prior}/{shard}.tsv"
+        "logs/{dataset}/second_round_apply/{prior}/{shard}.tsv"
     conda:
         ENVIRONMENT
     threads: THREADS
@@ -145,10 +145,10 @@ rule second_round:
         shard=shard_options,
         network=section("network"),
         weights=weight_state,
-        looks=section("views"),
-        weight=section("refit", frozenset({"weight"})),
+        views=section("views"),
+        weight=section("second_round", WeightSettings),
     message:
         "{wildcards.dataset}: second round of the {wildcards.prior} maps, shard {wildcards.shard}"
     shell:
-        "tagseg second-round --tags {input.tags} --maps {input.maps} --model {input.model} --output {output} "
-        "{params.shard} {params.network} {params.looks} {params.weight} {resources.machine} --threads {threads} > {log} 2>&1"
+        "tagseg second-round apply --tags {input.tags} --maps {input.maps} --model {input.model} --output {output} "
+        "{params.shard} {params.network} {params.views} {params.weight} {resources.machine} --threads {threads} > {log} 2>&1"

@@ -1,7 +1,7 @@
 """Score networks: training, scores and label maps."""
 
 
-rule train:
+rule train_segmentation:
     input:
         masks=training_masks,
         tags="results/{dataset}/tags.csv",
@@ -11,9 +11,9 @@ rule train:
         model="results/{dataset}/segmentation/{experiment}/model.pt",
         training="results/{dataset}/segmentation/{experiment}/training.csv",
     log:
-        "logs/{dataset}/train/{experiment}.log",
+        "logs/{dataset}/train_segmentation/{experiment}.log",
     benchmark:
-        "logs/{dataset}/train/{experiment}.tsv"
+        "logs/{dataset}/train_segmentation/{experiment}.tsv"
     conda:
         ENVIRONMENT
     threads: THREADS
@@ -33,7 +33,7 @@ rule train:
     message:
         "{wildcards.dataset}: train the score network of {wildcards.experiment}"
     shell:
-        "tagseg train --tags {input.tags} --classes {input.classes} {params.masks} --output {output.model} "
+        "tagseg train-segmentation --tags {input.tags} --classes {input.classes} {params.masks} --output {output.model} "
         "--log {output.training} --checkpoints {params.checkpoints} {params.experiment} {params.seed} {params.network} {params.options} "
         "{resources.machine} --threads {threads} > {log} 2>&1"
 
@@ -43,7 +43,7 @@ rule score:
         model="results/{dataset}/segmentation/{experiment}/model.pt",
         tags="results/{dataset}/tags.csv",
     output:
-        passing("results/{dataset}/predictions/{experiment}/{split}/{shard}.h5"),
+        unless_kept("results/{dataset}/predictions/{experiment}/{split}/{shard}.h5"),
     log:
         "logs/{dataset}/score/{experiment}/{split}/{shard}.log",
     benchmark:
@@ -86,7 +86,7 @@ rule smooth_predictions:
     params:
         shard=shard_options,
         regions=lambda wildcards, input: region_option(input),
-        options=crf_options(PREDICTION_CRF_KEYS),
+        options=crf_options("scores"),
     message:
         "{wildcards.dataset}: label maps of {wildcards.experiment}, CRF {wildcards.crf}, shard {wildcards.shard}"
     shell:

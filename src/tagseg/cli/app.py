@@ -167,7 +167,7 @@ def samples(
 
 
 @command(app)
-def refit(
+def second_round(
     tags: Tags,
     classes: Classes,
     samples: Files,
@@ -185,7 +185,7 @@ def refit(
 def second_round(
     tags: Tags,
     maps: Annotated[Path, typer.Option(help="Shard of the first round's maps")],
-    model: Annotated[Path, typer.Option(help="What tagseg refit wrote")],
+    model: Annotated[Path, typer.Option(help="What tagseg second-round fit wrote")],
     output: Output,
     network: config.BackboneSettings,
     looks: config.ViewSettings,

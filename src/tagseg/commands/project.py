@@ -159,7 +159,7 @@ _SHAPES: dict[str, Any] = {
         "learning_rate": 0.02, "reduction": "mean", "schedule": "poly",
     },
     "priors": {"fgbg_centre": 0, "background_power": 1, "grid": 1},
-    "refit": {"priors": []},
+    "second_round": {"priors": []},
     "crf": {"mask_gain": 1, "score_gain": 0.1, "bilateral_width": 30},
     "regions": {"mode": "accurate_high_res", "threshold": 0.05},
     "segmentation": {
@@ -215,7 +215,7 @@ _COMMENTS = {
     "views": ["how often a photograph is looked at"],
     "localization": ["where a class is: a linear layer on the frozen network, fitted to the tags"],
     "priors": ["probability maps of each tag"],
-    "refit": ["the second round"],
+    "second_round": ["the second round"],
     "crf": ["the dense CRF that smooths masks and predictions"],
     "regions": ["regions whose borders are object borders"],
     "segmentation": [

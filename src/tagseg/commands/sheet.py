@@ -93,9 +93,9 @@ def _sources(folder: Path, truth: TruthMasks | None) -> Iterator[tuple[str, Draw
     for prior in PRIORS:
         yield f"priors/{prior}", _drawn(folder / "priors" / prior, "probabilities", _prior(f"{prior} prior"))
     for prior in PRIORS:
-        second = folder / "refit" / prior / "maps"
+        second = folder / "second_round" / prior / "maps"
         if second.is_dir():  # a run without a second round lacks nothing
-            yield f"refit/{prior}/maps", _drawn(second, "probabilities", _prior(f"{prior}, second round"))
+            yield f"second_round/{prior}/maps", _drawn(second, "probabilities", _prior(f"{prior}, second round"))
     yield "regions", _drawn(folder / "regions", "regions", _regions)
     for prior in PRIORS:
         found = [crf for crf in CRFS if (folder / "masks" / f"{prior}-{crf}").is_dir()]

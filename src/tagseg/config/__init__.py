@@ -9,78 +9,20 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tagseg.config.data import CocoData, Data, FolderData, Settings, ShapesData, VocData, YoutubeObjectsData
-from tagseg.config.masks import (
-    CrfSettings,
-    CrispSettings,
-    ForegroundSettings,
-    FusionSettings,
-    PriorSettings,
-    RefitSettings,
-    RegionSettings,
-    RegressionSettings,
-    SampleSettings,
-)
+from tagseg.config.data import Data, Settings
+from tagseg.config.masks import Crf, CrfSettings, Prior, PriorSettings, RegionSettings, SecondRoundSettings
 from tagseg.config.networks import (
     BackboneSettings,
     InferenceMachine,
     LocalizationSettings,
-    MachineSettings,
     SegmentationSettings,
-    SgdSettings,
     TrainingMachine,
     ViewSettings,
 )
 from tagseg.config.recipes import PAPER, departures, filled
 
-__all__ = [
-    "CRISP_KEYS",
-    "HIGHER_ORDER_KEYS",
-    "INFERENCE_KEYS",
-    "LOCALIZATION_HEAD_KEYS",
-    "MASK_CRF_KEYS",
-    "PAPER",
-    "PREDICTION_CRF_KEYS",
-    "PRIOR_KEYS",
-    "REFIT_KEYS",
-    "SAMPLE_KEYS",
-    "TRAINING_KEYS",
-    "BackboneSettings",
-    "CocoData",
-    "Config",
-    "Crf",
-    "CrfSettings",
-    "CrispSettings",
-    "Data",
-    "DatasetConfig",
-    "Experiment",
-    "FolderData",
-    "ForegroundSettings",
-    "FusionSettings",
-    "InferenceMachine",
-    "LocalizationSettings",
-    "MachineSettings",
-    "Mask",
-    "Prior",
-    "PriorSettings",
-    "RefitSettings",
-    "RegionSettings",
-    "RegressionSettings",
-    "SampleSettings",
-    "SegmentationSettings",
-    "Settings",
-    "SgdSettings",
-    "ShapesData",
-    "TrainingMachine",
-    "ViewSettings",
-    "VocData",
-    "YoutubeObjectsData",
-]  # what other modules take from here, wherever it is defined
-
-
-Prior = Literal["fgbg", "localization", "multiclass"]
 Mask = Literal["none", "fgbg", "localization", "multiclass"]
-Crf = Literal["none", "pairwise", "higher_order"]
+Fov = Literal["small", "large"]
 
 
 class Experiment(Settings):
@@ -88,7 +30,7 @@ class Experiment(Settings):
 
     mask: Mask = Field(description="Masks of the loss: none (Eq. 10), fgbg (Eq. 12), localization, multiclass (Eq. 15)")
     crf: Crf = Field("pairwise", description="CRF that smooths the masks and the predictions")
-    fov: Literal["small", "large"] = Field("small", description="Field of view of the score network's head")
+    fov: Fov = Field("small", description="Field of view of the score network's head")
 
 
 def _table6() -> dict[str, Experiment]:
@@ -115,7 +57,7 @@ class DatasetConfig(Settings):
     views: ViewSettings = ViewSettings()
     localization: LocalizationSettings = LocalizationSettings()
     priors: PriorSettings = PriorSettings()
-    refit: RefitSettings = RefitSettings()
+    second_round: SecondRoundSettings = SecondRoundSettings()
     crf: CrfSettings = CrfSettings()
     regions: RegionSettings = RegionSettings()
     segmentation: SegmentationSettings = SegmentationSettings()
@@ -185,27 +127,3 @@ class Config(TrainingMachine, InferenceMachine):
             if not name.replace("_", "").isalnum():
                 raise ValueError(f"data set name {name!r}: use letters, digits and _ only (it becomes a folder)")
         return self
-
-
-# The settings that each prior's maps depend on: a change of any other key leaves them as they are.
-_BACKGROUND = frozenset({"background", "background_power", "background_classes", "normalise"})
-PRIOR_KEYS: dict[str, frozenset[str]] = {
-    "fgbg": frozenset(ForegroundSettings.model_fields) | {"grid"},
-    "localization": _BACKGROUND | {"grid"},
-    "multiclass": frozenset(PriorSettings.model_fields) - {"fgbg_centre"},
-}
-# The second round's settings that count before its regression is fitted, in fitting it, and in using it.
-SAMPLE_KEYS = frozenset(SampleSettings.model_fields)
-REFIT_KEYS = frozenset(RegressionSettings.model_fields)
-# The picture of regions shows several thresholds: it depends on all settings but that one.
-CRISP_KEYS = frozenset(CrispSettings.model_fields)
-# Masks are smoothed from probabilities, predictions from scores: each has a gain of its own.
-MASK_CRF_KEYS = frozenset(CrfSettings.model_fields) - {"score_gain"}
-PREDICTION_CRF_KEYS = frozenset(CrfSettings.model_fields) - {"mask_gain"}
-HIGHER_ORDER_KEYS = frozenset(
-    {"higher_order", "region_probability", "higher_order_weight", "gamma_max", "truncation", "size_exponent"}
-)
-# The localization settings that count when a linear head is fitted on a frozen trunk: no step of SGD is made.
-LOCALIZATION_HEAD_KEYS = frozenset({"mode", "hidden", "stride", "iterations", "weight_decay", "rows"})
-TRAINING_KEYS = frozenset(TrainingMachine.model_fields)
-INFERENCE_KEYS = frozenset(InferenceMachine.model_fields)

@@ -1,17 +1,24 @@
 """The keys of a block's `data`: a class for each kind of data set, told apart by `kind`. Joined in `config.py`."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from tagseg.config.names import plain, printable
 
 
+Part = TypeVar("Part", bound="Settings")
+
+
 class Settings(BaseModel):
     """A group of keys. Unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def part(self, kind: "type[Part]") -> "Part":
+        """The settings of a class that this one is made of: what one stage reads of a group."""
+        return kind(**{name: getattr(self, name) for name in kind.model_fields})
 
 
 class ShapesData(Settings):
@@ -43,23 +50,14 @@ def wrong_class_names(names: list[str]) -> str:
     return ""
 
 
-class FolderData(Settings):
-    """An own folder: photographs, their tags and, for evaluation only, perhaps masks."""
+class FolderPhotographs(Settings):
+    """Of an own folder, what its index is made of."""
 
-    kind: Literal["folder"] = "folder"
     root: Path = Field(description="Folder that the paths below are under")
     images: str = Field("images", description="Folder of the photographs, in folders of any depth")
     tags: str = Field(
         "tags.csv",
         description="Table of tags: .csv, .tsv, .json, .jsonl or .xlsx; folders: photographs lie in folders of classes",
-    )
-    masks: str = Field("masks", description="Folder of masks to evaluate on, where there is one; '': none")
-    foreground: int = Field(
-        0,
-        ge=0,
-        le=65535,
-        description="Of masks in two values, 0 and this one (255, say), which is what the photograph's one tag says; "
-        "0: masks hold labels",
     )
     classes: list[str] = Field([], description="Class names in order, without background; empty: found in the tags")
     leave_out: LeaveOut = []
@@ -74,6 +72,25 @@ class FolderData(Settings):
         if what := wrong_class_names(self.classes):
             raise ValueError(what)
         return self
+
+
+class FolderTruth(Settings):
+    """Of an own folder, what evaluation alone reads."""
+
+    masks: str = Field("masks", description="Folder of masks to evaluate on, where there is one; '': none")
+    foreground: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="Of masks in two values, 0 and this one (255, say), which is what the photograph's one tag says; "
+        "0: masks hold labels",
+    )
+
+
+class FolderData(FolderPhotographs, FolderTruth):
+    """An own folder: photographs, their tags and, for evaluation only, perhaps masks."""
+
+    kind: Literal["folder"] = "folder"
 
 
 class VocData(Settings):

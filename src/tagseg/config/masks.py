@@ -8,8 +8,18 @@ from tagseg.config.data import Settings
 from tagseg.crf.parameters import CrfParameters, HigherOrder, RegionProbability
 from tagseg.regions.modes import CrispParameters, Mode
 
+Prior = Literal["fgbg", "localization", "multiclass"]
+Crf = Literal["none", "pairwise", "higher_order"]
+MapKind = Literal["probabilities", "scores"]  # of a prior, or of a network before the softmax
+
 _CRF = CrfParameters()
 _CRISP = CrispParameters()
+
+
+class GridSettings(Settings):
+    """Resolution of stored probability maps."""
+
+    grid: int = Field(4, ge=1, le=8, description="Maps are stored at 1/grid of the image's size")
 
 
 class ForegroundSettings(Settings):
@@ -23,19 +33,11 @@ class ForegroundSettings(Settings):
         "otsu",
         description="How Pf comes to [0, 1]: min_max (the paper), 10-95 % quantiles, or Otsu's split at .5",
     )
-    fgbg_centre: float = Field(
-        0.7,
-        ge=0,
-        description="Deviation, in half sides, of a Gaussian about the middle that Pf is multiplied by where no CAM "
-        "says where to look (prior fgbg); 0: none (the paper)",
-    )
 
 
-class FusionSettings(Settings):
-    """CAMs and their fusion with Pf (Eqs. 1-5)."""
+class BackgroundSettings(Settings):
+    """The map of the background, M_0, beside those of the classes (Eq. 4)."""
 
-    cam_threshold: float = Field(0.2, ge=0, le=1, description="B_c = 1 where M_c exceeds this part of its maximum")
-    alpha: float = Field(0.5, ge=0, le=1, description="Weight of the foreground prior against the CAM (Eqs. 3, 5)")
     background: Literal["mean", "max"] = Field(
         "max", description="M_0 = 1 - mean over classes of M_c (Eq. 4, the paper), or 1 - max"
     )
@@ -48,10 +50,38 @@ class FusionSettings(Settings):
     normalise: bool = Field(False, description="Scale the maps of a pixel to sum to one (the paper)")
 
 
-class PriorSettings(ForegroundSettings, FusionSettings):
+class FgbgSettings(ForegroundSettings, GridSettings):
+    """The prior fgbg: foreground against background, without CAMs."""
+
+    fgbg_centre: float = Field(
+        0.7,
+        ge=0,
+        description="Deviation, in half sides, of a Gaussian about the middle that Pf is multiplied by where no CAM "
+        "says where to look (prior fgbg); 0: none (the paper)",
+    )
+
+
+class LocalizationPriorSettings(BackgroundSettings, GridSettings):
+    """The prior localization: CAMs alone (Eq. 1)."""
+
+
+class MulticlassSettings(ForegroundSettings, BackgroundSettings, GridSettings):
+    """The prior multiclass: CAMs fused with Pf (Eqs. 2-5)."""
+
+    cam_threshold: float = Field(0.2, ge=0, le=1, description="B_c = 1 where M_c exceeds this part of its maximum")
+    alpha: float = Field(0.5, ge=0, le=1, description="Weight of the foreground prior against the CAM (Eqs. 3, 5)")
+
+
+class PriorSettings(FgbgSettings, LocalizationPriorSettings, MulticlassSettings):
     """Probability maps: fgbg, localization, multiclass."""
 
-    grid: int = Field(4, ge=1, le=8, description="Maps are stored at 1/grid of the image's size")
+
+# What the maps of a prior depend on: a change of any other key leaves them as they are.
+PRIOR_SETTINGS: dict[Prior, type[Settings]] = {
+    "fgbg": FgbgSettings,
+    "localization": LocalizationPriorSettings,
+    "multiclass": MulticlassSettings,
+}
 
 
 class SampleSettings(Settings):
@@ -70,22 +100,23 @@ class RegressionSettings(Settings):
     iterations: int = Field(60, ge=1, description="Steps of L-BFGS")
 
 
-class RefitSettings(SampleSettings, RegressionSettings):
+class WeightSettings(Settings):
+    """What becomes of the second round's maps."""
+
+    weight: float = Field(0.5, gt=0, le=1, description="Their weight against the first round's")
+
+
+class SecondRoundSettings(SampleSettings, RegressionSettings, WeightSettings):
     """The second round: what a pixel is, learned over all photographs from the first round's masks."""
 
-    priors: list[Literal["fgbg", "localization", "multiclass"]] = Field(
+    priors: list[Prior] = Field(
         ["fgbg", "multiclass"], description="Priors that have a second round; none: [] (the paper)"
     )
-    weight: float = Field(0.5, gt=0, le=1, description="Its weight against the first round's maps")
 
 
-class CrfSettings(Settings):
-    """Dense CRF (Eqs. 6-8): what `CrfParameters` holds, and how maps become energies."""
+class PairwiseSettings(Settings):
+    """The dense CRF's inference and its two kernels (Eq. 6)."""
 
-    mask_gain: float = Field(
-        4.0, gt=0, description="Factor on a prior's probabilities inside exp of Eq. 7; 1: the paper"
-    )
-    score_gain: float = Field(0.5, gt=0, description="Factor on a network's scores before the softmax; 1: the paper")
     iterations: int = Field(_CRF.iterations, ge=1, description="Mean-field steps")
     tolerance: float = Field(
         _CRF.tolerance, ge=0, lt=1, description="Stop once a step moves less of the probability; 0: never"
@@ -98,6 +129,11 @@ class CrfSettings(Settings):
     )
     bilateral_weight: float = Field(_CRF.bilateral_weight, ge=0, description="Appearance kernel: weight")
     max_pixels: int = Field(_CRF.max_pixels, ge=1, description="Larger images are smoothed at this many pixels")
+
+
+class HigherOrderSettings(Settings):
+    """The dense CRF's terms over regions (Eq. 8)."""
+
     higher_order: HigherOrder = Field(
         "robust_pn", description="Cost of a region with several labels: pn_potts (Eq. 8), or robust_pn"
     )
@@ -113,6 +149,43 @@ class CrfSettings(Settings):
     size_exponent: float = Field(
         _CRF.size_exponent, ge=0, le=1, description="robust_pn: costs grow with a region's pixels to this power"
     )
+
+
+class PairwiseMaskSettings(PairwiseSettings):
+    """A CRF without regions on a prior's probabilities."""
+
+    mask_gain: float = Field(
+        4.0, gt=0, description="Factor on a prior's probabilities inside exp of Eq. 7; 1: the paper"
+    )
+
+
+class PairwisePredictionSettings(PairwiseSettings):
+    """A CRF without regions on a network's scores."""
+
+    score_gain: float = Field(0.5, gt=0, description="Factor on a network's scores before the softmax; 1: the paper")
+
+
+class MaskCrfSettings(PairwiseMaskSettings, HigherOrderSettings):
+    """A CRF on a prior's probabilities."""
+
+
+class PredictionCrfSettings(PairwisePredictionSettings, HigherOrderSettings):
+    """A CRF on a network's scores."""
+
+
+class CrfSettings(MaskCrfSettings, PredictionCrfSettings):
+    """Dense CRF (Eqs. 6-8): what `CrfParameters` holds, and how maps become energies."""
+
+
+# What label maps depend on: nothing of a CRF that is not run, and no key of regions where it has none.
+CRF_SETTINGS: dict[tuple[MapKind, Crf], type[Settings]] = {
+    ("probabilities", "none"): Settings,
+    ("probabilities", "pairwise"): PairwiseMaskSettings,
+    ("probabilities", "higher_order"): MaskCrfSettings,
+    ("scores", "none"): Settings,
+    ("scores", "pairwise"): PairwisePredictionSettings,
+    ("scores", "higher_order"): PredictionCrfSettings,
+}
 
 
 class CrispSettings(Settings):

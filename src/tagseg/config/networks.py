@@ -79,7 +79,7 @@ class SgdSettings(Settings):
     learning_rate: float = Field(1e-4, gt=0, description="At the first step")
     head_factor: float = Field(1.0, gt=0, description="The new layers' learning rate over the others'")
     schedule: Literal["step", "poly"] = Field("step", description="step: a tenth after two thirds; poly: power .9")
-    momentum: float = Field(0.9, ge=0, lt=1, description="Of the descent")
+    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of SGD")
     weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on the weights")
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         "float32", description="bfloat16 or float16: mixed precision, faster on a GPU; losses stay float32"
@@ -87,22 +87,16 @@ class SgdSettings(Settings):
     channels_last: bool = Field(True, description="Keep the network's tensors channels last: faster almost everywhere")
 
 
-class LocalizationSettings(SgdSettings):
-    """The localization network, trained on tags (the paper's 3.1.2, 4.2.2)."""
+class LocalizationHeadSettings(Settings):
+    """What counts when a linear head is fitted on a frozen trunk: no step of SGD is made."""
 
     mode: Literal["finetune", "head"] = Field(
         "finetune", description="finetune: the whole network by SGD; head: a linear head on a frozen trunk"
     )
     hidden: int = Field(1024, ge=0, description="Filters of the two new convolutions; 0: linear on the trunk")
     stride: Literal[8, 16, 32] = Field(16, description="Stride of the feature map that CAMs are read from")
-    size: int = Field(224, ge=32, description="Training images are resized to size x size")
-    batch: int = Field(15, ge=1, description="Images a step")
     iterations: int = Field(60_000, ge=1, description="Steps of SGD (finetune) or at most of L-BFGS (head)")
-    reduction: Literal["mean", "sum"] = Field(
-        "sum",
-        description="mode finetune: of the cross entropy over classes. sum: as Caffe's layer has it (the paper); "
-        "mean: a step smaller by the number of classes",
-    )
+    weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on the weights")
     rows: Literal["trained", "shared", "summed"] = Field(
         "summed",
         description="mode head: weights of Eq. 1. trained: the head's (the paper); shared: the pre-trained "
@@ -117,6 +111,22 @@ class LocalizationSettings(SgdSettings):
             if data["hidden"]:
                 raise ValueError("mode head fits one linear layer: set hidden to 0, or leave it out")
         return data
+
+
+class LocalizationSettings(LocalizationHeadSettings, SgdSettings):
+    """The localization network, trained on tags (the paper's 3.1.2, 4.2.2)."""
+
+    size: int = Field(224, ge=32, description="Training images are resized to size x size")
+    batch: int = Field(15, ge=1, description="Images a step")
+    reduction: Literal["mean", "sum"] = Field(
+        "sum",
+        description="mode finetune: of the cross entropy over classes. sum: as Caffe's layer has it (the paper); "
+        "mean: a step smaller by the number of classes",
+    )
+
+    def that_count(self) -> Settings:
+        """Those that a training in this mode depends on."""
+        return self.part(LocalizationHeadSettings) if self.mode == "head" else self
 
 
 class SegmentationSettings(SgdSettings):

@@ -26,11 +26,11 @@ def parse_config(data: dict[str, Any]) -> Config:
         raise TagsegError("\n".join(_explain(fault) for fault in error.errors())) from None
 
 
-def flags(settings: Settings, keys: frozenset[str] | None = None) -> str:
-    """The command-line options, shell-quoted, that hand `settings` (or only `keys` of it) to a stage."""
+def flags(settings: Settings) -> str:
+    """The command-line options, shell-quoted, that hand `settings` to a stage."""
     words: list[str] = []
     for name, value in settings.model_dump(mode="json").items():
-        if name == "kind" or (keys is not None and name not in keys):
+        if name == "kind":
             continue
         option = "--" + name.replace("_", "-")
         if isinstance(value, bool):

@@ -40,7 +40,7 @@ PAPER: dict[str, dict[str, Any]] = {
         "normalise": True,
         "grid": 1,  # maps of the image's size
     },
-    "refit": {"priors": []},
+    "second_round": {"priors": []},
     "crf": {
         "mask_gain": 1,  # Eq. 7
         "score_gain": 1,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tagseg.config.data import FolderPhotographs, FolderTruth, Settings
 from tagseg.datasets import coco, folder, folder_masks, voc, youtube_objects
 from tagseg.datasets.checks import Checks
 from tagseg.datasets.index import ImageRecord
@@ -27,7 +28,8 @@ class Layout:
 
     `truth_files` gives the masks with what reads them, for the checks of a first look; none where truth is drawn from
     annotations. `unmatched` gives what looks like a mask and is of no image; `white` says what to do about masks that
-    hold 0 and 255 alone. `truth_keys` are those that the index does not depend on.
+    hold 0 and 255 alone. `index_settings` are those that the index depends on, if not all;
+    `truth_settings` the others.
     """
 
     index: Callable[[Any, Checks], tuple[list[str], list[ImageRecord]]]
@@ -44,7 +46,8 @@ class Layout:
     truth_files: Callable[[Any, list[ImageRecord], list[str]], list[TruthFile]] = lambda data, records, classes: []
     unmatched: Callable[[Any, list[TruthFile]], list[Path]] = lambda data, files: []
     white: str = "number the classes 1, 2, ... in the masks"
-    truth_keys: frozenset[str] = frozenset()
+    index_settings: type[Settings] | None = None
+    truth_settings: type[Settings] = Settings
 
 
 LAYOUTS: dict[str, Layout] = {
@@ -59,7 +62,8 @@ LAYOUTS: dict[str, Layout] = {
         truth_files=folder_masks.truth_files,
         unmatched=folder_masks.unmatched,
         white="if white shows what a photograph's tag says, set data.foreground to 255 (tagseg init: --foreground 255)",
-        truth_keys=frozenset({"masks", "foreground"}),
+        index_settings=FolderPhotographs,
+        truth_settings=FolderTruth,
     ),
     "voc": Layout(
         voc.index,

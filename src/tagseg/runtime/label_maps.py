@@ -6,17 +6,17 @@ from typing import Any
 import numpy as np
 
 from tagseg.artifacts.shards import Shard
-from tagseg.config import HIGHER_ORDER_KEYS, MASK_CRF_KEYS, PREDICTION_CRF_KEYS, Crf
-from tagseg.config.masks import CrfSettings
+from tagseg.config.data import Settings
+from tagseg.config.masks import CRF_SETTINGS, Crf, HigherOrderSettings, MapKind, PairwiseSettings
 from tagseg.crf import CrfParameters, dense_crf, log_unary, softmax_unary
 from tagseg.datasets.index import ImageRecord
 from tagseg.errors import TagsegError
 from tagseg.images.files import read_image
 from tagseg.images.resize import resize_map
 
-KINDS = ("probabilities", "scores")
+KINDS: tuple[MapKind, ...] = ("probabilities", "scores")
 # How a map becomes energies, and which setting sharpens or softens it.
-_UNARIES: dict[str, tuple[Callable[[np.ndarray, float], np.ndarray], str]] = {
+_UNARIES: dict[MapKind, tuple[Callable[[np.ndarray, float], np.ndarray], str]] = {
     "probabilities": (softmax_unary, "mask_gain"),
     "scores": (log_unary, "score_gain"),
 }
@@ -24,13 +24,13 @@ _UNARIES: dict[str, tuple[Callable[[np.ndarray, float], np.ndarray], str]] = {
 _NO_PARAMETERS = {"mask_gain", "score_gain", "higher_order", "region_probability"}
 
 
-def label_map(maps: Shard, regions: Shard | None, record: ImageRecord, crf: Crf, settings: CrfSettings) -> np.ndarray:
+def label_map(maps: Shard, regions: Shard | None, record: ImageRecord, crf: Crf, settings: PairwiseSettings) -> np.ndarray:
     """Labels (H, W) uint8 of one image at its own size: those of the largest of `smoothed`."""
     winner = smoothed(maps, regions, record, crf, settings).argmax(axis=0)
     return maps.get(record.id, "labels")[winner].astype(np.uint8)
 
 
-def smoothed(maps: Shard, regions: Shard | None, record: ImageRecord, crf: Crf, settings: CrfSettings) -> np.ndarray:
+def smoothed(maps: Shard, regions: Shard | None, record: ImageRecord, crf: Crf, settings: PairwiseSettings) -> np.ndarray:
     """Maps (L, H, W) of one image at its own size, after the CRF its marginals; with `regions`, higher-order ones.
 
     `maps` holds probabilities of the image's labels (unary of Eq. 7) or a network's scores of all classes (unary
@@ -39,8 +39,9 @@ def smoothed(maps: Shard, regions: Shard | None, record: ImageRecord, crf: Crf, 
     values = maps.get(record.id, "maps")
     if crf == "none":
         return enlarged(values, (record.height, record.width))
-    areas = None if regions is None else _regions(regions, record)
-    return with_crf(values, maps.kind, read_image(record.path), areas, settings)
+    kind: MapKind = "scores" if maps.kind == "scores" else "probabilities"
+    of_image = None if regions is None else _regions(regions, record)
+    return with_crf(values, kind, read_image(record.path), of_image, settings)
 
 
 def enlarged(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -49,20 +50,22 @@ def enlarged(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def with_crf(
-    maps: np.ndarray, kind: str, image: np.ndarray, regions: np.ndarray | None, settings: CrfSettings
+    maps: np.ndarray, kind: MapKind, image: np.ndarray, regions: np.ndarray | None, settings: PairwiseSettings
 ) -> np.ndarray:
     """Marginals (L, H, W) of a dense CRF over `image` (H, W, 3) uint8, its energies those of `maps` (L, h, w).
 
-    `kind` says what the maps are, one of `KINDS`. With `regions` (H, W) int32, higher-order ones.
+    `kind` says what the maps are. With `regions` (H, W) int32, higher-order ones: then the settings have those of regions
+    too.
     """
+    over_regions = settings if regions is not None and isinstance(settings, HigherOrderSettings) else None
     unary_of, gain = _UNARIES[kind]
     values = enlarged(maps, (image.shape[0], image.shape[1]))
     return dense_crf(
         image,
         unary_of(values, getattr(settings, gain)),
         regions=regions,
-        higher_order=None if regions is None else settings.higher_order,
-        probabilities=None if regions is None or settings.region_probability == "softmax" else _map(values, kind),
+        higher_order=over_regions and over_regions.higher_order,
+        probabilities=_map(values, kind) if over_regions and over_regions.region_probability == "map" else None,
         parameters=CrfParameters(**settings.model_dump(exclude=_NO_PARAMETERS)),
     )
 
@@ -87,12 +90,9 @@ def strongest(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return winner
 
 
-def facts(crf: Crf, settings: CrfSettings, kind: str) -> dict[str, Any]:
+def facts(crf: Crf, settings: Settings, kind: MapKind) -> dict[str, Any]:
     """What a file of label maps says of how it was made: the settings that counted."""
-    if crf == "none":
-        return {"crf": crf}
-    keys = MASK_CRF_KEYS if kind == "probabilities" else PREDICTION_CRF_KEYS
-    return {"crf": crf, **settings.model_dump(include=set(keys - HIGHER_ORDER_KEYS if crf == "pairwise" else keys))}
+    return {"crf": crf, **settings.part(CRF_SETTINGS[kind, crf]).model_dump()}
 
 
 def _regions(shard: Shard, record: ImageRecord) -> np.ndarray:

@@ -11,7 +11,7 @@ from tagseg.runtime.pictures import write_figure
 
 
 def run(trainings: dict[str, Path], output: Path, *, title: str) -> None:
-    """Draw the losses of trainings, from the CSV logs of tagseg train and tagseg localization.
+    """Draw the losses of trainings, from the CSV logs of tagseg train-segmentation and tagseg train-localization.
 
     `trainings` gives the logs by the name of their training. Raises TagsegError for none, or for a log that is empty.
     """

@@ -8,8 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from tagseg.artifacts.shards import Shard, write_shard
-from tagseg.config import PRIOR_KEYS, Prior
-from tagseg.config.masks import PriorSettings
+from tagseg.config.masks import PRIOR_SETTINGS, Prior, PriorSettings
 from tagseg.datasets.index import ImageRecord, in_shard, read_classes, read_index
 from tagseg.errors import TagsegError
 from tagseg.images.resize import resize_map
@@ -38,7 +37,7 @@ def run(
     """
     records = in_shard(read_index(tags), shard, shards)
     class_count = len(read_classes(classes)) - 1
-    parameters = {"prior": prior, **settings.model_dump(include=set(PRIOR_KEYS[prior]))}
+    parameters = {"prior": prior, **settings.part(PRIOR_SETTINGS[prior]).model_dump()}
     with ExitStack() as stack:
         activation_shard = (
             stack.enter_context(_needed(activations, "activations", prior)) if prior != "localization" else None

@@ -30,7 +30,7 @@ def run(
     counts = [len(shards.get(record.id, "marginals")) for record in records]
     if not any(counts):
         raise TagsegError(
-            f"{tags}: no confident pixel in any photograph; lower refit.confidence, or set refit.priors: []"
+            f"{tags}: no confident pixel in any photograph; lower second_round.confidence, or set second_round.priors: []"
         )
     gathered = _gathered(shards, records, counts, count)
     weight, bias, loss = fit_pixels(gathered, decay=settings.decay, iterations=settings.iterations)
