@@ -56,7 +56,7 @@ def run_evaluate(folder: Path, shards: list[Path]) -> None:
 
 def run_trimap(folder: Path, shards: list[Path]) -> None:
     trimap.run(
-        {("made-up", "none"): shards}, folder / "tags.csv", folder / "truth.csv", folder / "classes.txt",
+        {"made-up/none": shards}, folder / "tags.csv", folder / "truth.csv", folder / "classes.txt",
         folder / "trimap.csv", split="val", width=40,
     )  # fmt: skip
 
@@ -71,7 +71,7 @@ def make(folder: Path, images: int, shards: int) -> list[Path]:
             for i in range(shard, images, shards):
                 truth, predicted = label_maps(np.random.default_rng(i))
                 write_labels(folder / "truth" / f"v{i:05d}.png", truth)
-                writer.put(f"v{i:05d}", {"mask": predicted})
+                writer.put(f"v{i:05d}", {"labels": predicted})
     return paths
 
 

@@ -35,7 +35,7 @@ def masks(path: Path, count: int) -> None:
     labels[80:250, 60:210], labels[120:330, 280:460] = 1, 2
     with write_shard(path, "labels", {}) as writer:
         for i in range(count):
-            writer.put(f"{i:05d}", {"mask": labels})
+            writer.put(f"{i:05d}", {"labels": labels})
 
 
 def clock_of(device: str) -> Callable[[], float]:

@@ -53,7 +53,7 @@ def vgg16_trunk() -> Path:
 @pytest.fixture
 def fails(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[[str], str]:
     """Run a command as from the shell; it must end with status 2 and one line, which is returned."""
-    from tagseg.cli import app as cli  # after the threads are set
+    from tagseg import cli  # after the threads are set
 
     def run(line: str) -> str:
         monkeypatch.setattr(sys, "argv", ["tagseg", *line.split()])

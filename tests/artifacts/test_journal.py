@@ -164,7 +164,7 @@ SCRIPT = """
 import sys, time
 from pathlib import Path
 from test_journal import STAMPS, arrays
-from tagseg.store import write_shard
+from tagseg.artifacts.shards import write_shard
 print("ready", flush=True)
 with write_shard(Path(sys.argv[1]), "labels", {}, STAMPS) as writer:
     for image_id in STAMPS:
@@ -177,7 +177,7 @@ with write_shard(Path(sys.argv[1]), "labels", {}, STAMPS) as writer:
 def test_kills_at_any_moment_end_in_the_same_bytes(tmp_path: Path, whole: bytes) -> None:
     chance = random.Random(0)
     path = tmp_path / "0.h5"
-    environment = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
+    environment = {**ENVIRONMENT, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     kills = 0
     while True:
         writer = subprocess.Popen(

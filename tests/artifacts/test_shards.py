@@ -28,7 +28,7 @@ MAPS = np.linspace(0, 1, 24).reshape(2, 3, 4).astype(np.float16)
 def write(path: Path, kind: str = "labels", ids: tuple[str, ...] = ("b", "a"), **parameters: object) -> Path:
     with write_shard(path, kind, parameters) as writer:
         for image_id in ids:
-            writer.put(image_id, {"mask": MASK, "maps": MAPS})
+            writer.put(image_id, {"labels": MASK, "maps": MAPS})
     return path
 
 
@@ -63,7 +63,7 @@ def test_an_error_in_the_middle_of_a_shard_leaves_the_old_one(tmp_path: Path) ->
     path = write(tmp_path / "0.h5")
     before = path.read_bytes()
     with pytest.raises(KeyboardInterrupt), write_shard(path, "labels", {}) as writer:
-        writer.put("c", {"mask": MASK})
+        writer.put("c", {"labels": MASK})
         raise KeyboardInterrupt
     assert path.read_bytes() == before
     assert names_in(tmp_path) == ["0.h5"]
@@ -81,7 +81,7 @@ def test_a_shard_gives_back_what_was_put(tmp_path: Path) -> None:
     with Shard(write(tmp_path / "0.h5"), "labels") as shard:
         for image_id in ("a", "b"):
             assert image_id in shard
-            for name, array in (("mask", MASK), ("maps", MAPS)):
+            for name, array in (("labels", MASK), ("maps", MAPS)):
                 got = shard.get(image_id, name)
                 np.testing.assert_array_equal(got, array)
                 assert got.dtype == array.dtype
@@ -166,21 +166,21 @@ def test_a_spoiled_array_names_file_and_image(tmp_path: Path) -> None:
     path = tmp_path / "0.h5"
     noise = np.random.default_rng(0).integers(0, 255, (40, 50), dtype=np.uint8)
     with write_shard(path, "labels", {}) as writer:
-        writer.put("a", {"mask": noise})
+        writer.put("a", {"labels": noise})
     with h5py.File(path) as file:
-        chunk = file["a/mask"].id.get_chunk_info(0)
+        chunk = file["a/labels"].id.get_chunk_info(0)
     content = bytearray(path.read_bytes())
     content[chunk.byte_offset : chunk.byte_offset + chunk.size] = b"\xff" * chunk.size
     path.write_bytes(bytes(content))
-    with Shard(path, "labels") as shard, refused(path, "mask of image 'a'", "make it again (snakemake --force "):
-        shard.get("a", "mask")
+    with Shard(path, "labels") as shard, refused(path, "labels of image 'a'", "make it again (snakemake --force "):
+        shard.get("a", "labels")
 
 
 def test_an_image_or_array_that_is_not_there_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "0.h5")
     with Shard(path, "labels") as shard:
-        with refused(path, "mask of image 'zebra'"):
-            shard.get("zebra", "mask")
+        with refused(path, "labels of image 'zebra'"):
+            shard.get("zebra", "labels")
         with refused(path, "cams of image 'a'"):
             shard.get("a", "cams")
 
@@ -189,9 +189,9 @@ def test_several_shards_read_as_one(tmp_path: Path) -> None:
     paths = [write(tmp_path / "0.h5", ids=("a",)), write(tmp_path / "1.h5", ids=("b",))]
     shards = ShardSet(paths, "labels")
     for image_id in ("a", "b"):
-        np.testing.assert_array_equal(shards.get(image_id, "mask"), MASK)
+        np.testing.assert_array_equal(shards.get(image_id, "labels"), MASK)
     with pytest.raises(TagsegError, match=re.escape(f"image 'c' is in none of {paths[0]}, {paths[1]}")):
-        shards.get("c", "mask")
+        shards.get("c", "labels")
 
 
 # bundles
@@ -306,9 +306,9 @@ def test_reading_image_after_image_keeps_little_in_memory(tmp_path: Path) -> Non
     for path in paths:
         with write_shard(path, "labels", {}) as writer:
             for i in range(500):
-                writer.put(f"{path.stem}-{i}", {"mask": np.zeros((4, 4), dtype=np.uint8)})
+                writer.put(f"{path.stem}-{i}", {"labels": np.zeros((4, 4), dtype=np.uint8)})
     code = (
-        "import sys\nfrom pathlib import Path\nfrom tagseg.store import ShardSet\n"
+        "import sys\nfrom pathlib import Path\nfrom tagseg.artifacts.shard_sets import ShardSet\n"
         "shards = ShardSet([Path(name) for name in sys.argv[1:]], 'labels')\n"
         "def held():\n    return int(Path('/proc/self/statm').read_text().split()[1]) * 4096\n"
         "for i in range(500):\n"

@@ -57,7 +57,10 @@ def test_steps_of_a_relative_data_set_run_from_any_folder(tmp_path: Path, monkey
         assert blocks["own"]["data"] == {**config["datasets"]["own"]["data"], "root": root}
         assert blocks["own"]["network"] == {"backbone": "vgg16", "weights": weights}
         assert blocks["other"] == config["datasets"]["other"]
-    assert given[0]["step"]["second_round"]["priors"] == ["fgbg", "multiclass"] and given[-1]["step"]["second_round"]["priors"] == []
+    assert (
+        given[0]["step"]["second_round"]["priors"] == ["fgbg", "multiclass"]
+        and given[-1]["step"]["second_round"]["priors"] == []
+    )
     with (tmp_path / "steps-own.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["step"] for row in rows] == [name for name, _, _ in steps.STEPS]

@@ -18,8 +18,9 @@ import typer.main
 from PIL import Image
 from typer.testing import CliRunner
 
+from tagseg import cli
 from tagseg.artifacts.shards import Shard, ShardWriter, write_shard
-from tagseg.cli import app as cli
+from tagseg.cli.signatures import docstring
 from tagseg.crf import CrfParameters, dense_crf, softmax_unary
 from tagseg.datasets.index import read_classes, read_index
 from tagseg.evaluation.result import Result
@@ -70,8 +71,8 @@ def steps() -> list[str]:
         fov = "large" if experiment == "multiclass" else "small"
         facts = f"--fact experiment={experiment} --fact mask={experiment} --fact crf=pairwise --fact fov={fov}"
         lines += [
-            f"train-segmentation {TAGS} {CLASSES} {NETWORK} --mask {experiment} {masks} --fov {fov} --batch 2 --iterations 2 "
-            f"--learning-rate 0.01 --seed 3 --output {experiment}.pt --log {experiment}.csv",
+            f"train-segmentation {TAGS} {CLASSES} {NETWORK} --mask {experiment} {masks} --fov {fov} --batch 2 "
+            f"--iterations 2 --learning-rate 0.01 --seed 3 --output {experiment}.pt --log {experiment}.csv",
             f"score {TAGS} --model {experiment}.pt --split val --output scores-{experiment}.h5",
         ]
         for crf in ("none", "pairwise"):
@@ -160,18 +161,22 @@ def test_every_command_has_help(words: tuple[str, ...]) -> None:
     assert "Usage:" in invoke(" ".join([*words, "--help"]))
 
 
-def test_the_commands_are_the_stages() -> None:
-    stages = {path.stem for path in Path(cli.__file__).parent.joinpath("stages").glob("*.py")} - {"__init__"}
-    # the figures are a group whose commands are stages; of other groups the command is one stage
-    names = {"_".join(words if words[0] == "figure" else words[:1]).replace("-", "_") for words in ALL if words}
-    assert names - {"figure"} == stages | {"config_schema"}
+def test_the_commands_are_the_files_of_stages_and_commands() -> None:
+    package = Path(cli.__file__).parents[1]
+    files = [file for room in ("stages", "commands") for file in (package / room).rglob("*.py") if docstring(file)]
+    named = {f"{file.parent.name} {file.stem}" if file.parent.name == "second_round" else file.stem for file in files}
+    # of figures the beginning of the name is a word of its own; a stage that knows kinds of data has a command for each
+    kinds = ("index", "ground-truth", "render-truth")
+    found = {" ".join(words[:1] if words[0] in kinds else words).replace("-", "_") for words in ALL if words}
+    found -= {"figure", "second_round"}
+    assert {name.replace("figure ", "figure_") for name in found} == named
 
 
 def test_the_module_runs_and_help_needs_no_torch() -> None:
     code = (
         "import sys\n"
         "sys.argv = ['tagseg', '--help']\n"
-        "from tagseg.cli import main\n"
+        "from tagseg.cli.app import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    print('status', end.code, 'torch' in sys.modules)\n"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -206,11 +211,11 @@ def test_a_broken_shard_is_one_line(fails: Callable[[str], str], chain: Path, tm
     assert [path.name for path in tmp_path.iterdir()] == ["broken.h5"]
 
 
-SHARD_STAGES = ("extract", "cams", "fuse", "smooth", "samples", "second-round", "score")
+SHARD_STAGES = ("extract", "cams", "fuse", "smooth", "second-round sample", "second-round apply", "score")
 
 
 @pytest.mark.parametrize(
-    "line", [line for line in steps() if line.split()[0] in SHARD_STAGES], ids=lambda line: line[:24] + line[-16:]
+    "line", [line for line in steps() if line.startswith(SHARD_STAGES)], ids=lambda line: line[:24] + line[-16:]
 )
 def test_a_stage_that_was_broken_off_goes_on_to_the_same_bytes(
     chain: Path, monkeypatch: pytest.MonkeyPatch, line: str
@@ -238,18 +243,29 @@ def test_a_stage_that_was_broken_off_goes_on_to_the_same_bytes(
     assert list(Path().glob(".again*")) == []
 
 
-@pytest.mark.parametrize("command", ["extract", "localization", "cams", "samples", "second-round", "train", "score"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "extract",
+        "train-localization",
+        "cams",
+        "second-round sample",
+        "second-round apply",
+        "train-segmentation",
+        "score",
+    ],
+)
 def test_cuda_that_is_absent_is_one_line(
     fails: Callable[[str], str], chain: Path, tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     more = {
         "extract": NETWORK,
-        "localization": f"--classes {chain}/classes.txt --log {tmp_path}/log.csv",
+        "train-localization": f"--classes {chain}/classes.txt --log {tmp_path}/log.csv",
         "cams": f"--model {chain}/localization.pt",
-        "samples": f"--maps {chain}/multiclass.h5 {NETWORK}",
-        "second-round": f"--maps {chain}/multiclass.h5 --model {chain}/pixels.pt {NETWORK}",
-        "train": f"--classes {chain}/classes.txt --log {tmp_path}/log.csv --mask none",
+        "second-round sample": f"--maps {chain}/multiclass.h5 {NETWORK}",
+        "second-round apply": f"--maps {chain}/multiclass.h5 --model {chain}/pixels.pt {NETWORK}",
+        "train-segmentation": f"--classes {chain}/classes.txt --log {tmp_path}/log.csv --mask none",
         "score": f"--model {chain}/none.pt",
     }[command]
     line = fails(f"{command} --tags {chain}/tags.csv --output {tmp_path}/out --device cuda {more}")
@@ -265,7 +281,10 @@ ERRORS = {
     ),
     "map that is needed": (f"fuse --prior fgbg {TAGS} {CLASSES} --cams cams.h5 --output out", "give --activations"),
     "shard of another kind": (f"smooth --crf none {TAGS} --maps cams.h5 --output out", "cams.h5: holds cams"),
-    "masks that are needed": (f"train-segmentation {TAGS} {CLASSES} --mask fgbg --output out --log log", "--mask fgbg: "),
+    "masks that are needed": (
+        f"train-segmentation {TAGS} {CLASSES} --mask fgbg --output out --log log",
+        "--mask fgbg: ",
+    ),
     "masks that are not": (
         f"train-segmentation {TAGS} {CLASSES} --mask none --masks masks-fgbg.h5 --output out --log log",
         "--mask none: ",
@@ -357,7 +376,7 @@ def test_two_runs_in_different_processes_are_equal_byte_for_byte(chain: Path, tm
     code = (
         "import json, sys\n"
         "from typer.testing import CliRunner\n"
-        "from tagseg.cli import app\n"
+        "from tagseg.cli.app import app\n"
         "for line in json.load(sys.stdin):\n"
         "    outcome = CliRunner().invoke(app, line.split(), catch_exceptions=False)\n"
         "    assert outcome.exit_code == 0, outcome.output\n"
@@ -493,7 +512,7 @@ def test_maps_of_each_prior_sum_to_one(chain: Path, prior: str) -> None:
 def test_masks_hold_the_image_s_own_labels_at_its_size(chain: Path, prior: str) -> None:
     with Shard(chain / f"masks-{prior}.h5", "labels") as shard:
         for image_id, labels in TAGGED.items():
-            mask = shard.get(image_id, "mask")
+            mask = shard.get(image_id, "labels")
             assert mask.shape == (36, 44) and mask.dtype == np.uint8
             assert set(np.unique(mask)) <= ({0, 1} if prior == "fgbg" else {0, *labels})
 
@@ -510,7 +529,7 @@ def test_smoothing_without_a_crf_takes_the_largest_score(chain: Path) -> None:
         for image_id in ("4", "5"):
             maps = scores.get(image_id, "maps").astype(np.float32)
             layers = [np.asarray(Image.fromarray(m).resize((44, 36), Image.Resampling.BILINEAR)) for m in maps]
-            np.testing.assert_array_equal(labels.get(image_id, "mask"), np.argmax(layers, axis=0))
+            np.testing.assert_array_equal(labels.get(image_id, "labels"), np.argmax(layers, axis=0))
 
 
 @pytest.mark.parametrize(
@@ -532,7 +551,7 @@ def test_smoothing_with_a_crf_uses_the_gain_of_what_it_smooths(
         large = np.stack([np.asarray(Image.fromarray(m).resize((44, 36), Image.Resampling.BILINEAR)) for m in values])
         image = read_image(chain / "own" / "images" / "5.png")
         marginals = dense_crf(image, softmax_unary(large, factor), parameters=CrfParameters(2, bilateral_width=9))
-        np.testing.assert_array_equal(labels.get("5", "mask"), maps.get("5", "labels")[marginals.argmax(axis=0)])
+        np.testing.assert_array_equal(labels.get("5", "labels"), maps.get("5", "labels")[marginals.argmax(axis=0)])
 
 
 def test_evaluation_counts_each_pixel_that_has_truth(chain: Path) -> None:
@@ -568,7 +587,7 @@ def test_tables_of_the_chain(chain: Path) -> None:
 def test_exported_png_are_indexed_with_the_voc_palette(chain: Path) -> None:
     assert sorted(path.name for path in (chain / "png").iterdir()) == ["4.png", "5.png"]
     with Shard(chain / "labels-none-none.h5", "labels") as shard:
-        np.testing.assert_array_equal(read_labels(chain / "png" / "4.png"), shard.get("4", "mask"))
+        np.testing.assert_array_equal(read_labels(chain / "png" / "4.png"), shard.get("4", "labels"))
     with Image.open(chain / "png" / "4.png") as image:
         assert image.mode == "P" and image.getpalette() == voc_palette().ravel().tolist()
 
@@ -594,7 +613,7 @@ def test_show_prints_the_tables(chain: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_another_seed_gives_another_network(chain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(chain)
-    line = next(line for line in steps() if line.startswith("localization"))
+    line = next(line for line in steps() if line.startswith("train-localization"))
     for seed, equal in ((3, True), (4, False)):
         output = tmp_path / f"{seed}.pt"
         changed = line.replace("--seed 3", f"--seed {seed}").replace("--output localization.pt", f"--output {output}")
@@ -646,7 +665,7 @@ def test_a_result_carries_what_made_it(chain: Path) -> None:
 def test_a_mask_of_another_size_is_named(chain: Path, tmp_path: Path, fails: Callable[[str], str]) -> None:
     with write_shard(tmp_path / "labels.h5", "labels", {}) as writer:
         for image_id in ("4", "5"):
-            writer.put(image_id, {"mask": np.zeros((10, 10), dtype=np.uint8)})
+            writer.put(image_id, {"labels": np.zeros((10, 10), dtype=np.uint8)})
     truth = tmp_path / "truth.csv"
     truth.write_text(f"id,mask\n4,{chain}/own/masks/4.png\n")
     line = fails(

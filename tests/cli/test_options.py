@@ -13,28 +13,26 @@ import pytest
 from pydantic_core import PydanticUndefined
 from typer.testing import CliRunner
 
-from tagseg.cli import app as cli
-from tagseg.config import (
-    INFERENCE_KEYS,
-    LOCALIZATION_HEAD_KEYS,
-    PREDICTION_CRF_KEYS,
-    PRIOR_KEYS,
-    TRAINING_KEYS,
-    Config,
-    parsing,
-)
+from tagseg import cli
+from tagseg.config import parsing
 from tagseg.config.data import CocoData, FolderData, Settings, ShapesData, VocData, YoutubeObjectsData
 from tagseg.config.masks import (
+    CRF_SETTINGS,
+    PRIOR_SETTINGS,
     CrfSettings,
     CrispSettings,
+    PairwiseMaskSettings,
+    PredictionCrfSettings,
     PriorSettings,
     RegionSettings,
     RegressionSettings,
     SampleSettings,
+    WeightSettings,
 )
 from tagseg.config.networks import (
     BackboneSettings,
     InferenceMachine,
+    LocalizationHeadSettings,
     LocalizationSettings,
     SegmentationSettings,
     TrainingMachine,
@@ -99,25 +97,33 @@ COMMANDS: dict[str, tuple[list[str], str, list[type[Settings]]]] = {
         "figure_foreground",
         [BackboneSettings, ViewSettings, InferenceMachine],
     ),
-    "localization": (TRAINING, "localization", [BackboneSettings, LocalizationSettings, TrainingMachine]),
+    "train-localization": (TRAINING, "train_localization", [BackboneSettings, LocalizationSettings, TrainingMachine]),
     "cams": ([*COMMON, "--model", "model.pt"], "cams", [ViewSettings, InferenceMachine]),
     "score": ([*COMMON, "--model", "model.pt"], "score", [InferenceMachine]),
-    "samples": (
+    "second-round sample": (
         [*COMMON, "--maps", "maps.h5"],
-        "samples",
-        [BackboneSettings, ViewSettings, SampleSettings, CrfSettings, InferenceMachine],
+        "second_round.sample",
+        [BackboneSettings, ViewSettings, SampleSettings, PairwiseMaskSettings, InferenceMachine],
     ),
-    "second_round": ([*COMMON, "--classes", "classes.txt", "--samples", "samples.h5"], "second_round", [RegressionSettings]),
-    "second-round": (
+    "second-round fit": (
+        [*COMMON, "--classes", "classes.txt", "--samples", "samples.h5"],
+        "second_round.fit",
+        [RegressionSettings],
+    ),
+    "second-round apply": (
         [*COMMON, "--maps", "maps.h5", "--model", "model.pt"],
-        "second_round",
-        [BackboneSettings, ViewSettings, InferenceMachine],
+        "second_round.apply",
+        [BackboneSettings, ViewSettings, WeightSettings, InferenceMachine],
     ),
     "fuse": ([*COMMON, "--classes", "classes.txt", "--prior", "fgbg"], "fuse", [PriorSettings]),
     "regions": (COMMON, "regions", [RegionSettings]),
     "region-panels": (COMMON, "region_panels", [CrispSettings]),
     "smooth": ([*COMMON, "--maps", "maps.h5", "--crf", "pairwise"], "smooth", [CrfSettings]),
-    "train": ([*TRAINING, "--mask", "none"], "train", [BackboneSettings, SegmentationSettings, TrainingMachine]),
+    "train-segmentation": (
+        [*TRAINING, "--mask", "none"],
+        "train_segmentation",
+        [BackboneSettings, SegmentationSettings, TrainingMachine],
+    ),
 }
 
 
@@ -125,7 +131,7 @@ def settings_received(name: str, words: list[str], monkeypatch: pytest.MonkeyPat
     """Run a subcommand with its stage replaced; the settings that the stage was handed, in order."""
     arguments, stage, _ = COMMANDS[name]
     received: list[Settings] = []
-    module = import_module(f"tagseg.stages.{stage}")
+    module = import_module(f"tagseg.{stage if stage.startswith('commands.') else f'stages.{stage}'}")
     signature = inspect.signature(module.run)
 
     def run(*given: Any, **named: Any) -> list[Any]:
@@ -146,20 +152,16 @@ def test_the_command_line_takes_back_what_flags_gives(name: str, monkeypatch: py
     assert settings_received(name, words, monkeypatch) == sent
 
 
-def test_predict_takes_the_keys_that_count_for_scores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "a.jpg").touch()
-    monkeypatch.setitem(
-        COMMANDS,
-        "predict",
-        (["model.pt", str(tmp_path), "--output", "out"], "predict", [CrfSettings, RegionSettings, InferenceMachine]),
-    )
-    crf = CrfSettings(**{**another(CrfSettings).model_dump(), "mask_gain": CrfSettings().mask_gain})
-    sent = [crf, another(RegionSettings), another(InferenceMachine)]
-    words = [flags(crf, PREDICTION_CRF_KEYS), *map(flags, sent[1:])]
-    assert settings_received("predict", shlex.split(" ".join(words)), monkeypatch) == sent
+def test_predict_takes_the_keys_that_count_for_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = [PredictionCrfSettings, RegionSettings, InferenceMachine]
+    monkeypatch.setitem(COMMANDS, "predict", (["model.pt", "a.jpg", "--output", "out"], "commands.predict", wanted))
+    sent = [another(settings) for settings in wanted]
+    assert settings_received("predict", shlex.split(" ".join(map(flags, sent))), monkeypatch) == sent
 
 
-@pytest.mark.parametrize("name", ["extract", "localization", "fuse", "smooth", "train", "make-shapes"])
+@pytest.mark.parametrize(
+    "name", ["extract", "train-localization", "fuse", "smooth", "train-segmentation", "make-shapes"]
+)
 def test_defaults_of_the_command_line_are_the_configuration_s(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = [s(kind="shapes") if s is ShapesData else s() for s in COMMANDS[name][2]]
     assert settings_received(name, [], monkeypatch) == wanted
@@ -172,21 +174,22 @@ def test_a_switch_has_a_flag_for_either_side(normalise: bool, monkeypatch: pytes
     assert settings_received("fuse", shlex.split(flags(sent)), monkeypatch) == [sent]
 
 
-def test_flags_of_some_keys_leave_the_others_out() -> None:
-    given = flags(PriorSettings(), PRIOR_KEYS["fgbg"])
+def test_flags_of_a_part_leave_the_other_keys_out() -> None:
+    given = flags(PriorSettings().part(PRIOR_SETTINGS["fgbg"]))
     assert sorted(re.findall(r"--([\w-]+)", given)) == ["fgbg-centre", "grid", "layers", "scaling"]
 
 
 @pytest.mark.parametrize(
-    ("settings", "keys"),
+    ("settings", "part"),
     [
-        *((PriorSettings, keys) for keys in PRIOR_KEYS.values()),
-        (LocalizationSettings, LOCALIZATION_HEAD_KEYS),
-        *((Config, keys) for keys in (TRAINING_KEYS, INFERENCE_KEYS)),
+        *((PriorSettings(), part) for part in PRIOR_SETTINGS.values()),
+        *((CrfSettings(), part) for part in CRF_SETTINGS.values()),
+        (LocalizationSettings(), LocalizationHeadSettings),
     ],
 )
-def test_chosen_keys_are_keys_of_the_settings(settings: type[Settings], keys: frozenset[str]) -> None:
-    assert keys <= set(settings.model_fields)
+def test_a_part_has_the_values_of_the_whole(settings: Settings, part: type[Settings]) -> None:
+    whole = another(type(settings))
+    assert whole.part(part).model_dump() == {key: getattr(whole, key) for key in part.model_fields}
 
 
 def test_a_wrong_value_on_the_command_line_names_the_option() -> None:
@@ -201,7 +204,8 @@ def test_config_schema_prints_the_schema() -> None:
     assert outcome.exit_code == 0
     assert outcome.output == parsing.schema()
     content = json.loads(outcome.output)
-    assert set(content["properties"]) == {"default", "datasets", "keep_maps"} | TRAINING_KEYS | INFERENCE_KEYS
+    machine = {*TrainingMachine.model_fields, *InferenceMachine.model_fields}
+    assert set(content["properties"]) == {"default", "datasets", "keep_maps"} | machine
     assert content["required"] == ["datasets"]
 
 

@@ -12,7 +12,7 @@ from snakemake_runs import ENVIRONMENT
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="processes are watched on Linux alone")
 STAGE = (
-    "import time; from tagseg.orphans import end_with_master; end_with_master(); "
+    "import time; from tagseg.cli.orphans import end_with_master; end_with_master(); "
     "print('ready', flush=True); time.sleep(60)"
 )
 

@@ -14,8 +14,8 @@ from nets import tiny_backbone
 from trees import put_image, put_text
 from typer.testing import CliRunner
 
+from tagseg import cli
 from tagseg.artifacts.bundle import save_bundle
-from tagseg.cli import app as cli
 from tagseg.images.palette import voc_palette
 from tagseg.networks import exporting
 from tagseg.networks.segmentation import upsample

@@ -16,9 +16,10 @@ from PIL import Image
 from trees import put_image, put_text
 from typer.testing import CliRunner, Result
 
+from tagseg import cli
+from tagseg.artifacts.atomic import _temporary
 from tagseg.artifacts.bundle import save_bundle
-from tagseg.artifacts.shards import Shard, _temporary
-from tagseg.cli import app as cli
+from tagseg.artifacts.shards import Shard
 from tagseg.config.masks import CrfSettings, RegionSettings
 from tagseg.config.networks import InferenceMachine
 from tagseg.datasets.index import ImageRecord, write_index
@@ -244,12 +245,13 @@ def test_wrong_uses_are_one_line(
 
 def test_the_mask_s_gain_is_no_option_of_predict() -> None:
     text = CliRunner().invoke(cli.app, ["predict", "--help"], env={"COLUMNS": "200"}).output
-    assert "--score-gain" in text and "--mask-gain" not in text and "Crf settings" in text
+    assert "--score-gain" in text and "--mask-gain" not in text and "Prediction crf settings" in text
 
 
 def test_the_command_line_and_its_errors_load_no_torch(photos: Path) -> None:
     code = (
-        "import sys; from tagseg import cli; sys.argv = ['tagseg', 'predict', 'm.pt', 'none.jpg', '-o', 'out']\n"
+        "import sys; from tagseg import cli\n"
+        "sys.argv = ['tagseg', 'predict', 'm.pt', 'none.jpg', '-o', 'out']\n"
         "try: cli.main()\nexcept SystemExit as end: assert end.code == 2\n"
         "assert not {'torch', 'pandas', 'matplotlib', 'skimage', 'numba'} & set(sys.modules)"
     )
@@ -258,7 +260,7 @@ def test_the_command_line_and_its_errors_load_no_torch(photos: Path) -> None:
 
 def test_predicting_loads_neither_figures_nor_regions() -> None:
     code = (
-        "import sys; import tagseg.stages.predict\n"
+        "import sys; import tagseg.commands.labelling\n"
         "assert not {'matplotlib.pyplot', 'skimage.filters', 'numba', 'higra', 'pandas'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -151,7 +151,7 @@ def test_the_sheet_shows_tagged_training_photographs(project: Path, monkeypatch:
     Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(f"{COPIES}/images/large.jpg")
     with write_shard(Path("labels.h5"), "labels", {}) as writer:
         for name in ("small", "large"):
-            writer.put(name, {"mask": np.ones((40, 60), np.uint8)})
+            writer.put(name, {"labels": np.ones((40, 60), np.uint8)})
     mask_preview.run([Path("labels.h5")], results / "tags.csv", results / "classes.txt", Path("sheet.png"), count=9)
     assert shown == [["small\ndog", "large\ncat"]]
     assert Path("sheet.png").read_bytes().startswith(b"\x89PNG")

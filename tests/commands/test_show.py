@@ -10,9 +10,9 @@ import pytest
 from trees import put_image, put_text
 from typer.testing import CliRunner
 
+from tagseg import cli
 from tagseg.artifacts.atomic import write_text
 from tagseg.artifacts.shards import write_shard
-from tagseg.cli import app as cli
 from tagseg.commands import sheet
 from tagseg.datasets.index import ImageRecord, write_classes, write_ground_truth, write_index
 from tagseg.figures.grid import image_grid
@@ -47,12 +47,12 @@ def results(tmp_path: Path) -> Path:
             path: ("probabilities", {"maps": maps, "labels": np.array([0, label], dtype=np.uint8)})
             for path, label in (("priors/fgbg", 1), ("priors/multiclass", 2), ("second_round/multiclass/maps", 2))
         },
-        "regions": ("regions", {"labels": regions}),
-        "masks/fgbg-none": ("labels", {"mask": np.minimum(mask, 1)}),
-        "masks/multiclass-pairwise": ("labels", {"mask": mask}),
+        "regions": ("regions", {"regions": regions}),
+        "masks/fgbg-none": ("labels", {"labels": np.minimum(mask, 1)}),
+        "masks/multiclass-pairwise": ("labels", {"labels": mask}),
         "predictions/large/val": ("scores", {"maps": scores}),
         "predictions/tags/val": ("scores", {"maps": scores}),
-        "predictions/tags/val-none": ("labels", {"mask": mask}),
+        "predictions/tags/val-none": ("labels", {"labels": mask}),
     }
     for path, (kind, arrays) in steps.items():
         for shard in (0, 1):

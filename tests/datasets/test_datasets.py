@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from trees import put_image, put_text, refused
 
-from tagseg.cli import data as cli_data
 from tagseg.config.data import DISK_KINDS, FolderData, VocData
 from tagseg.datasets import folder, voc
 from tagseg.datasets.index import (
@@ -35,7 +34,7 @@ def cut_short(path: Path, part: float = 0.6) -> Path:
 
 def test_each_kind_is_read_and_has_its_commands() -> None:
     assert LAYOUTS.keys() == DISK_KINDS.keys()
-    assert {kind for kind, layout in LAYOUTS.items() if layout.render} == set(cli_data.RENDERED)
+    assert {kind for kind, layout in LAYOUTS.items() if layout.render} == {"voc", "coco", "youtube_objects"}
     assert all(settings(root="r").kind == kind for kind, settings in DISK_KINDS.items())
 
 

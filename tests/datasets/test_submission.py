@@ -11,8 +11,8 @@ from PIL import Image
 from trees import refused
 from typer.testing import CliRunner
 
+from tagseg import cli
 from tagseg.artifacts.shards import write_shard
-from tagseg.cli import app as cli
 from tagseg.datasets.index import ImageRecord, write_classes, write_index
 from tagseg.datasets.voc import CLASSES
 from tagseg.datasets.voc_submission import FOLDER
@@ -32,7 +32,7 @@ def predicted(tmp_path: Path) -> Path:
     for shard in (0, 1):
         with write_shard(tmp_path / f"{shard}.h5", "labels", {}) as writer:
             for record in records[shard::2]:
-                writer.put(record.id, {"mask": rng.integers(0, 21, (record.height, record.width), dtype=np.uint8)})
+                writer.put(record.id, {"labels": rng.integers(0, 21, (record.height, record.width), dtype=np.uint8)})
     return tmp_path
 
 
@@ -174,12 +174,12 @@ def test_only_vocs_classes_and_labels_are_packed(predicted: Path) -> None:
     with refused(predicted / "tags.csv", "no image of split train"):
         pack(predicted, split="train")
     with write_shard(predicted / "0.h5", "labels", {}) as writer:
-        writer.put(IDS[0], {"mask": np.full((50, 40), 255, dtype=np.uint8)})
+        writer.put(IDS[0], {"labels": np.full((50, 40), 255, dtype=np.uint8)})
     with refused(predicted / "submission.tar.gz", IDS[0], "255 (ignore)"):
         pack(predicted)
     with write_shard(predicted / "0.h5", "labels", {}) as writer:
         for name in IDS[::2]:
-            writer.put(name, {"mask": np.zeros((9, 9), dtype=np.uint8)})
+            writer.put(name, {"labels": np.zeros((9, 9), dtype=np.uint8)})
     with refused(predicted / "submission.tar.gz", IDS[0], "9 x 9 pixels, the image 40 x 50"):
         pack(predicted)
     assert not (predicted / "submission.tar.gz").exists()

@@ -210,8 +210,12 @@ def test_an_own_folder_elsewhere(tmp_path: Path) -> None:
     data = FolderData(root=tmp_path / "own", images=photos, tags="../labels.json", masks="truth", classes=classes)
     record = ImageRecord("dog__1", "train", tmp_path / "photos" / "dog" / "1.jpg", 20, 12, ("dog",))
     assert folder.index(data) == (["cat", "dog"], [record])
-    assert folder.truth(data, [record]) == {"dog__1": tmp_path / "own" / "truth" / "dog" / "1.png"}
-    put_image(tmp_path / "own" / "truth" / "dog__1.png", mode="L")
+    nested = tmp_path / "own" / "truth" / "dog" / "1.png"
+    assert folder.truth(data, [record]) == {"dog__1": nested}
+    flat = put_image(tmp_path / "own" / "truth" / "dog__1.png", mode="L")
+    with refused(nested, f"{flat} is a mask of the same photograph"):
+        folder.truth(data, [record])
+    nested.unlink()
     assert folder.truth(data, [record]) == {"dog__1": tmp_path / "own" / "truth" / "dog__1.png"}
     assert folder.has_truth(data) and folder.sources(data) == [tmp_path / "own" / "../labels.json"]
 

@@ -29,9 +29,9 @@ from snakemake_runs import ENVIRONMENT, REPOSITORY, prepare, snakemake
 from trees import put_image, put_text
 from typer.testing import CliRunner
 
+from tagseg import cli
 from tagseg.artifacts.checkpoints import Checkpoints
 from tagseg.artifacts.shards import write_shard
-from tagseg.cli import app as cli
 from tagseg.datasets.index import read_index
 from tagseg.images.files import write_labels
 
@@ -40,7 +40,9 @@ LOOKS = "--scales 1 --no-mirror --stride 0"
 INDEX = "index folder --root own --output tags.csv --classes-file classes.txt"
 TRUTH = "ground-truth folder --root own --index tags.csv --output ground_truth.csv"
 EXTRACT = f"extract {TAGS} {NETWORK} {LOOKS} --output activations.h5"
-LOCALIZE = f"train-localization {TAGS} --classes classes.txt {NETWORK} --mode head --hidden 0 --iterations 5 --log head.csv"
+LOCALIZE = (
+    f"train-localization {TAGS} --classes classes.txt {NETWORK} --mode head --hidden 0 --iterations 5 --log head.csv"
+)
 FUSE = f"fuse --prior fgbg {TAGS} --classes classes.txt --activations activations.h5 --output fgbg.h5"
 SMOOTH = f"smooth --crf none {TAGS} --maps fgbg.h5 --output masks.h5"
 SMOOTH_CRF = f"smooth --crf pairwise {TAGS} --maps fgbg.h5 --output masks.h5"
@@ -448,6 +450,18 @@ CASES: dict[str, tuple[Callable[[], None], str, str]] = {
         picture("own/masks/e.png", np.full((36, 44), 7, np.uint8)),
         EVALUATE,
         "own/masks/e.png: truth holds label 7, but there are 3 classes; fix the mask, or take it out",
+    ),
+    "masks of photographs without a row": (
+        table("image,tags,split\na,cat,\nb,dog,\nc,cat;dog,\nd,,val\n"),
+        INDEX,
+        "own/masks: none of its 1 masks is of a photograph that has tags: e.png is of e.png, which no row names; add "
+        "rows for such photographs, or set data.masks to ''",
+    ),
+    "masks in black and white": (
+        each(*(picture(f"own/masks/{name}.png", np.eye(36, 44, dtype=np.uint8) * 255) for name in "de")),
+        INDEX,
+        "own/masks: all its 2 masks hold 255 and 0 alone, and 255 is ignored: there is nothing to compare; "
+        "if white shows what a photograph's tag says, set data.foreground to 255 (tagseg init: --foreground 255)",
     ),
     "mask cut short": (
         cut("own/masks/e.png", 0.5),

@@ -85,7 +85,7 @@ def test_a_photograph_cut_short_is_named(tmp_path: Path, name: str, part: float)
 
 def test_a_folder_in_a_photograph_s_place_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").mkdir()
-    with refused(tmp_path / "a.jpg", "Is a directory"):
+    with refused(tmp_path / "a.jpg", "not a readable image (a folder)"):
         read_image(tmp_path / "a.jpg")
 
 

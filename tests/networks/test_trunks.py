@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from tagseg import cli
 from tagseg.artifacts.shards import Shard
-from tagseg.cli import app as cli
 from tagseg.datasets.shapes import TARGETS
 from tagseg.networks.segmentation import describe
 from tagseg.runtime.restore import load_localization, load_segmentation
@@ -55,8 +55,8 @@ def steps(name: str) -> list[str]:
     for mask, fov in EXPERIMENTS.items():
         masks = "" if mask == "none" else f"--masks masks-{mask}.h5"
         lines += [
-            f"train-segmentation {TAGS} {CLASSES} {network} --mask {mask} {masks} --fov {fov} --stride 16 --iterations 2 "
-            f"--output {mask}.pt --log {mask}.csv",
+            f"train-segmentation {TAGS} {CLASSES} {network} --mask {mask} {masks} --fov {fov} --stride 16 "
+            f"--iterations 2 --output {mask}.pt --log {mask}.csv",
             f"score {TAGS} --model {mask}.pt --output scores-{mask}.h5",
             f"smooth --crf pairwise {TAGS} --maps scores-{mask}.h5 --split val --output labels-{mask}.h5",
             f"evaluate --labels labels-{mask}.h5 {TAGS} --ground-truth truth.csv {CLASSES} --fact experiment={mask} "
@@ -103,13 +103,13 @@ def test_masks_and_predictions_of_every_image_have_its_size(run: tuple[str, Path
     _, folder = run
     for prior in PRIORS:
         shard = Shard(folder / f"masks-{prior}.h5", "labels")
-        assert all(shard.get(image_id, "mask").shape == (SIDE, SIDE) for image_id in ids("train") + ids("val"))
+        assert all(shard.get(image_id, "labels").shape == (SIDE, SIDE) for image_id in ids("train") + ids("val"))
     for mask in EXPERIMENTS:
         scores, labels = Shard(folder / f"scores-{mask}.h5", "scores"), Shard(folder / f"labels-{mask}.h5", "labels")
         for image_id in ids("val"):
             maps, side = scores.get(image_id, "maps"), math.ceil(SIDE / 16)
             assert maps.shape == (1 + len(TARGETS), side, side) and np.isfinite(maps).all() and maps.std() > 0
-            assert labels.get(image_id, "mask").shape == (SIDE, SIDE)
+            assert labels.get(image_id, "labels").shape == (SIDE, SIDE)
 
 
 def test_models_are_rebuilt_at_their_stride_and_every_one_is_evaluated(run: tuple[str, Path]) -> None:

@@ -279,7 +279,7 @@ def test_files_that_are_no_json_are_one_line(data: CocoData) -> None:
         coco.index(data)
     with refused(put_text(data.root / FILE, b"\xff\xfe\xff"), "not a readable JSON file"):
         coco.index(data)
-    with refused(data.root / "img", "not a readable file (Is a directory)"):
+    with refused(data.root / "img", "Is a directory", "name a file in that folder"):
         coco.index(data.model_copy(update={"train": "img"}))
     with refused(put(data, document()).with_name("photos"), "no such folder"):
         coco.index(data.model_copy(update={"train_images": "photos"}))

@@ -17,7 +17,7 @@ from PIL import Image, ImageCms
 from trees import put_text, refused
 from typer.testing import CliRunner, Result
 
-from tagseg.cli import app as cli
+from tagseg import cli
 from tagseg.commands.gathering import gather
 from tagseg.config.data import FolderData
 from tagseg.datasets.folder_names import Photographs
@@ -249,9 +249,13 @@ def test_working_copies_of_a_panorama_can_be_trained_on(tmp_path: Path, monkeypa
     put(Path("photos/a.jpg"))
     put_text(Path("tags.csv"), "image,tags\nwide,dog\na,cat\n")
     command("init project --images photos --tags tags.csv --backbone shapes --device cpu")
-    assert image_size(Path("project/images/wide.jpg")) == (2133, 32)
+    assert image_size(Path("project/working_copies/images/wide.jpg")) == (2133, 32)
     monkeypatch.chdir("project")
-    index.run(FolderData(root=Path(), images="images", classes=["cat", "dog"]), Path("o/t.csv"), Path("o/c.txt"))
+    index.run(
+        FolderData(root=Path(), images="working_copies/images", classes=["cat", "dog"]),
+        Path("o/t.csv"),
+        Path("o/c.txt"),
+    )
 
 
 # folders
@@ -325,7 +329,7 @@ def test_no_photograph_s_failure_stops_the_others(tmp_path: Path, monkeypatch: p
     save_model(Path("model.pt"), size=80)
     for name in "abc":
         put(Path(f"photos/{name}.png"))
-    from tagseg.commands import predict as stage
+    from tagseg.commands import labelling as stage
 
     def read(path: Path) -> np.ndarray:
         if path.stem == "b":

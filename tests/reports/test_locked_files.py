@@ -27,7 +27,7 @@ HARSH = ("delete", "remove", "replace", "again (snakemake")
 
 def shard(path: Path) -> Path:
     with write_shard(path, "labels", {}) as writer:
-        writer.put("a", {"mask": np.ones((40, 50), np.uint8)})
+        writer.put("a", {"labels": np.ones((40, 50), np.uint8)})
     return path
 
 
@@ -57,13 +57,14 @@ def test_a_shard_that_another_program_holds(tmp_path: Path, reader: Callable[[Pa
         refused(lambda: reader(path), f"{path}: ", "(errno 11)", "close the program", "HDF5_USE_FILE_LOCKING=FALSE")
     assert path.read_bytes() == before
     with Shard(path, "labels") as whole:
-        assert whole.get("a", "mask").sum() == 2000
+        assert whole.get("a", "labels").sum() == 2000
 
 
 def test_without_locks_a_held_shard_is_read(tmp_path: Path) -> None:
     """The remedy of the line is one."""
     path = shard(tmp_path / "a.h5")
-    code = "from pathlib import Path; from tagseg.store import Shard; print(Shard(Path('a.h5'), 'labels').ids())"
+    code = "from pathlib import Path\nfrom tagseg.artifacts.shards import Shard\n"
+    code += "print(Shard(Path('a.h5'), 'labels').ids())"
     with held(path):
         environment = {**os.environ, "HDF5_USE_FILE_LOCKING": "FALSE"}
         done = subprocess.run(
@@ -112,7 +113,7 @@ def test_a_disk_that_fails_in_the_middle_of_a_shard(tmp_path: Path, monkeypatch:
 
     with Shard(shard(tmp_path / "a.h5"), "labels") as whole:
         monkeypatch.setattr(h5py.Dataset, "__getitem__", fail)
-        refused(lambda: whole.get("a", "mask"), "a.h5: Input/output error (errno 5)", "may be whole")
+        refused(lambda: whole.get("a", "labels"), "a.h5: Input/output error (errno 5)", "may be whole")
 
 
 def test_too_many_open_files(tmp_path: Path) -> None:
@@ -184,7 +185,7 @@ def test_a_journal_on_a_failing_disk_is_not_thrown_away(tmp_path: Path, monkeypa
     """Else its images would be made again, and the journal removed at the end."""
     facts, stamps = {"kind": "labels"}, {"a": "1", "b": "1"}
     first = Journal(tmp_path / "a.h5", facts, stamps)
-    first.put("a", {"mask": np.ones((4, 4), np.uint8)})
+    first.put("a", {"labels": np.ones((4, 4), np.uint8)})
     first.close()
     (file,) = tmp_path.glob(".*.journal")
     with monkeypatch.context() as patch:

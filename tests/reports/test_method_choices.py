@@ -67,9 +67,9 @@ def test_a_large_image_s_probabilities_shrink_with_it() -> None:
 @pytest.mark.parametrize(
     ("probabilities", "said"),
     [
-        (MAPS[:2], "do not fit the unary"),
-        (MAPS + 1, r"outside \[0, 1\]"),
-        (np.where(MAPS < 0.5, np.nan, MAPS), "or is NaN"),
+        (MAPS[:2], "do not match the unary"),
+        (MAPS + 1, r"expected values in \[0, 1\]"),
+        (np.where(MAPS < 0.5, np.nan, MAPS), "and no NaN"),
     ],
 )
 def test_probabilities_that_are_none_are_refused(probabilities: np.ndarray, said: str) -> None:

@@ -4,7 +4,7 @@ import inspect
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import h5py
 import numpy as np
@@ -15,12 +15,15 @@ from PIL import Image
 from trees import put_image, put_text, refused
 from typer.models import ArgumentInfo, OptionInfo
 
+from tagseg import cli
 from tagseg.artifacts.atomic import atomic, write_text
 from tagseg.artifacts.bundle import write_torch
 from tagseg.artifacts.forms import form_of
 from tagseg.artifacts.shards import write_shard
-from tagseg.cli import app as cli
-from tagseg.cli.options import WRITTEN
+from tagseg.cli.app import BY_KIND, by_kind, family_of
+from tagseg.cli.options import make_command, options_of
+from tagseg.cli.signatures import docstring, read_signature
+from tagseg.config.arguments import POSITIONAL, WRITTEN
 from tagseg.datasets.shapes import write_scenes
 from tagseg.errors import TagsegError
 from tagseg.images.files import noted, write_labels
@@ -28,19 +31,33 @@ from tagseg.images.marks import FIGURE, PHOTOGRAPH, TRUTH
 from tagseg.stages import export_png
 
 APP = typer.main.get_command(cli.app)
+PACKAGE = Path(cli.__file__).parents[1]
 
 
-def walk(group: typer.Typer, words: tuple[str, ...] = ()) -> Iterator[tuple[str, inspect.Signature]]:
-    """Every subcommand and its parameters."""
-    for info in group.registered_commands:
-        assert info.callback is not None and info.name is not None
-        yield " ".join((*words, info.name)), inspect.signature(info.callback)
-    for inner in group.registered_groups:
-        assert inner.typer_instance is not None
-        yield from walk(inner.typer_instance, (*words, inner.name) if isinstance(inner.name, str) else words)
+def walk() -> Iterator[tuple[str, inspect.Signature]]:
+    """Every command and its options; those of a settings class among them."""
+    for file in sorted(file for room in ("stages", "commands") for file in (PACKAGE / room).rglob("*.py")):
+        if docstring(file) is None:
+            continue
+        signature = read_signature(file)
+        family, name = family_of(file)
+        words = " ".join(filter(None, [family, name])).replace("_", "-")
+        for kind, typed in by_kind(signature).items() if name in BY_KIND else [("", signature)]:
+            yield (
+                f"{words} {kind}".strip(),
+                inspect.Signature(
+                    [option for parameter in typed.parameters.values() for option in flattened(parameter)]
+                ),
+            )
 
 
-COMMANDS = dict(walk(cli.app))
+def flattened(parameter: inspect.Parameter) -> Iterator[inspect.Parameter]:
+    for option in options_of(parameter):
+        marks = (WRITTEN,) if WRITTEN in get_args(parameter.annotation) else ()
+        yield option.replace(annotation=Annotated[(*get_args(option.annotation), *marks)])
+
+
+COMMANDS = dict(walk())
 
 
 def written(parameter: inspect.Parameter) -> bool:
@@ -142,25 +159,17 @@ def test_shards_in_braces_and_keys_of_settings_are_inputs(tmp_path: Path) -> Non
 
 
 def test_two_outputs_of_one_name(tmp_path: Path) -> None:
-    line = refusal(call("localization", tmp_path, output=tmp_path / "a.pt", training_log=tmp_path / "A.pt"))
+    line = refusal(call("train-localization", tmp_path, output=tmp_path / "a.pt", log=tmp_path / "A.pt"))
     assert "would be written twice (--output, --log)" in line
 
 
 def test_a_command_that_does_not_declare_its_output_cannot_write(tmp_path: Path) -> None:
-    from tagseg.cli.options import command
-
-    app = typer.Typer()
-
-    @command(app)
-    def forgetful(result: Path) -> None:
+    def forgetful(result: Annotated[Path, POSITIONAL]) -> None:
         write_text(result, "all lost")
 
-    @command(app)
-    def other() -> None: ...
-
-    mine = put_text(tmp_path / "t.csv", "id,mask,digest\n")
-    done = CliRunner().invoke(typer.main.get_command(app), ["forgetful", str(mine)])
-    assert "is read by this command" in str(done.exception) and mine.read_text() == "id,mask,digest\n"
+    mine = put_text(tmp_path / "t.csv", "id,mask,digest,foreground\n")
+    done = CliRunner().invoke(make_command("forgetful", inspect.signature(forgetful), forgetful), [str(mine)])
+    assert "is read by this command" in str(done.exception) and mine.read_text() == "id,mask,digest,foreground\n"
 
 
 # what tagseg knows for its own
@@ -179,7 +188,7 @@ def write_all(folder: Path, seed: int) -> None:
     with atomic(folder / "labels.png") as temporary:
         write_labels(temporary, np.full((4, 4), seed, np.uint8))
     with write_shard(folder / "s.h5", "labels", {}) as writer:
-        writer.put("a", {"mask": np.full((4, 4), seed, np.uint8)})
+        writer.put("a", {"labels": np.full((4, 4), seed, np.uint8)})
     write_torch(folder / "m.pt", {"kind": "pixel regression", "seed": seed})
     write_torch(folder / "b.pt", {"versions": {"tagseg": "1"}, "seed": seed})
     write_index(folder / "tags.csv", [ImageRecord("a", "train", Path(f"{seed}.jpg"), 4, 4, ())])
@@ -216,7 +225,7 @@ def test_others_of_the_same_suffix_are_not(name: str, tmp_path: Path) -> None:
 def test_a_file_of_another_form_is_not_replaced(tmp_path: Path) -> None:
     write_torch(tmp_path / "model.pt", {"versions": {"tagseg": "1"}})
     with refused(tmp_path / "model.pt", "is not what tagseg would write there"):
-        write_text(tmp_path / "model.pt", "id,mask,digest\n")
+        write_text(tmp_path / "model.pt", "id,mask,digest,foreground\n")
 
 
 def test_what_a_run_begins_with_is_not_replaced_by_its_results(tmp_path: Path) -> None:
@@ -234,7 +243,7 @@ def test_a_folder_with_somebody_s_file_in_it_stays(tmp_path: Path) -> None:
 
     write_index(tmp_path / "tags.csv", [ImageRecord("a", "train", Path("a.jpg"), 4, 4, ())])
     with write_shard(tmp_path / "s.h5", "labels", {}) as writer:
-        writer.put("a", {"mask": np.ones((4, 4), np.uint8)})
+        writer.put("a", {"labels": np.ones((4, 4), np.uint8)})
     for _ in range(2):
         export_png.run([tmp_path / "s.h5"], tmp_path / "tags.csv", tmp_path / "out", split=None)
     mine = put_text(tmp_path / "out" / "notes.txt", "mine")

@@ -10,7 +10,7 @@ from PIL import Image
 from trees import put_image, put_text, refused
 from typer.testing import CliRunner, Result
 
-from tagseg.cli import app as cli
+from tagseg import cli
 from tagseg.commands.gathering import gather
 from tagseg.config.data import FolderData
 from tagseg.datasets import folder

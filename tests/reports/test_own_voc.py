@@ -12,7 +12,7 @@ from snakemake_runs import REPOSITORY, overlay, prepare, snakemake
 from trees import put_image, put_text, refused
 from typer.testing import CliRunner
 
-from tagseg.cli import app as cli
+from tagseg import cli
 from tagseg.config.data import VocData
 from tagseg.config.parsing import parse_config
 from tagseg.datasets import voc

@@ -12,7 +12,7 @@ from PIL import Image
 from trees import put_image, put_text, refused
 from typer.testing import CliRunner
 
-from tagseg.cli import app as cli
+from tagseg import cli
 from tagseg.commands.gathering import Photograph, gather, lines_of
 from tagseg.commands.known_tags import allowed_labels
 from tagseg.datasets.tag_tables import read_tags

@@ -64,7 +64,10 @@ SILENT = {
     *("network.weights", "network.preprocessing"),
     *(f"{net}.{key}" for net in ("localization", "segmentation") for key in ("precision", "channels_last")),
     *("localization.hidden", "localization.stride", "segmentation.flip", "priors.background_classes"),
-    *(f"second_round.{key}" for key in ("weight", "pixels", "most_pixels", "confidence", "crf_pixels", "decay", "iterations")),
+    *(
+        f"second_round.{key}"
+        for key in ("weight", "pixels", "most_pixels", "confidence", "crf_pixels", "decay", "iterations")
+    ),
     *(f"crf.{kernel}_{key}" for kernel in ("gaussian", "bilateral") for key in ("width", "weight")),
     *(f"crf.{key}" for key in ("bilateral_colour", "iterations", "tolerance", "max_pixels", "gamma_max")),
     *("crf.truncation", "crf.size_exponent", "regions.threshold", "regions.longest_side", "regions.seed"),
@@ -122,7 +125,7 @@ def test_the_paper_s_data_sets_come_in_both_recipes(name: str, other: str) -> No
 def test_a_project_of_the_paper_s_recipe_has_no_key_against_it(device: Any, tmp_path: Path) -> None:
     survey = Survey(["cat"], [], frozenset())
     settings = settings_for(survey, "vgg16", device, 2, "paper")
-    places = {"root": ".", "images": "images", "masks": "masks", "classes": ["cat"]}
+    places = {"root": ".", "images": "images", "tags": "tags.csv", "masks": "masks", "classes": ["cat"]}
     text = config_text(survey, places, settings, device)
     (run,) = parse_config(yaml.safe_load(text)).datasets.values()
     assert run.recipe_name() == "paper" and run.segmentation.iterations == 60_000 and run.localization.hidden == 1024
@@ -133,7 +136,7 @@ def test_a_project_of_the_paper_s_recipe_has_no_key_against_it(device: Any, tmp_
 def test_a_project_says_that_its_keys_count_before_a_recipe() -> None:
     survey = Survey(["cat"], [], frozenset())
     settings = settings_for(survey, "timm/tf_efficientnet_lite0", "cpu", 2)
-    places = {"root": ".", "images": "images", "masks": "masks", "classes": ["cat"]}
+    places = {"root": ".", "images": "images", "tags": "tags.csv", "masks": "masks", "classes": ["cat"]}
     text = config_text(survey, places, settings, "cpu")
     assert "recipe: best" in text and "make a project with tagseg init --recipe paper" in text
     changed = parse_config(yaml.safe_load(text.replace("recipe: best", "recipe: paper")))

@@ -13,7 +13,7 @@ from openpyxl import Workbook, load_workbook
 from trees import put_image, put_text, refused
 from typer.testing import CliRunner
 
-from tagseg.cli import app as cli
+from tagseg import cli
 from tagseg.config.data import FolderData
 from tagseg.datasets import folder
 from tagseg.datasets.checks import Checks

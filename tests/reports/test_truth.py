@@ -26,6 +26,7 @@ from tagseg.datasets.truths import TruthMasks, Truths
 from tagseg.errors import TagsegError
 from tagseg.images.files import read_labels, write_labels
 from tagseg.images.mask_values import Foreground
+from tagseg.images.palette import voc_palette
 from tagseg.stages import evaluate, ground_truth, index
 
 SIZE = (48, 36)  # width, height
@@ -165,7 +166,7 @@ def test_every_reader_of_truth_sees_the_class_that_white_stands_for(tmp_path: Pa
         assert np.array_equal(TruthMasks(truth).labels(record), shape(label))
     with write_shard(tmp_path / "labels.h5", "labels", {}) as writer:
         for label, record in enumerate(truths.records, start=1):
-            writer.put(record.id, {"mask": shape(label)})
+            writer.put(record.id, {"labels": shape(label)})
     evaluate.run(
         [tmp_path / "labels.h5"], tags, truth, classes, tmp_path / "all.json", split="val", protocol="classes",
         facts={}, per_image=tmp_path / "images.csv",
@@ -173,7 +174,7 @@ def test_every_reader_of_truth_sees_the_class_that_white_stands_for(tmp_path: Pa
     with (tmp_path / "images.csv").open(encoding="utf-8") as file:
         assert [float(row["miou"]) for row in csv.DictReader(file)] == [100.0] * 3
     drawn = next(draw for step, draw in sheet._sources(tmp_path, TruthMasks(truth)) if step == "ground_truth.csv")
-    assert drawn and np.array_equal(drawn(truths.records[1])[0][1], shape(2))
+    assert drawn and np.array_equal(drawn(truths.records[1])[0][1].pixels, voc_palette()[shape(2)])
 
 
 def test_white_of_a_photograph_with_two_tags_is_no_class(tmp_path: Path) -> None:
@@ -403,9 +404,9 @@ def test_working_copies_of_masks_hold_labels(folder: Path) -> None:
     put_image(folder / "images" / "old" / "b.jpg", 96, 72)
     save(folder / "masks" / "old" / "b.png", shape(255, (96, 72)))
     init(f"{INIT} --foreground 255 --longest-side 48")
-    assert set(np.unique(read_labels(Path("project/masks/old__b.png"))).tolist()) == {0, 2}
+    assert set(np.unique(read_labels(Path("project/working_copies/masks/old__b.png"))).tolist()) == {0, 2}
     data = yaml.safe_load(Path("project/config.yaml").read_text(encoding="utf-8"))["datasets"]["photos"]["data"]
-    assert "foreground" not in data and data["masks"] == "masks"
+    assert "foreground" not in data and data["masks"] == "working_copies/masks"
 
 
 def test_a_project_never_resizes_a_mask_of_another_shape(folder: Path) -> None:
@@ -415,7 +416,7 @@ def test_a_project_never_resizes_a_mask_of_another_shape(folder: Path) -> None:
     save(folder / "masks" / "old" / "b.png", shape(2, (96, 72)))
     with pytest.raises(TagsegError, match=r"masks/old/b.png: 96 x 72 pixels, as images/old/b.jpg is stored"):
         init(f"{INIT} --longest-side 48")
-    assert not Path("project/masks").exists() and not Path("project/config.yaml").exists()
+    assert not Path("project/working_copies").exists() and not Path("project/config.yaml").exists()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tagseg.artifacts.shards import Shard
 from tagseg.config.networks import BackboneSettings
 from tagseg.errors import TagsegError
 from tagseg.networks.backbones import load_backbone
-from tagseg.networks.backbones.sources import weight_file
+from tagseg.networks.sources import weight_file
 from tagseg.runtime.frozen_trunk import network_facts
 
 SMALLEST = REPOSITORY / "tests" / "configs" / "smallest.yaml"

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from tagseg import cli
 from tagseg.artifacts.shards import Shard, write_shard
-from tagseg.cli import app as cli
 from tagseg.datasets.index import ImageRecord, write_classes, write_ground_truth, write_index
 from tagseg.evaluation.confusion import any_foreground
 from tagseg.evaluation.result import Result
@@ -85,8 +85,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     "cams": {"cams": small[k][None][: len(labels)], "labels": labels},
                     "fgbg": {"maps": small[:2], "labels": np.array([0, 1], dtype=np.uint8)},
                     "fused": {"maps": small[: 1 + len(labels)], "labels": np.array([0, *labels], dtype=np.uint8)},
-                    "good": {"mask": prediction_of(k, k)},
-                    "poor": {"mask": prediction_of(k, 12)},
+                    "good": {"labels": prediction_of(k, k)},
+                    "poor": {"labels": prediction_of(k, 12)},
                 }[name]
                 writer.put(image_id, arrays)
     with pytest.MonkeyPatch.context() as patch:
@@ -331,8 +331,8 @@ def test_show_says_where_figures_and_page_are(run: Path, tmp_path: Path) -> None
 
 
 ERRORS = {
-    "no part": (f"evaluate --labels good.h5 {BASE} {CLASSES} --sample 0 --output out.json", "--sample 0"),
-    "a part above all": (f"evaluate --labels good.h5 {BASE} {CLASSES} --sample 1.5 --output out.json", "--sample 1.5"),
+    "no part": (f"evaluate --labels good.h5 {BASE} {CLASSES} --sample 0 --output out.json", "--sample: "),
+    "a part above all": (f"evaluate --labels good.h5 {BASE} {CLASSES} --sample 1.5 --output out.json", "--sample: "),
     "a picture of no format": ("figure confusion --result good.json -o out.pdf", "out.pdf: a picture is one of"),
     "a method without a CRF": (
         f"trimap --prediction good=good.h5 {BASE} {CLASSES} --output out.csv", "write it as METHOD/CRF=FILE",

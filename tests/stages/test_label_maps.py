@@ -38,8 +38,8 @@ def folder(tmp_path: Path) -> Path:
             foreground = np.clip(0.35 + 0.3 * halves + rng.normal(0, 0.25, SIZE), 0, 1)
             values = np.stack([1 - foreground, foreground]).astype(np.float16)
             maps.put(name, {"maps": values, "labels": np.array([0, 1], np.uint8)})
-            regions.put(name, {"labels": halves.astype(np.uint16)})
-            wrong.put(name, {"labels": halves[:-1].astype(np.uint16)})
+            regions.put(name, {"regions": halves.astype(np.uint16)})
+            wrong.put(name, {"regions": halves[:-1].astype(np.uint16)})
     (tmp_path / "tags.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (tmp_path / "ground_truth.csv").write_text("\n".join(truth_lines) + "\n", encoding="utf-8")
     (tmp_path / "classes.txt").write_text("background\ndog\ncow\ncat\n", encoding="utf-8")
@@ -52,7 +52,7 @@ def smoothed(folder: Path, crf: str, settings: CrfSettings) -> np.ndarray:
         regions=folder / "regions.h5", split=None, shard=0, shards=1,
     )  # fmt: skip
     with Shard(folder / f"{crf}.h5", "labels") as shard:
-        return np.stack([shard.get(name, "mask") for name in IDS])
+        return np.stack([shard.get(name, "labels") for name in IDS])
 
 
 @pytest.mark.parametrize("model", ["pn_potts", "robust_pn"])
@@ -68,7 +68,7 @@ def test_the_stage_hands_regions_and_settings_to_the_crf(folder: Path, model: st
             wanted = dense_crf(
                 read_image(folder / f"{name}.png"),
                 softmax_unary(maps.get(name, "maps").astype(np.float32), 3),
-                regions=regions.get(name, "labels").astype(np.int32),
+                regions=regions.get(name, "regions").astype(np.int32),
                 higher_order=model,  # type: ignore[arg-type]
                 parameters=CrfParameters(
                     iterations=3, bilateral_weight=1, gaussian_weight=1, higher_order_weight=0.7, gamma_max=3,
@@ -108,7 +108,7 @@ def test_the_search_scores_each_distinct_trial(folder: Path) -> None:
     base = CrfSettings(bilateral_weight=0)
     trials = search_crf.trials_of(["none", "pairwise", "higher_order"], base, varied)
     assert [crf for crf, _ in trials] == ["none", *["pairwise"] * 2, *["higher_order"] * 4]
-    table = search_crf.run(
+    table = search_crf.search(
         trials, folder / "tags.csv", [folder / "maps.h5"], [folder / "regions.h5"], folder / "ground_truth.csv",
         folder / "classes.txt", folder / "search.csv", split="val", protocol="foreground", processes=1,
     )  # fmt: skip

@@ -38,7 +38,7 @@ def test_a_shard_holds_the_regions_of_its_images(photographs: Path) -> None:
     regions.run(photographs, output, settings, shard=0, shards=2)
     with Shard(output, "regions") as shard:
         assert "p0" in shard and "p2" in shard and "p1" not in shard
-        labels = shard.get("p2", "labels")
+        labels = shard.get("p2", "regions")
     assert (labels.dtype, labels.shape) == (np.uint16, (40, 66))
     parameters = MODES["speedy"].__class__(longest_side=50)
     wanted = crisp_boundaries(read_image(photographs.with_name("p2.png")), parameters=parameters)
@@ -52,7 +52,7 @@ def test_the_threshold_decides_how_many_regions_are_left(photographs: Path) -> N
     for threshold in (0.0, 1.0):
         regions.run(photographs, photographs.with_name("r.h5"), RegionSettings(threshold=threshold), shard=0, shards=1)
         with Shard(photographs.with_name("r.h5"), "regions") as shard:
-            counts.append(int(shard.get("p0", "labels").max()) + 1)
+            counts.append(int(shard.get("p0", "regions").max()) + 1)
     assert counts[0] > 4 and counts[1] == 1
 
 

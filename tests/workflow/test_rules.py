@@ -2,6 +2,8 @@
 
 import os
 import re
+import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,15 +13,26 @@ from typing import Any
 import pytest
 import yaml
 from snakemake.api import SnakemakeApi
-from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
+from snakemake.settings.types import (
+    ConfigSettings,
+    DeploymentMethod,
+    DeploymentSettings,
+    OutputSettings,
+    Quietness,
+    ResourceSettings,
+)
 from snakemake_runs import REPOSITORY, prepare
 
 WILDCARDS = SimpleNamespace(
     dataset="voc", shard="000", prior="fgbg", crf="none", experiment="tags", split="val", table="miou", rank="best"
 )  # fmt: skip
 VOC = REPOSITORY / "config" / "voc.yaml"
-NETWORKS = {"extract", "samples", "second_round", "localization", "cams", "train", "score", "figure_foreground"}
+NETWORKS = {
+    "extract", "second_round_sample", "second_round_apply", "train_localization", "cams", "train_segmentation", "score",
+    "figure_foreground",
+}  # fmt: skip
 PROFILES = REPOSITORY / "profiles"
+SOURCE = REPOSITORY / "src"
 
 
 @contextmanager
@@ -38,6 +51,25 @@ def read_rules(folder: Path, *configs: Path) -> Iterator[dict[str, Any]]:
             yield {rule.name: rule for rule in rules if "/rules/" in str(rule.snakefile)}
         finally:
             os.chdir(start)
+
+
+@pytest.mark.parametrize("snakefile", ["Snakefile", "workflow/Snakefile"])
+def test_rules_run_the_code_of_this_repository(tmp_path: Path, snakefile: str) -> None:
+    """By Snakemake's own interpreter; in a conda environment, which has no tagseg, by that one's on the code here."""
+    for method, wanted in (((), [sys.executable]), ((DeploymentMethod.CONDA,), [f"PYTHONPATH={SOURCE}", "python"])):
+        with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+            start = Path.cwd()
+            try:
+                workflow = api.workflow(
+                    resource_settings=ResourceSettings(cores=1),
+                    deployment_settings=DeploymentSettings(deployment_method=set(method)),
+                    snakefile=REPOSITORY / snakefile,
+                    workdir=prepare(tmp_path),
+                )
+                assert shlex.split(workflow._workflow.globals["PYTHON"]) == wanted
+            finally:
+                os.chdir(start)
+    assert (SOURCE / "tagseg" / "__main__.py").is_file()
 
 
 def asked(rule: Any, name: str, attempt: int = 1) -> int:
@@ -80,7 +112,7 @@ def test_minutes_follow_the_images_of_a_shard(tmp_path: Path) -> None:
         assert {"extract", "regions", "smooth_masks", "score"} <= of_shards
         assert all(after[name] > before[name] for name in {*of_shards, "evaluate_masks", "index"})
         assert after["regions"] == 10 + 20 * 1000 // 60 + 1
-        assert after["train"] == before["train"] == 60 + 60000 // 120
+        assert after["train_segmentation"] == before["train_segmentation"] == 60 + 60000 // 120
 
 
 @pytest.mark.parametrize(("device", "wanted"), [("cuda", NETWORKS), ("cpu", set())])
@@ -118,7 +150,7 @@ def test_profiles_of_slurm_differ_in_accounting_alone() -> None:
 
     changed = process_yaml(site)
     assert changed["default-resources"]["slurm_account"] == "vision"
-    assert changed["set-resources"]["train"] == {"slurm_partition": "gpu", "gpu_model": "a100"}
+    assert changed["set-resources"]["train_segmentation"] == {"slurm_partition": "gpu", "gpu_model": "a100"}
 
 
 def test_the_machine_s_own_profile_takes_turns_on_its_gpu() -> None:

@@ -95,7 +95,7 @@ def test_a_second_round_learns_from_no_more_photographs_than_fill_it(tmp_path: P
 def put_shards(folder: Path, count: int) -> str:
     for shard in range(count):
         with write_shard(folder / f"{shard:03d}.h5", "labels", {}) as writer:
-            writer.put(f"i{shard}", {"mask": np.full((2, 2), shard % 250, dtype=np.uint8)})
+            writer.put(f"i{shard}", {"labels": np.full((2, 2), shard % 250, dtype=np.uint8)})
     return f"{folder}/{{000..{count - 1:03d}}}.h5"
 
 
@@ -108,7 +108,7 @@ def test_many_shards_are_named_as_in_a_shell() -> None:
 def test_more_shards_can_be_read_than_files_be_open(tmp_path: Path) -> None:
     pattern = put_shards(tmp_path / "masks", 200)
     code = (
-        "import resource, sys\nfrom pathlib import Path\nfrom tagseg.store import ShardSet\n"
+        "import resource, sys\nfrom pathlib import Path\nfrom tagseg.artifacts.shard_sets import ShardSet\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))\n"
         "shards = ShardSet([Path(sys.argv[1])], 'labels')\n"
         "assert [int(shards.get(f'i{i}', 'mask')[0, 0]) for i in range(200)] == list(range(200))\n"

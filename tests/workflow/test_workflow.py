@@ -158,9 +158,11 @@ def test_no_rule_above_a_mask_or_a_model_reads_the_truth(tmp_path: Path, config:
     text = succeed(folder, "--dry-run", "--printshellcmds", *models, *masks, configs=configs)
     rules = set(re.findall(r"^rule (\w+):$|^(\w+) +\d+$", text, flags=re.MULTILINE))
     names = {word for pair in rules for word in pair if word} - {"total"}
-    above = {"index", "extract", "localization", "cams", "fuse", "regions", "smooth_masks", "train"}
+    above = {
+        "index", "extract", "train_localization", "cams", "fuse", "regions", "smooth_masks", "train_segmentation",
+    }  # fmt: skip
     if config != "config.yaml":  # the demo has no second round
-        above |= {"samples", "second_round", "second_round"}
+        above |= {"second_round_sample", "second_round_fit", "second_round_apply"}
     assert above <= names <= {*above, "make_shapes"}
     commands = re.findall(r"Shell command: (tagseg .*)", text)
     assert len(commands) > 10
@@ -383,7 +385,7 @@ def test_keys_of_the_machine_redo_nothing(finished: Path, tmp_path: Path, key: s
 
 
 def test_other_memory_minutes_threads_and_gpus_redo_nothing(finished: Path) -> None:
-    rules = ("extract", "localization", "smooth_masks", "train", "evaluate_masks")
+    rules = ("extract", "train_localization", "smooth_masks", "train_segmentation", "evaluate_masks")
     asked = [f"{rule}:{resource}" for rule in rules for resource in ("mem_mb=9", "runtime=9", "gpu=2")]
     more = ["--set-resources", *asked, "--set-threads", *(f"{rule}=2" for rule in rules)]
     assert plan(finished, *TARGETS, *more, configs=TINY) == []

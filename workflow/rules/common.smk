@@ -27,7 +27,10 @@ from tagseg.datasets.shapes import TARGETS
 from tagseg.datasets.voc import other_classes
 from tagseg.datasets.watching import content, state
 from tagseg.errors import TagsegError
-from tagseg.networks.backbones.sources import no_such_file
+from tagseg.networks.sources import no_such_file
+
+# The repository, told from this file: the main Snakefile may be the one in its root, or workflow/Snakefile.
+ROOT = Path(workflow.current_basedir).resolve().parents[1]
 
 try:
     CONFIG = parse_config(config)
@@ -53,7 +56,7 @@ ENVIRONMENT = "../../envs/gpu.yaml" if CONFIG.device == "cuda" else "../../envs/
 # `tagseg` in a rule is this interpreter's; in a conda environment, which holds what the package needs but not the
 # package itself, it is that environment's interpreter on the code beside the workflow.
 if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
-    PYTHON = f"PYTHONPATH={shlex.quote(str(Path(workflow.basedir).parent / 'src'))} python"
+    PYTHON = f"PYTHONPATH={shlex.quote(str(ROOT / 'src'))} python"
 else:
     PYTHON = shlex.quote(sys.executable)
 # Waiting threads that spin slow every other job of the machine down. A stage ends with this process, its shell's parent.

@@ -8,8 +8,6 @@ import os
 
 from snakemake.cli import get_argument_parser
 
-ROOT = Path(workflow.current_basedir).resolve().parents[1]
-
 
 def asked_for():
     """The targets on the command line. Snakemake itself hands them to the workflow only when it has been read."""

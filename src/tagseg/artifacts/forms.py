@@ -14,17 +14,17 @@ ARCHIVE = "tagseg.tar"  # the name that a submission's gzip header bears
 SCORES = b"tagseg scores"  # the comment of an .npz
 LISTS = ("list", "sums")  # plain text that others may have written just so
 
-# The headers of all tables that tagseg writes. A column at the end stands for more of them, if it is an ellipsis.
+# The headers of all tables that tagseg writes. An ellipsis stands for any more columns; one in brackets may be missing.
 _TABLES = {
     "index": "id,split,path,width,height,tags,digest",
-    "ground truth": "id,mask,digest",
+    "ground truth": "id,mask,digest,foreground",
     "report": "status,image,file,line,what,remedy",
     "faults": "file,line,image,what,remedy",
     "originals": ORIGINALS_HEADER,
     "predictions": "image,file,classes,failure",
     "training": "step,learning_rate,loss",
-    "miou": "method,crf,source,...",
-    "ablation": "experiment,source,...",
+    "miou": "method,crf,source[,recipe],miou,classes,pixel_accuracy,...",
+    "ablation": "experiment,source[,recipe],mask,crf,fov,...",
     "masks": "prior,crf,split,images,mean_iou,...",
     "trimap": "method,crf,source,width,pixels,pixel_accuracy,miou",
     "images": "id,miou,pixel_accuracy",
@@ -32,7 +32,14 @@ _TABLES = {
     "bsds": "images,thresholds,ods,ods_threshold,...",
     "bsds images": "image,threshold,f,precision,recall,covering_threshold,...",
 }
-_HEADERS = {name: re.compile(re.escape(header).replace(r",\.\.\.", r"(,[^\n]*)?")) for name, header in _TABLES.items()}
+
+
+def _pattern(header: str) -> re.Pattern[str]:
+    optional = re.sub(r"\\\[(.*?)\\\]", r"(\1)?", re.escape(header))
+    return re.compile(optional.replace(r",\.\.\.", r"(,[^\n]*)?"))
+
+
+_HEADERS = {name: _pattern(header) for name, header in _TABLES.items()}
 _SCENES = re.compile(r"image,tags,split\n(train|val)_00000,")  # of the embedded demo: no photograph of anybody's
 _SUMS = re.compile(r"([0-9a-f]{32}  \S+\n)+")
 

@@ -1,291 +1,159 @@
-"""The command line: each stage is a subcommand, its options are the configuration's own keys."""
+"""The command line: each `run` of a file in `stages/` or `commands/` is a command, named after its file.
 
+A file is read for its signature and its docstring, and imported when its command is called: `tagseg --help` and
+`tagseg extract --help` need not wait for torch.
+"""
+
+import inspect
 import logging
 import sys
+from collections.abc import Callable
+from functools import cached_property, partial
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Literal, Optional
+from typing import Any, get_args
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from tagseg import config
 from tagseg.artifacts.disk import explained
-from tagseg.cli import data as cli_data
-from tagseg.cli import figures as cli_figures
-from tagseg.cli import models as cli_models
-from tagseg.cli import project as cli_project
-from tagseg.cli import results as cli_results
-from tagseg.cli.options import (
-    WRITTEN,
-    CheckpointFolder,
-    Classes,
-    Files,
-    OneSplit,
-    Output,
-    Seed,
-    ShardNumber,
-    Shards,
-    Tags,
-    Threads,
-    TrainingLog,
-    command,
-)
+from tagseg.cli.options import is_settings, make_command
 from tagseg.cli.orphans import end_with_master
-from tagseg.config import Crf, Mask, Prior
-from tagseg.config.data import ShapesData
+from tagseg.cli.signatures import docstring, read_signature
+from tagseg.config.data import DISK_KINDS
 from tagseg.errors import TagsegError
 
-app = typer.Typer(
-    help="From image tags to pixel labels. Snakemake calls the stages; each also runs by hand.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+_PACKAGE = Path(__file__).parents[1]
+# Folders of commands, and the heading of `tagseg --help` that they stand under: what people type comes last, where a
+# terminal shows it.
+_PANELS = {"stages": "Stages", "commands": "Your own photographs"}
+# Commands of one name and a second: those of files whose names begin so, or that lie in a folder of that name.
+_FAMILIES = {
+    "figure": "Draw one of the paper's figures; PNG and SVG by suffix.",
+    "second_round": "The second round: what a pixel is, learned over all images from the first round's masks.",
+}
+BY_KIND = ("index", "ground_truth", "render_truth")  # have a second name for each kind of data set
 
 
-@command(app)
-def make_shapes(
-    images: Annotated[Path, typer.Option(help="Folder of scenes to write"), WRITTEN],
-    masks: Annotated[Path, typer.Option(help="Folder of exact masks to write"), WRITTEN],
-    tags: Annotated[Path, typer.Option(help="tags.csv (image,tags,split) to write"), WRITTEN],
-    data: ShapesData,
-) -> None:
-    """Make the embedded demo's scenes from a seed."""
-    from tagseg.stages import make_shapes as stage
+class LazyCommand(TyperCommand):
+    """The command of a file. Its options are made when they are asked for."""
 
-    stage.run(images, masks, tags, data)
+    def __init__(self, name: str, text: str, make: Callable[[], TyperCommand], panel: str | None = None):
+        super().__init__(name, help=text, rich_help_panel=panel)
+        self._make = make
+        del self.params, self.callback  # the class has them, below
 
+    @cached_property
+    def _made(self) -> TyperCommand:
+        return self._make()
 
-@command(app)
-def pretrain_shapes(
-    output: Output,
-    seed: Seed = 0,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of 32 images")] = 1900,
-    threads: Threads = 1,
-) -> None:
-    """Pre-train the demo's small network on single shapes (its result ships with the package)."""
-    from tagseg.stages import pretrain_shapes as stage
+    @cached_property
+    def params(self) -> Any:  # type: ignore[override]
+        return self._made.params
 
-    stage.run(output, seed=seed, steps=steps, threads=threads)
+    @cached_property
+    def callback(self) -> Any:  # type: ignore[override]
+        return self._made.callback
 
 
-@command(app)
-def extract(
-    tags: Tags,
-    output: Output,
-    network: config.BackboneSettings,
-    looks: config.ViewSettings,
-    machine: config.InferenceMachine,
-    shard: ShardNumber = 0,
-    shards: Shards = 1,
-    threads: Threads = 1,
-) -> None:
-    """Mean activations of conv4 and conv5 of each image."""
-    from tagseg.stages import extract as stage
+class LazyGroup(TyperGroup):
+    """Commands under one name, looked for when they are asked for."""
 
-    stage.run(tags, output, network, looks, machine, shard=shard, shards=shards, threads=threads)
+    def __init__(self, *, find: Callable[[], dict[str, Any]], **facts: Any):
+        super().__init__(no_args_is_help=True, **facts)
+        self._find = find
+        del self.commands
+
+    @cached_property
+    def commands(self) -> Any:  # type: ignore[override]
+        return self._find()
 
 
-@command(app)
-def localization(
-    tags: Tags,
-    classes: Classes,
-    output: Output,
-    training_log: TrainingLog,
-    network: config.BackboneSettings,
-    settings: config.LocalizationSettings,
-    machine: config.TrainingMachine,
-    checkpoints: CheckpointFolder = None,
-    seed: Seed = 0,
-    threads: Threads = 1,
-) -> None:
-    """Train the localization network on tags."""
-    from tagseg.stages import train_localization as stage
-
-    stage.run(
-        tags, classes, output, training_log, network, settings, machine,
-        checkpoints=checkpoints, seed=seed, threads=threads,
-    )  # fmt: skip
-
-
-@command(app)
-def cams(
-    tags: Tags,
-    model: Annotated[Path, typer.Option(help="Localization model")],
-    output: Output,
-    looks: config.ViewSettings,
-    machine: config.InferenceMachine,
-    shard: ShardNumber = 0,
-    shards: Shards = 1,
-    threads: Threads = 1,
-) -> None:
-    """Class activation maps of each image's own tags."""
-    from tagseg.stages import cams as stage
-
-    stage.run(tags, model, output, looks, machine, shard=shard, shards=shards, threads=threads)
+def _all_commands() -> dict[str, Any]:
+    """Commands and families of commands, by name."""
+    found: dict[str, Any] = {}
+    for folder, panel in _PANELS.items():
+        families: dict[str, dict[str, Any]] = {}
+        for file in sorted((_PACKAGE / folder).rglob("*.py")):
+            text = docstring(file)
+            if text is None:
+                continue  # a module that commands share
+            text = text.partition("Raises ")[0].strip()  # what it raises is for those who call it from Python
+            family, name = family_of(file)
+            if name in BY_KIND:
+                found[_spelt(name)] = LazyGroup(
+                    find=partial(_commands_by_kind, file), name=_spelt(name), help=text, rich_help_panel=panel
+                )
+            elif family:
+                families.setdefault(family, {})[_spelt(name)] = _command(_spelt(name), text, file)
+            else:
+                found[_spelt(name)] = _command(_spelt(name), text, file, panel)
+        for family, members in families.items():
+            found[_spelt(family)] = LazyGroup(
+                find=partial(dict, members),
+                name=_spelt(family),
+                help=_FAMILIES[family],
+                rich_help_panel=panel,
+            )
+    return found
 
 
-@command(app)
-def fuse(
-    prior: Annotated[Prior, typer.Option(help="Which maps to make")],
-    tags: Tags,
-    classes: Classes,
-    output: Output,
-    settings: config.PriorSettings,
-    activations: Annotated[Path | None, typer.Option(help="Shard of activations (fgbg, multiclass)")] = None,
-    cams: Annotated[Optional[Path], typer.Option(help="Shard of CAMs (localization, multiclass)")] = None,  # noqa: UP045
-    shard: ShardNumber = 0,
-    shards: Shards = 1,
-) -> None:
-    """Probability maps of one prior: foreground, localization, or their fusion."""
-    from tagseg.stages import fuse as stage
-
-    stage.run(prior, tags, classes, output, settings, activations=activations, cams=cams, shard=shard, shards=shards)
+def family_of(file: Path) -> tuple[str, str]:
+    """The family that a file's command belongs to ('' for none), and its name there."""
+    for family in _FAMILIES:
+        if file.parent.name == family:
+            return family, file.stem
+        if file.stem.startswith(f"{family}_"):
+            return family, file.stem.removeprefix(f"{family}_")
+    return "", file.stem
 
 
-@command(app)
-def samples(
-    tags: Tags,
-    maps: Annotated[Path, typer.Option(help="Shard of the first round's maps")],
-    output: Output,
-    network: config.BackboneSettings,
-    looks: config.ViewSettings,
-    settings: config.SampleSettings,
-    crf: config.CrfSettings,
-    machine: config.InferenceMachine,
-    seed: Seed = 0,
-    shard: ShardNumber = 0,
-    shards: Shards = 1,
-    threads: Threads = 1,
-) -> None:
-    """Confident pixels of the training images, with their features, for the second round."""
-    from tagseg.stages.second_round import sample as stage
-
-    stage.run(
-        tags, maps, output, network, looks, settings, crf, machine,
-        seed=seed, shard=shard, shards=shards, threads=threads,
-    )  # fmt: skip
+def _command(name: str, text: str, file: Path, panel: str | None = None) -> LazyCommand:
+    return LazyCommand(name, text, lambda: make_command(name, read_signature(file), _caller(file)), panel)
 
 
-@command(app)
-def second_round(
-    tags: Tags,
-    classes: Classes,
-    samples: Files,
-    output: Output,
-    settings: config.RegressionSettings,
-    threads: Threads = 1,
-) -> None:
-    """Fit the second round's regression on the samples of all shards."""
-    from tagseg.stages.second_round import fit as stage
-
-    stage.run(tags, classes, samples, output, settings, threads=threads)
+def _commands_by_kind(file: Path) -> dict[str, Any]:
+    """A command for each kind of data set: each has the keys of its kind as options."""
+    made = {}
+    for kind, signature in by_kind(read_signature(file)).items():
+        made[kind] = make_command(kind, signature, _caller(file))
+        made[kind].help = inspect.getdoc(DISK_KINDS[kind])
+    return made
 
 
-@command(app)
-def second_round(
-    tags: Tags,
-    maps: Annotated[Path, typer.Option(help="Shard of the first round's maps")],
-    model: Annotated[Path, typer.Option(help="What tagseg second-round fit wrote")],
-    output: Output,
-    network: config.BackboneSettings,
-    looks: config.ViewSettings,
-    machine: config.InferenceMachine,
-    weight: Annotated[float, typer.Option(min=0, max=1, help="Of the regression, against the first round")] = 0.5,
-    shard: ShardNumber = 0,
-    shards: Shards = 1,
-    threads: Threads = 1,
-) -> None:
-    """Maps of the second round."""
-    from tagseg.stages.second_round import apply as stage
-
-    stage.run(
-        tags, maps, model, output, network, looks, machine, weight=weight, shard=shard, shards=shards, threads=threads
-    )
+def by_kind(signature: inspect.Signature) -> dict[str, inspect.Signature]:
+    """A signature for each kind of data set that a parameter may be of, by the kind's name."""
+    union = next(p for p in signature.parameters.values() if any(map(is_settings, get_args(p.annotation))))
+    found = {}
+    for settings in get_args(union.annotation):
+        others = [p.replace(annotation=settings) if p is union else p for p in signature.parameters.values()]
+        found[settings.model_fields["kind"].default] = signature.replace(parameters=others)
+    return found
 
 
-@command(app)
-def regions(
-    tags: Tags,
-    output: Output,
-    settings: config.RegionSettings,
-    shard: ShardNumber = 0,
-    shards: Shards = 1,
-) -> None:
-    """Crisp regions of each image."""
-    from tagseg.stages import regions as stage
-
-    stage.run(tags, output, settings, shard=shard, shards=shards)
+def _caller(file: Path) -> Callable[..., Any]:
+    """The `run` of a file, which is imported when it is called."""
+    module = ".".join(("tagseg", *file.relative_to(_PACKAGE).with_suffix("").parts))
+    return lambda **values: import_module(module).run(**values)
 
 
-@command(app)
-def smooth(
-    crf: Annotated[
-        Crf, typer.Option(help="none: the largest value wins; pairwise: after a dense CRF; higher_order: with regions")
-    ],
-    tags: Tags,
-    maps: Annotated[Path, typer.Option(help="Shard of probability maps or of network scores")],
-    output: Output,
-    settings: config.CrfSettings,
-    regions: Annotated[Optional[Path], typer.Option(help="Shard of regions, for higher_order")] = None,  # noqa: UP045
-    split: OneSplit = None,
-    shard: ShardNumber = 0,
-    shards: Shards = 1,
-) -> None:
-    """Label maps from probability maps or network scores."""
-    from tagseg.stages import smooth as stage
-
-    stage.run(crf, tags, maps, output, settings, regions=regions, split=split, shard=shard, shards=shards)
+def _spelt(name: str) -> str:
+    return name.replace("_", "-")
 
 
-@command(app)
-def train(
-    tags: Tags,
-    classes: Classes,
-    output: Output,
-    training_log: TrainingLog,
-    mask: Annotated[Mask, typer.Option(help="What the masks are; none: tags only")],
-    network: config.BackboneSettings,
-    settings: config.SegmentationSettings,
-    machine: config.TrainingMachine,
-    masks: Files = [],  # noqa: B006 (typer reads the default, nothing writes to it)
-    fov: Annotated[Literal["small", "large"], typer.Option(help="Field of view of the head")] = "small",
-    checkpoints: CheckpointFolder = None,
-    seed: Seed = 0,
-    threads: Threads = 1,
-) -> None:
-    """Train a score network on tags and masks."""
-    from tagseg.stages import train_segmentation as stage
-
-    stage.run(
-        tags, classes, masks, output, training_log, network, settings, machine,
-        mask=mask, fov=fov, checkpoints=checkpoints, seed=seed, threads=threads,
-    )  # fmt: skip
+class _Root(LazyGroup):
+    def __init__(self, **facts: Any):
+        facts.pop("no_args_is_help", None)
+        facts.pop("commands", None)
+        super().__init__(find=_all_commands, **facts)
 
 
-@command(app)
-def score(
-    model: Annotated[Path, typer.Option(help="Segmentation model")],
-    tags: Tags,
-    output: Output,
-    machine: config.InferenceMachine,
-    split: Annotated[str, typer.Option(help="Split to score")] = "val",
-    shard: ShardNumber = 0,
-    shards: Shards = 1,
-    threads: Threads = 1,
-) -> None:
-    """Scores of every class, without tags."""
-    from tagseg.stages import score as stage
-
-    stage.run(model, tags, output, machine, split=split, shard=shard, shards=shards, threads=threads)
+app = typer.Typer(cls=_Root, add_completion=False, pretty_exceptions_enable=False)
 
 
-# the commands that read data sets, and those that make tables and pictures, stand beside the stages; those that people
-# use on what came out stand last, where a terminal shows them
-app.add_typer(cli_data.app)
-app.add_typer(cli_results.app)
-app.add_typer(cli_figures.app)
-app.add_typer(cli_models.app)
-app.add_typer(cli_project.app)
+@app.callback()
+def tagseg() -> None:
+    """From image tags to pixel labels. Snakemake calls the stages; each also runs by hand."""
 
 
 def main() -> None:

@@ -1,19 +1,23 @@
 """A trained model as an ONNX file that was checked against PyTorch."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from PIL import Image
+from pydantic import Field
 
 from tagseg.artifacts.atomic import atomic
 from tagseg.artifacts.bundle import load_bundle
+from tagseg.config.arguments import WRITTEN, Model, Named, Threads
 from tagseg.config.networks import InferenceMachine
 from tagseg.errors import TagsegError
 from tagseg.images.files import SMALLEST_SIDE, read_image, require_size
 from tagseg.images.resize import resized
 from tagseg.networks.backbones.weights import one_line
-from tagseg.networks.exporting import InputType, largest_difference, onnx_bytes
+from tagseg.networks.exporting import largest_difference, onnx_bytes
 from tagseg.runtime.device import prepare
 from tagseg.runtime.prefetch import image_tensor
 from tagseg.runtime.restore import load_segmentation
@@ -22,8 +26,25 @@ TOLERANCE = 1e-4
 _MADE = ((96, 128), (131, 77), (65, 210))  # heights and widths of the images that are made to check with
 
 
-def run(model: Path, output: Path, checks: list[Path], *, input_type: InputType, threads: int) -> str:
-    """Write `output`, if onnxruntime gives what PyTorch gives on the images `checks`, or on three made ones.
+def run(
+    model: Model,
+    output: Annotated[Path, WRITTEN, Named("onnx"), Field(description="ONNX file to write")],
+    checks: Annotated[
+        Sequence[Path],
+        Named("check"),
+        Field(description="Photograph to check the file with; repeatable; default: three made images"),
+    ] = (),
+    *,
+    input_type: Annotated[
+        Literal["uint8", "float32"],
+        Named("input"),
+        Field(description="Type of the graph's input; RGB from 0 to 255 either way"),
+    ] = "uint8",
+    threads: Threads = 1,
+) -> str:
+    """A trained model as an ONNX file, checked against PyTorch.
+
+    Write `output`, if onnxruntime gives what PyTorch gives on the images `checks`, or on three made ones.
 
     Returns a line for the terminal. Raises TagsegError, and leaves no file, if the scores differ by more than
     `TOLERANCE`, or if the trunk cannot be exported.

@@ -7,24 +7,38 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import yaml
 from PIL import Image
+from pydantic import Field
 from tqdm import tqdm
 
 from tagseg.artifacts.atomic import atomic, tidied, write_text
 from tagseg.artifacts.forms import form_of
 from tagseg.artifacts.outputs import require_own
-from tagseg.commands.project import NAME, SHAPES, Recipe, Survey, config_text, minutes, settings_for
+from tagseg.commands.project import (
+    LIGHT,
+    NAME,
+    PAPER_BACKBONE,
+    SHAPES,
+    Recipe,
+    Survey,
+    config_text,
+    minutes,
+    settings_for,
+)
 from tagseg.commands.run_workflow import command_line
+from tagseg.config.arguments import CORES, POSITIONAL, WRITTEN, Cores
 from tagseg.config.data import CLASS_FOLDERS, FolderData
+from tagseg.config.names import plain, unquoted
 from tagseg.config.parsing import checked, parse_config
 from tagseg.datasets import folder, folder_masks
 from tagseg.datasets.checks import Checks
-from tagseg.datasets.index import ImageRecord, csv_text
+from tagseg.datasets.index import BACKGROUND, ImageRecord, csv_text
 from tagseg.datasets.layouts import LAYOUTS
+from tagseg.datasets.texts import read_text
 from tagseg.datasets.truth_checks import TruthFile, survey_truth
 from tagseg.errors import TagsegError
 from tagseg.images.files import SMALLEST_SIDE, read_image, require_size, write_labels
@@ -32,28 +46,51 @@ from tagseg.images.formats import COPIES, ORIGINALS, are_copies, reason_and_reme
 from tagseg.images.marks import PHOTOGRAPH, SOURCES, TRUTH, jpeg_comment
 from tagseg.networks.backbones import require_known
 from tagseg.networks.synsets import synsets_of
+from tagseg.runtime.device import has_gpu
 
+_LISTS = (".txt", ".csv", ".names")  # of a file of classes: a misspelt path is no name of a class
 _SHOWN = 10  # faults on the screen; all are in the report
 _LONGEST = 65_500  # pixels of a JPEG's side
 _QUALITY = 95  # of working copies, JPEG without subsampling
 
 
 def run(
-    project: Path,
-    images: Path,
-    tags: str,
-    masks: Path | None,
-    classes: list[str],
+    project: Annotated[Path, POSITIONAL, WRITTEN, Field(description="Folder of the project")],
+    images: Annotated[Path, Field(description="Folder of photographs, in folders of any depth")],
+    tags: Annotated[
+        str, Field(description="Table of tags: .csv, .tsv, .json, .xlsx; or folders: folders are called like the class")
+    ],
+    masks: Annotated[
+        Path | None,
+        Field(description="Folder of masks of some photographs, to evaluate on; these are not trained on"),
+    ] = None,
+    classes: Annotated[
+        str, Field(description="All classes in the order of their labels, a,b,c or a file with one a line; for --masks")
+    ] = "",
     *,
-    foreground: int = 0,
-    backbone: str,
-    recipe: Recipe,
-    device: Literal["cpu", "cuda"],
-    longest_side: int,
-    cores: int,
-    leave_out_faulty: bool,
+    foreground: Annotated[
+        int,
+        Field(ge=0, le=65535, description="Of black and white --masks: the value of white, 255; 0: they hold labels"),
+    ] = 0,
+    backbone: Annotated[
+        str,
+        Field(description="Pre-trained network, docs/backbones.md; not given: EfficientNet-Lite0, or the recipe's"),
+    ] = "",
+    recipe: Annotated[
+        Recipe, Field(description="best: what measured best; paper: the paper's choices in every stage, for a GPU")
+    ] = "best",
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], Field(description="Where networks will run; auto: a GPU if there is one")
+    ] = "auto",
+    longest_side: Annotated[
+        int, Field(ge=0, description="Work on copies of at most this many pixels if a photograph is longer; 0: never")
+    ] = 640,
+    cores: Cores = CORES,
+    leave_out_faulty: Annotated[bool, Field(description="Leave out what is broken, and say what")] = False,
 ) -> str:
-    """Write `config.yaml` and a table of tags to the folder `project`, and say what was found and what to run next.
+    """Look at photographs and tags, and write a configuration fitted to them.
+
+    Write `config.yaml` and a table of tags to the folder `project`, and say what was found and what to run next.
 
     `tags` is a table's path, or `folders` where the photographs lie in folders of classes. If a photograph is longer
     than `longest_side` pixels (0: no limit), all get working copies in `project/working_copies`, the longer ones
@@ -67,17 +104,21 @@ def run(
     """
     if (project / "config.yaml").exists():
         raise TagsegError(f"{project}: has a config.yaml already; edit it, remove it, or give another folder")
+    backbone = backbone or (PAPER_BACKBONE if recipe == "paper" else LIGHT)
     require_known(backbone)
+    given = _class_names(classes)
+    if device == "auto":
+        device = "cuda" if has_gpu() else "cpu"
     if foreground and not masks:
         raise TagsegError("--foreground: says what white is in masks; give their folder with --masks, or leave it out")
-    if masks and not (classes or foreground):
+    if masks and not (given or foreground):
         raise TagsegError(
             "--masks: labels are numbers; say with --classes which class is 1, 2, ... (dog,cat or a file)"
         )
-    data = _data(images, tags, masks, classes, foreground)
-    classes, records, checks = _looked_at(data, images, cores)
+    data = _data(images, tags, masks, given, foreground)
+    names, records, checks = _looked_at(data, images, cores)
     faults = next(path for path in _names(project / "faults.csv") if _is_free(path) or form_of(path) == "faults")
-    truths, told = _truths(data, records, classes, checks)
+    truths, told = _truths(data, records, names, checks)
     if checks.faults or checks.unread:
         _report(faults, checks)
         faulty = {fault.image for fault in checks.faults}
@@ -91,8 +132,8 @@ def run(
         told.append(f"note: no photograph of split val has a mask: the {len(truths)} of others are not used")
         truths = {}
     _require_room(project, records, truths)
-    known = classes if backbone == SHAPES else [name for name in classes if synsets_of(name)]
-    survey = Survey(classes, records, frozenset(known))
+    known = names if backbone == SHAPES else [name for name in names if synsets_of(name)]
+    survey = Survey(names, records, frozenset(known))
     if not survey.training:
         raise TagsegError(f"{tags}: no photograph of split train is left; some must have tags and no mask")
     table = next(filter(_is_free, _names(project / "tags.csv")))
@@ -105,14 +146,14 @@ def run(
         "images": f"{COPIES}/images" if reduced else _seen_from(project, images),
         "tags": table.name,
         "masks": f"{COPIES}/masks" if reduced else _seen_from(project, masks) if masks else unnamed.name,
-        "classes": classes,
+        "classes": names,
     }
     if masks and not truths:
         places["masks"] = ""
     elif foreground and not reduced:  # working copies hold labels
         places["foreground"] = foreground
-    names = [(f"{r.id}.jpg" if reduced else r.path.relative_to(images).as_posix()) for r in survey.records]
-    rows = [[name, ";".join(r.tags), r.split] for name, r in zip(names, survey.records, strict=True)]
+    files = [(f"{r.id}.jpg" if reduced else r.path.relative_to(images).as_posix()) for r in survey.records]
+    rows = [[file, ";".join(r.tags), r.split] for file, r in zip(files, survey.records, strict=True)]
     write_text(table, csv_text(["image", "tags", "split"], rows))
     settings = settings_for(survey, backbone, device, cores, recipe)
     text = config_text(survey, places, settings, device)
@@ -121,6 +162,16 @@ def run(
     return _summary(
         project, images, table, faults, survey, checks, told, settings, reduced=reduced, cores=cores, device=device
     )
+
+
+def _class_names(classes: str) -> list[str]:
+    """Names joined by commas, or the lines of a file; a first `background` is every list's own."""
+    if Path(classes).suffix in _LISTS or os.path.isfile(classes):  # noqa: PTH113 (a list may be too long for a path)
+        text = read_text(Path(classes))
+    else:
+        text = classes.replace(",", "\n")
+    names = [name for line in text.splitlines() if (name := unquoted(plain(line)))]
+    return names[1:] if names[:1] == [BACKGROUND] else names
 
 
 def _data(images: Path, tags: str, masks: Path | None, classes: list[str], foreground: int) -> FolderData:

@@ -4,11 +4,12 @@ import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import yaml
 from PIL import Image
+from pydantic import Field
 from tqdm import tqdm
 
 from tagseg.artifacts.atomic import atomic, tidied, write_text
@@ -16,6 +17,7 @@ from tagseg.artifacts.forms import form_of
 from tagseg.artifacts.outputs import has_content_of, require_list, require_own
 from tagseg.commands.run_workflow import make
 from tagseg.config import Crf, DatasetConfig, Prior
+from tagseg.config.arguments import CORES, WRITTEN, Cores, Project
 from tagseg.config.parsing import parse_config
 from tagseg.datasets.index import read_classes, read_index, read_table
 from tagseg.errors import TagsegError
@@ -24,15 +26,32 @@ from tagseg.images.decoding import is_upright_jpeg
 from tagseg.images.files import read_image, write_labels
 from tagseg.images.formats import ORIGINALS
 from tagseg.images.marks import PHOTOGRAPH, jpeg_comment
-from tagseg.networks.backbones.sources import no_such_file
+from tagseg.networks.sources import no_such_file
 
 _QUALITY = 95  # of photographs that a layout wants as JPEG and that are something else
 _LONGEST = 65_500  # pixels of a JPEG's side
 Layout = Literal["plain", "voc"]
 
 
-def run(project: Path, output: Path | None, *, prior: Prior, crf: Crf, layout: Layout, cores: int) -> str:
-    """Have masks made, and copy them to `output`, each at its photograph's original size; says where all is.
+def run(
+    project: Project,
+    output: Annotated[
+        Path | None, WRITTEN, Field(description="Folder to copy the masks to, at the photographs' original sizes")
+    ] = None,
+    *,
+    prior: Annotated[
+        Prior, Field(description="What they are made of: class masks, or fgbg: any foreground")
+    ] = "multiclass",
+    crf: Annotated[Crf, Field(description="How they are smoothed")] = "higher_order",
+    layout: Annotated[
+        Literal["plain", "voc"],
+        Field(description="Of the copy. voc: a devkit's folders, for torchvision and mmsegmentation"),
+    ] = "plain",
+    cores: Cores = CORES,
+) -> str:
+    """Make the masks of a project's photographs, and a sheet of them; run again, it goes on where it was.
+
+    Have masks made, and copy them to `output`, each at its photograph's original size; says where all is.
 
     `plain`: ID.png and classes.txt. `voc`: a devkit's folders, JPEGImages, SegmentationClass and
     ImageSets/Segmentation/train.txt, which torchvision and mmsegmentation read. Only training photographs that have a

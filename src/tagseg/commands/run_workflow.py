@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tagseg.errors import TagsegError
 
-_SNAKEFILE = Path(__file__).resolve().parents[2] / "Snakefile"
+_SNAKEFILE = Path(__file__).resolve().parents[3] / "Snakefile"
 
 
 def command_line(folder: Path, cores: int) -> str:

@@ -1,6 +1,6 @@
 """A contact sheet of a results folder: each step that a few images have gone through so far."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +30,7 @@ Cells = list[Cell]
 Draw = Callable[[ImageRecord], Cells]
 
 
-def draw_sheet(folder: Path, images: list[str], output: Path) -> str:
+def draw_sheet(folder: Path, images: Sequence[str], output: Path) -> str:
     """Write the sheet for the images of these ids, or, without any, for a few of split val.
 
     Where split val has none, they are of all splits. Returns lines for the terminal: where the sheet is, and which
@@ -72,7 +72,7 @@ def _run_folder(folder: Path) -> Path:
     return whole.parents[1] if whole.parent.name == "results" else Path()
 
 
-def _chosen(tags: Path, images: list[str]) -> list[ImageRecord]:
+def _chosen(tags: Path, images: Sequence[str]) -> list[ImageRecord]:
     records = read_index(tags)
     if images:
         by_id = {record.id: record for record in records}
@@ -162,7 +162,7 @@ def _prior(title: str) -> Callable[[ShardSet, ImageRecord], Cells]:
 
 
 def _regions(shards: ShardSet, record: ImageRecord) -> Cells:
-    labels = shards.get(record.id, "labels")
+    labels = shards.get(record.id, "regions")
     return [(f"{len(np.unique(labels))} regions", region_panel(read_image(record.path), labels))]
 
 
@@ -170,7 +170,7 @@ def _labels(title: str, truth: TruthMasks | None) -> Callable[[ShardSet, ImageRe
     """A label map, with the image's mean IoU where there is truth; an fgbg mask as a map, for its 1 is no class."""
 
     def draw(shards: ShardSet, record: ImageRecord) -> Cells:
-        labels = shards.get(record.id, "mask")
+        labels = shards.get(record.id, "labels")
         if title.startswith("fgbg mask"):
             return [(title, heat_panel(labels))]
         if truth is None or record.id not in truth:

@@ -1,15 +1,32 @@
 """The tables of a run as text, for people, and a contact sheet."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import pandas as pd
+from pydantic import Field
 
+from tagseg.config.arguments import POSITIONAL, WRITTEN, Named
 from tagseg.errors import TagsegError
 
 
-def run(folder: Path, images: list[str], sheet: Path | None) -> str:
-    """Headline, ablation and mask tables of a results folder, those that exist, and where its pictures are.
+def run(
+    folder: Annotated[Path, POSITIONAL, Field(description="A results folder, such as results/shapes")],
+    images: Annotated[
+        Sequence[str], Named("image"), Field(description="Id of an image for the sheet; repeatable; default: a few")
+    ] = (),
+    sheet: Annotated[
+        Path | None,
+        WRITTEN,
+        Named("output"),
+        Field(description="Contact sheet to write, .png or .svg: images' way through the pipeline"),
+    ] = None,
+) -> str:
+    """The tables of a run, and a contact sheet of its images.
+
+    Headline, ablation and mask tables of a results folder, those that exist, and where its pictures are.
 
     With `sheet`, also draws that contact sheet, of the images of these ids or of a few. Raises TagsegError if there is
     no such folder, if images are named and no sheet, or if there is no table and no sheet is asked for.

@@ -7,7 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from tagseg.config.names import plain, printable
 
-
 Part = TypeVar("Part", bound="Settings")
 
 

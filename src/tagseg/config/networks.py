@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from tagseg.config.data import Settings
-from tagseg.networks.backbones.sources import weight_file
+from tagseg.networks.sources import weight_file
 
 
 class BackboneSettings(Settings):

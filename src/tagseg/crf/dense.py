@@ -97,7 +97,7 @@ def _check(
     if probabilities.shape != unary.shape:
         raise ValueError(f"probabilities {probabilities.shape} do not match the unary {unary.shape}")
     if not (probabilities.min() >= 0 and probabilities.max() <= 1):  # false for NaN, too
-        raise ValueError("probabilities: expected values in [0, 1]")
+        raise ValueError("probabilities: expected values in [0, 1], and no NaN")
 
 
 def _scaled(parameters: CrfParameters, area: float, higher_order: HigherOrder | None) -> CrfParameters:

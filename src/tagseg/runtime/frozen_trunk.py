@@ -11,11 +11,12 @@ from tagseg.datasets.watching import content
 from tagseg.errors import TagsegError
 from tagseg.networks.backbones import load_backbone
 from tagseg.networks.backbones.base import normalise
-from tagseg.networks.backbones.sources import no_such_file
-from tagseg.networks.views import mean_over_mirror, pixel_features, views
+from tagseg.networks.sources import no_such_file
+from tagseg.networks.views import mean_over_mirror, pixel_features
+from tagseg.networks.views import views as image_views
 from tagseg.priors.foreground import mean_activation
 from tagseg.priors.second_round import pixel_grid
-from tagseg.runtime.device import Machine
+from tagseg.runtime.device import Device
 from tagseg.runtime.prefetch import batches_of
 
 
@@ -34,29 +35,29 @@ def network_facts(network: BackboneSettings) -> dict[str, Any]:
 
 
 class FrozenTrunk:
-    """A backbone's trunk at the stride of `looks`, and photographs as it takes them."""
+    """A backbone's trunk at the stride of `views`, and photographs as it takes them."""
 
-    def __init__(self, network: BackboneSettings, looks: ViewSettings, here: Machine):
-        stride = looks.stride or 32  # a trunk's own is 32, or what it has in its place
+    def __init__(self, network: BackboneSettings, views: ViewSettings, device: Device):
+        stride = views.stride or 32  # a trunk's own is 32, or what it has in its place
         backbone = load_backbone(network.backbone, network.weights, network.preprocessing, stride=stride)
-        self.trunk: nn.Module = here.put(backbone.trunk)
+        self.trunk: nn.Module = device.put(backbone.trunk)
         self._statistics = backbone.statistics
-        self._looks = looks
-        self._here = here
+        self._views = views
+        self._device = device
 
     def batches(
         self, records: Sequence[ImageRecord], images_at_once: int, done: Container[str] = ()
     ) -> Iterator[tuple[list[ImageRecord], Tensor]]:
         """Every photograph that is not `done`, in batches (see `batches_of`): the records, (N, 3, H, W), normalised."""
-        for group, images in batches_of(records, images_at_once, self._here.loaders, done=done):
-            yield group, normalise(images.to(self._here.place, non_blocking=True), self._statistics)
+        for group, images in batches_of(records, images_at_once, self._device.loaders, done=done):
+            yield group, normalise(images.to(self._device.torch_device, non_blocking=True), self._statistics)
 
     def activations(self, images: Tensor, *, every_layer: bool = False) -> Iterator[dict[str, Tensor]]:
         """At each scale, the mean activations (N, h, w) float32 of conv4 and conv5, or of every layer that there is.
 
         Those of mirror images are turned back and averaged with the image's own.
         """
-        for same_size in views(images, self._looks.scales, self._looks.mirror):
+        for same_size in image_views(images, self._views.scales, self._views.mirror):
             found = [self._layers(view, every_layer) for view in same_size]
             yield {name: mean_over_mirror([maps[name][:, None] for maps in found])[:, 0] for name in found[0]}
 
@@ -74,5 +75,5 @@ class FrozenTrunk:
         """Each photograph that is not `done`, and its features (K, h, w) where the second round learns and reads."""
         for group, images in self.batches(records, images_at_once, done):
             grid = pixel_grid(group[0].height, group[0].width)
-            found = pixel_features(self.trunk, images, grid, scales=self._looks.scales, mirror=self._looks.mirror)
+            found = pixel_features(self.trunk, images, grid, scales=self._views.scales, mirror=self._views.mirror)
             yield from zip(group, found, strict=True)

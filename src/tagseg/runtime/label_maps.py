@@ -24,13 +24,17 @@ _UNARIES: dict[MapKind, tuple[Callable[[np.ndarray, float], np.ndarray], str]] =
 _NO_PARAMETERS = {"mask_gain", "score_gain", "higher_order", "region_probability"}
 
 
-def label_map(maps: Shard, regions: Shard | None, record: ImageRecord, crf: Crf, settings: PairwiseSettings) -> np.ndarray:
+def label_map(
+    maps: Shard, regions: Shard | None, record: ImageRecord, crf: Crf, settings: PairwiseSettings
+) -> np.ndarray:
     """Labels (H, W) uint8 of one image at its own size: those of the largest of `smoothed`."""
     winner = smoothed(maps, regions, record, crf, settings).argmax(axis=0)
     return maps.get(record.id, "labels")[winner].astype(np.uint8)
 
 
-def smoothed(maps: Shard, regions: Shard | None, record: ImageRecord, crf: Crf, settings: PairwiseSettings) -> np.ndarray:
+def smoothed(
+    maps: Shard, regions: Shard | None, record: ImageRecord, crf: Crf, settings: PairwiseSettings
+) -> np.ndarray:
     """Maps (L, H, W) of one image at its own size, after the CRF its marginals; with `regions`, higher-order ones.
 
     `maps` holds probabilities of the image's labels (unary of Eq. 7) or a network's scores of all classes (unary
@@ -39,9 +43,13 @@ def smoothed(maps: Shard, regions: Shard | None, record: ImageRecord, crf: Crf, 
     values = maps.get(record.id, "maps")
     if crf == "none":
         return enlarged(values, (record.height, record.width))
-    kind: MapKind = "scores" if maps.kind == "scores" else "probabilities"
     of_image = None if regions is None else _regions(regions, record)
-    return with_crf(values, kind, read_image(record.path), of_image, settings)
+    return with_crf(values, kind_of(maps), read_image(record.path), of_image, settings)
+
+
+def kind_of(maps: Shard) -> MapKind:
+    """What a shard of maps holds: a prior's probabilities, or a network's scores."""
+    return "scores" if maps.kind == "scores" else "probabilities"
 
 
 def enlarged(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -54,8 +62,7 @@ def with_crf(
 ) -> np.ndarray:
     """Marginals (L, H, W) of a dense CRF over `image` (H, W, 3) uint8, its energies those of `maps` (L, h, w).
 
-    `kind` says what the maps are. With `regions` (H, W) int32, higher-order ones: then the settings have those of regions
-    too.
+    `kind` says what the maps are. With `regions` (H, W) int32, higher-order ones: then `settings` are those of both.
     """
     over_regions = settings if regions is not None and isinstance(settings, HigherOrderSettings) else None
     unary_of, gain = _UNARIES[kind]
@@ -96,7 +103,7 @@ def facts(crf: Crf, settings: Settings, kind: MapKind) -> dict[str, Any]:
 
 
 def _regions(shard: Shard, record: ImageRecord) -> np.ndarray:
-    labels = shard.get(record.id, "labels")
+    labels = shard.get(record.id, "regions")
     if labels.shape != (record.height, record.width):
         raise TagsegError(
             f"{shard.path}: regions of image {record.id!r} are {labels.shape}, the image is "

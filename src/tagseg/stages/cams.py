@@ -3,16 +3,20 @@
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field
 from tqdm import tqdm
 
 from tagseg.artifacts.shards import write_shard
+from tagseg.config.arguments import Output, ShardNumber, Shards, Tags, Threads
 from tagseg.config.networks import InferenceMachine, ViewSettings
 from tagseg.datasets.index import BACKGROUND, ImageRecord, in_shard, labels_of, read_index
 from tagseg.networks.backbones.base import normalise
-from tagseg.networks.views import mean_over_mirror, resize, views
+from tagseg.networks.views import mean_over_mirror, resize
+from tagseg.networks.views import views as image_views
 from tagseg.priors.cam import class_activation_maps, scale_cam
 from tagseg.runtime.device import prepare
 from tagseg.runtime.prefetch import batches_of, fetched, one_behind
@@ -23,34 +27,36 @@ from tagseg.runtime.stamps import stamps
 
 @torch.inference_mode()
 def run(
-    tags: Path,
-    model: Path,
-    output: Path,
-    looks: ViewSettings,
+    tags: Tags,
+    model: Annotated[Path, Field(description="Localization model")],
+    output: Output,
+    views: ViewSettings,
     machine: InferenceMachine,
     *,
-    shard: int,
-    shards: int,
-    threads: int,
+    shard: ShardNumber = 0,
+    shards: Shards = 1,
+    threads: Threads = 1,
 ) -> None:
-    """Write one shard of CAMs: `cams` (C, h, w) float16 in [0, 1], `labels` of the image's C tags, ascending.
+    """Class activation maps of each image's own tags.
+
+    Write one shard of CAMs: `cams` (C, h, w) float16 in [0, 1], `labels` of the image's C tags, ascending.
 
     Maps of several scales and of mirror images are added as they are, then scaled: where a view sees its class well,
     its values are large, and it should have the more to say.
     """
-    here = prepare(machine, threads)
-    network, names = load_localization(model, looks.stride)
-    here.put(network)
+    device = prepare(machine, threads)
+    network, names = load_localization(model, views.stride)
+    device.put(network)
     classes = [BACKGROUND, *names]
     records = in_shard(read_index(tags), shard, shards)
     labels = {record.id: labels_of(record.tags, classes)[1:] for record in records}
 
     def maps() -> Iterator[tuple[ImageRecord, Callable[[], dict[str, np.ndarray]]]]:
-        for group, images in batches_of(records, machine.images_at_once, here.loaders, done=writer.done):
-            sent = normalise(images.to(here.place, non_blocking=True), network.statistics)
+        for group, images in batches_of(records, machine.images_at_once, device.loaders, done=writer.done):
+            sent = normalise(images.to(device.torch_device, non_blocking=True), network.statistics)
             features = [
                 mean_over_mirror([network.feature_map(view) for view in same_size])
-                for same_size in views(sent, looks.scales, looks.mirror)
+                for same_size in image_views(sent, views.scales, views.mirror)
             ]
             finest = max(((maps.shape[2], maps.shape[3]) for maps in features), key=math.prod)
             for i, record in enumerate(group):
@@ -60,7 +66,7 @@ def run(
                 yield record, fetched({"cams": summed})
 
     with (
-        write_shard(output, "cams", {"model": str(model)} | looks.model_dump(), stamps(records), [model]) as writer,
+        write_shard(output, "cams", {"model": str(model)} | views.model_dump(), stamps(records), [model]) as writer,
         rate("images", len(left := writer.left(records))),
     ):
         for record, wait in tqdm(one_behind(maps()), total=len(left), unit="image", disable=None):

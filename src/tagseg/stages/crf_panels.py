@@ -1,11 +1,14 @@
 """crf_{prior}.png: masks of the CRF without and with regions, after the paper's Fig. 6."""
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from tagseg.artifacts.shard_sets import ShardSet
 from tagseg.config import Prior
+from tagseg.config.arguments import Classes, Files, GroundTruth, Output, Tags
 from tagseg.datasets.index import ImageRecord, read_classes
 from tagseg.datasets.truths import Truths
 from tagseg.evaluation.confusion import any_foreground
@@ -16,19 +19,21 @@ from tagseg.runtime.pictures import shown_as, write_figure
 
 
 def run(
-    prior: Prior,
-    tags: Path,
-    classes: Path,
-    ground_truth: Path,
-    regions: list[Path],
-    pairwise: list[Path],
-    higher_order: list[Path],
-    output: Path,
+    prior: Annotated[Prior, Field(description="Whose masks are shown")],
+    tags: Tags,
+    classes: Classes,
+    ground_truth: GroundTruth,
+    regions: Files,
+    pairwise: Annotated[list[Path], Field(description="Mask shards made with the pairwise CRF; repeatable")],
+    higher_order: Annotated[list[Path], Field(description="Mask shards made with regions, too; repeatable")],
+    output: Output,
     *,
-    split: str,
-    count: int,
+    split: Annotated[str, Field(description="Split to show")] = "val",
+    count: Annotated[int, Field(ge=1, description="Images: those that regions change most")] = 6,
 ) -> None:
-    """Draw masks of the dense CRF without and with regions, for the images that regions change most.
+    """The picture of the CRF with and without regions.
+
+    Draw masks of the dense CRF without and with regions, for the images that regions change most.
 
     Columns: image, truth, dense CRF, regions, dense CRF with higher-order terms; rows: `count` images in the order of
     the index. The label maps are masks of `prior`; those of `fgbg` are shown beside the truth's foreground. Raises
@@ -37,7 +42,7 @@ def run(
     truths = Truths(tags, ground_truth, split, "draw panels")
     region_maps = ShardSet(regions, "regions")
     without, with_regions = ShardSet(pairwise, "labels"), ShardSet(higher_order, "labels")
-    changed = [np.mean(without.get(r.id, "mask") != with_regions.get(r.id, "mask")) for r in truths.records]
+    changed = [np.mean(without.get(r.id, "labels") != with_regions.get(r.id, "labels")) for r in truths.records]
     most_changed = sorted(np.argsort(changed, kind="stable")[::-1][:count])
 
     def cells(record: ImageRecord) -> list[Cell]:
@@ -45,9 +50,9 @@ def run(
         return [
             ("image", image_panel(image)),
             ("truth", label_panel(any_foreground(truth) if prior == "fgbg" else truth)),
-            ("dense CRF", label_panel(without.get(record.id, "mask"))),
-            ("regions", region_panel(image, region_maps.get(record.id, "labels"))),
-            ("dense CRF + higher order", label_panel(with_regions.get(record.id, "mask"))),
+            ("dense CRF", label_panel(without.get(record.id, "labels"))),
+            ("regions", region_panel(image, region_maps.get(record.id, "regions"))),
+            ("dense CRF + higher order", label_panel(with_regions.get(record.id, "labels"))),
         ]
 
     rows = [(record.id, cells(record)) for record in (truths.records[i] for i in most_changed)]

@@ -2,15 +2,23 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import Field
 from tqdm import tqdm
 
 from tagseg.artifacts.atomic import write_text
+from tagseg.config.arguments import WRITTEN
 from tagseg.datasets.download import SBD, VOC, fetch, unpack
 
 
-def run(folder: Path, output: Path | None = None) -> None:
-    """Make `folder/VOCdevkit/VOC2012` and `folder/benchmark_RELEASE`; the archives stay beside them.
+def run(
+    folder: Annotated[Path, WRITTEN, Field(description="Folder for the archives, VOCdevkit/ and benchmark_RELEASE/")],
+    output: Annotated[Path | None, WRITTEN, Field(description="File to write when all is there")] = None,
+) -> None:
+    """Fetch VOC 2012 and SBD (3.4 GB), check their sums, and unpack them; goes on after a break.
+
+    Make `folder/VOCdevkit/VOC2012` and `folder/benchmark_RELEASE`; the archives stay beside them.
 
     `output` is written last: a line for each archive with its sum.
     """

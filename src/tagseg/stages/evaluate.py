@@ -2,11 +2,14 @@
 
 import logging
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import Field
 from tqdm import tqdm
 
 from tagseg.artifacts.atomic import write_text
 from tagseg.artifacts.shard_sets import ShardSet
+from tagseg.config.arguments import WRITTEN, Classes, Files, GroundTruth, Named, Output, Tags
 from tagseg.datasets.index import read_classes
 from tagseg.datasets.truths import Truths
 from tagseg.errors import TagsegError
@@ -19,20 +22,26 @@ log = logging.getLogger(__name__)
 
 
 def run(
-    labels: list[Path],
-    tags: Path,
-    ground_truth: Path,
-    classes: Path,
-    output: Path,
+    labels: Files,
+    tags: Tags,
+    ground_truth: GroundTruth,
+    classes: Classes,
+    output: Output,
     *,
-    split: str,
-    protocol: Protocol,
-    facts: dict[str, str],
-    sample: float = 1.0,
-    seed: int = 0,
-    per_image: Path | None = None,
+    split: Annotated[str, Field(description="Split to evaluate")] = "val",
+    protocol: Annotated[Protocol, Field(description="foreground: any class counts as 1")] = "classes",
+    facts: Annotated[
+        dict[str, str],
+        Named("fact"),
+        Field(default_factory=dict, description="KEY=VALUE to keep with the result; repeatable"),
+    ],
+    sample: Annotated[float, Field(gt=0, le=1, description="Part of the images, drawn at random; Table 4: 0.1")] = 1.0,
+    seed: Annotated[int, Named("sample-seed"), Field(ge=0, description="Seed of that draw")] = 0,
+    per_image: Annotated[Path | None, WRITTEN, Field(description="Also write a row for each image to this CSV")] = None,
 ) -> None:
-    """Write the confusion matrix over all images of the split that have truth, as JSON with `facts`.
+    """Confusion matrix of label maps against the truth.
+
+    Write the confusion matrix over all images of the split that have truth, as JSON with `facts`.
 
     `foreground` counts any class as foreground, in truth and prediction; with `sample` .1 of split train that is
     Table 4's protocol, while `classes` on masks of split val is Table 5's. `sample` is the part of the images that is
@@ -46,7 +55,7 @@ def run(
     matrix, rows = ConfusionMatrix(len(names)), []
     with rate("images", len(records)):
         for record in tqdm(records, unit="image", disable=None):
-            truth, predicted = truths.labels(record), maps.get(record.id, "mask")
+            truth, predicted = truths.labels(record), maps.get(record.id, "labels")
             if protocol == "foreground":
                 truth, predicted = any_foreground(truth), any_foreground(predicted)
             own = ConfusionMatrix(len(names))

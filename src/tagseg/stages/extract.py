@@ -1,13 +1,13 @@
 """Extract the mean activations of conv4 and conv5 (the paper's 3.1.1)."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from tagseg.artifacts.shards import write_shard
+from tagseg.config.arguments import Output, ShardNumber, Shards, Tags, Threads
 from tagseg.config.networks import BackboneSettings, InferenceMachine, ViewSettings
 from tagseg.datasets.index import ImageRecord, in_shard, read_index
 from tagseg.runtime.device import prepare
@@ -19,22 +19,24 @@ from tagseg.runtime.stamps import stamps
 
 @torch.inference_mode()
 def run(
-    tags: Path,
-    output: Path,
+    tags: Tags,
+    output: Output,
     network: BackboneSettings,
-    looks: ViewSettings,
+    views: ViewSettings,
     machine: InferenceMachine,
     *,
-    shard: int,
-    shards: int,
-    threads: int,
+    shard: ShardNumber = 0,
+    shards: Shards = 1,
+    threads: Threads = 1,
 ) -> None:
-    """Write one shard of activations, float16: `conv4-S` and `conv5-S` (h, w) of each image at scale number S.
+    """Mean activations of conv4 and conv5 of each image.
+
+    Write one shard of activations, float16: `conv4-S` and `conv5-S` (h, w) of each image at scale number S.
 
     Those of mirror images are turned back and averaged with the image's own.
     """
-    here = prepare(machine, threads)
-    frozen = FrozenTrunk(network, looks, here)
+    device = prepare(machine, threads)
+    frozen = FrozenTrunk(network, views, device)
     records = in_shard(read_index(tags), shard, shards)
 
     def activations() -> Iterator[tuple[list[ImageRecord], Callable[[], dict[str, np.ndarray]]]]:
@@ -46,7 +48,7 @@ def run(
             }
             yield group, fetched(maps)
 
-    facts = network_facts(network) | looks.model_dump()
+    facts = network_facts(network) | views.model_dump()
     with (
         write_shard(output, "activations", facts, stamps(records)) as writer,
         rate("images", len(left := writer.left(records))),

@@ -1,11 +1,10 @@
 """Fig. 9: the average localization map of each class against its average truth."""
 
-from pathlib import Path
-
 import numpy as np
 from tqdm import tqdm
 
 from tagseg.artifacts.shard_sets import ShardSet
+from tagseg.config.arguments import Classes, Files, GroundTruth, Outputs, Split, Tags
 from tagseg.datasets.index import read_classes
 from tagseg.datasets.truths import Truths
 from tagseg.evaluation.averages import AverageMaps
@@ -17,8 +16,18 @@ from tagseg.runtime.progress import rate
 SIDE = 64  # pixels; maps of all sizes are resized to a square
 
 
-def run(tags: Path, classes: Path, ground_truth: Path, cams: list[Path], outputs: list[Path], *, split: str) -> None:
-    """Draw Fig. 9: the mean CAM of each class over the images tagged with it, above the mean of their truth.
+def run(
+    tags: Tags,
+    classes: Classes,
+    ground_truth: GroundTruth,
+    cams: Files,
+    outputs: Outputs,
+    *,
+    split: Split = "val",
+) -> None:
+    """Fig. 9: average localization map of each class against its average truth.
+
+    Draw Fig. 9: the mean CAM of each class over the images tagged with it, above the mean of their truth.
 
     Every map is first resized to 64 x 64. A pixel of the truth counts as 1 where it is of the class, else, and where it
     is ignored, as 0.

@@ -1,8 +1,13 @@
 """Figs. 4 and 5: the class activation map of each tag, and what is left of it after fusion."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from tagseg.artifacts.shard_sets import ShardSet
+from tagseg.config.arguments import Classes, Count, Files, GroundTruth, Outputs, Split, Tags
 from tagseg.datasets.index import ImageRecord, read_classes
 from tagseg.datasets.truths import Truths
 from tagseg.errors import TagsegError
@@ -16,19 +21,21 @@ _MOST_TAGS = 2  # of an image
 
 
 def run(
-    tags: Path,
-    classes: Path,
-    ground_truth: Path,
-    cams: list[Path],
-    masks: list[Path],
-    outputs: list[Path],
+    tags: Tags,
+    classes: Classes,
+    ground_truth: GroundTruth,
+    cams: Files,
+    masks: Annotated[list[Path], Field(description="Shards of localization masks; multiclass for Fig. 5; repeatable")],
+    outputs: Outputs,
     *,
-    foreground: list[Path],
-    fused: list[Path],
-    split: str,
-    count: int,
+    foreground: Annotated[Sequence[Path], Field(description="Fig. 5: shards of the fgbg prior; repeatable")] = (),
+    fused: Annotated[Sequence[Path], Field(description="Fig. 5: shards of the multiclass prior; repeatable")] = (),
+    split: Split = "val",
+    count: Count = 4,
 ) -> None:
-    """Draw Fig. 4, class activation maps, or with foreground and fused maps Fig. 5, their fusion.
+    """Fig. 4: class activation maps; with --foreground and --fused Fig. 5: their fusion.
+
+    Draw Fig. 4, class activation maps, or with foreground and fused maps Fig. 5, their fusion.
 
     There is a row for each of up to two tags of `count` images that have any. Fig. 4: image, CAM, CAM over the image,
     mask, truth; `masks` are those of the localization prior. Fig. 5: image, CAM, Pf, the fused maps of class and
@@ -47,7 +54,7 @@ def run(
     rows: list[Row] = []
     for record in tagged.evenly(count):
         image = read_image(record.path)
-        mask, truth = label_panel(mask_maps.get(record.id, "mask")), label_panel(tagged.labels(record))
+        mask, truth = label_panel(mask_maps.get(record.id, "labels")), label_panel(tagged.labels(record))
         for i, label in enumerate(cam_maps.get(record.id, "labels")[:_MOST_TAGS].tolist()):
             cam = resize_map(cam_maps.get(record.id, "cams")[i], (record.height, record.width)).clip(0, 1)
             cells: list[Cell] = [("image", image_panel(image)), ("CAM", heat_panel(cam))]

@@ -2,16 +2,26 @@
 
 import shlex
 from pathlib import Path
+from typing import Annotated
 
 import pandas as pd
+from pydantic import Field
 
+from tagseg.config.arguments import Named, Output
 from tagseg.errors import TagsegError
 from tagseg.figures.bars import experiment_chart
 from tagseg.runtime.pictures import write_figure
 
 
-def run(ablation: Path, output: Path, *, title: str) -> None:
-    """Draw the mIoU of each experiment without and with the CRF, from ablation.csv or miou.csv.
+def run(
+    ablation: Annotated[Path, Named("table"), Field(description="miou.csv or ablation.csv")],
+    output: Output,
+    *,
+    title: Annotated[str, Field(description="Title of the chart")] = "",
+) -> None:
+    """Bar chart of the experiments.
+
+    Draw the mIoU of each experiment without and with the CRF, from ablation.csv or miou.csv.
 
     Rows of published methods are left out. Raises TagsegError for a missing file, or another table.
     """

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field
 
 from tagseg.artifacts.shard_sets import ShardSet
+from tagseg.config.arguments import Count, GroundTruth, Outputs, Split, Tags, Threads
 from tagseg.config.networks import BackboneSettings, InferenceMachine, ViewSettings
 from tagseg.datasets.index import ImageRecord
 from tagseg.datasets.truths import Truths
@@ -22,20 +25,22 @@ from tagseg.runtime.pictures import checked_outputs, write_figure
 
 
 def run(
-    tags: Path,
-    ground_truth: Path,
-    priors: list[Path],
-    masks: list[Path],
-    outputs: list[Path],
+    tags: Tags,
+    ground_truth: GroundTruth,
+    priors: Annotated[list[Path], Field(description="Shards of the fgbg prior; repeatable")],
+    masks: Annotated[list[Path], Field(description="Shards of fgbg masks; repeatable")],
+    outputs: Outputs,
     network: BackboneSettings,
     views: ViewSettings,
     machine: InferenceMachine,
     *,
-    split: str,
-    count: int,
-    threads: int,
+    split: Split = "val",
+    count: Count = 6,
+    threads: Threads = 1,
 ) -> None:
-    """Draw Fig. 3: mean activations of each layer, their fusion, the foreground mask, the truth.
+    """Fig. 3: activations of conv1 to conv5 (the network is run), their fusion, mask, truth.
+
+    Draw Fig. 3: mean activations of each layer, their fusion, the foreground mask, the truth.
 
     `count` images are spread evenly over the split. Columns: image, the mean activations of every layer from conv1 to
     conv5 that the backbone has, their fusion Pf, the mask of `fgbg`, the truth's foreground. The trunk is run on these
@@ -54,7 +59,7 @@ def run(
             ("image", image_panel(read_image(record.path))),
             *((layer, heat_panel(mean)) for layer, mean in activations[record.id].items()),
             ("fusion Pf", heat_panel(foreground)),
-            ("mask", label_panel(mask_maps.get(record.id, "mask"))),
+            ("mask", label_panel(mask_maps.get(record.id, "labels"))),
             ("truth", label_panel(any_foreground(truths.labels(record)))),
         ]
 

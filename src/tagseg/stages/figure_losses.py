@@ -1,17 +1,27 @@
 """losses.png: the loss of each training, step by step."""
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
+from tagseg.config.arguments import Named, Output
 from tagseg.datasets.index import read_table
 from tagseg.errors import TagsegError
 from tagseg.figures.curves import loss_figure
 from tagseg.runtime.pictures import write_figure
 
 
-def run(trainings: dict[str, Path], output: Path, *, title: str) -> None:
-    """Draw the losses of trainings, from the CSV logs of tagseg train-segmentation and tagseg train-localization.
+def run(
+    trainings: Annotated[dict[str, Path], Named("training"), Field(description="NAME=LOG of a training; repeatable")],
+    output: Output,
+    *,
+    title: Annotated[str, Field(description="Over the picture")] = "loss",
+) -> None:
+    """The picture of the losses of trainings.
+
+    Draw the losses of trainings, from the CSV logs of tagseg train-segmentation and tagseg train-localization.
 
     `trainings` gives the logs by the name of their training. Raises TagsegError for none, or for a log that is empty.
     """

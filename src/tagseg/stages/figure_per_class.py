@@ -1,9 +1,12 @@
 """IoU of each class: this run's methods beside the published ones."""
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
+from tagseg.config.arguments import Classes, Outputs, Title
 from tagseg.datasets.index import read_classes, read_table
 from tagseg.errors import TagsegError
 from tagseg.evaluation.tables import class_column
@@ -11,8 +14,16 @@ from tagseg.figures.bars import class_bars
 from tagseg.runtime.pictures import checked_outputs, shown_as, write_figure
 
 
-def run(table: Path, classes: Path, outputs: list[Path], *, title: str) -> None:
-    """Draw the IoU of each class in miou.csv: bars for measured methods, markers for the paper's own.
+def run(
+    table: Annotated[Path, Field(description="miou.csv")],
+    classes: Classes,
+    outputs: Outputs,
+    *,
+    title: Title = "IoU",
+) -> None:
+    """IoU of each class beside the published.
+
+    Draw the IoU of each class in miou.csv: bars for measured methods, markers for the paper's own.
 
     A method is drawn with its CRF, or without if it was only measured so. Of the published rows only those of the
     paper's authors (`Ours`) are drawn. Raises TagsegError if a class has no column.

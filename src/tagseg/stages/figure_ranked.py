@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
 from tagseg.artifacts.shard_sets import ShardSet
+from tagseg.config.arguments import Classes, Count, GroundTruth, Named, Outputs, Split, Tags
 from tagseg.datasets.index import ImageRecord, read_classes, read_table
 from tagseg.datasets.truths import Truths
 from tagseg.errors import TagsegError
@@ -19,18 +21,28 @@ Rank = Literal["best", "median", "worst"]
 
 
 def run(
-    rank: Rank,
-    tags: Path,
-    classes: Path,
-    ground_truth: Path,
-    scores: dict[str, Path],
-    predictions: dict[str, list[Path]],
-    outputs: list[Path],
+    rank: Annotated[Literal["best", "median", "worst"], Field(description="Which images")],
+    tags: Tags,
+    classes: Classes,
+    ground_truth: GroundTruth,
+    scores: Annotated[
+        dict[str, Path],
+        Named("score"),
+        Field(description="NAME=FILE of tagseg evaluate --per-image; repeatable"),
+    ],
+    predictions: Annotated[
+        dict[str, list[Path]],
+        Named("prediction"),
+        Field(description="NAME=SHARD; for each experiment and shard"),
+    ],
+    outputs: Outputs,
     *,
-    split: str,
-    count: int,
+    split: Split = "val",
+    count: Count = 6,
 ) -> None:
-    """Draw the best, median or worst images of a run, all its experiments side by side (Figs. 6 to 8).
+    """Figs. 6 to 8: best, median and worst images of a run, all experiments side by side.
+
+    Draw the best, median or worst images of a run, all its experiments side by side (Figs. 6 to 8).
 
     Columns: image, each experiment's prediction, truth; beside each of the `count` images stands its IoU in percent.
     `scores` are the per-image tables of tagseg evaluate by experiment. Images are ranked by the experiment whose mean
@@ -55,7 +67,7 @@ def run(
         return [
             ("image", image_panel(read_image(record.path))),
             *(
-                (f"{name}\n(ranks)" if name == leader else name, label_panel(shards.get(record.id, "mask")))
+                (f"{name}\n(ranks)" if name == leader else name, label_panel(shards.get(record.id, "labels")))
                 for name, shards in maps.items()
             ),
             ("truth", label_panel(truths.labels(record))),

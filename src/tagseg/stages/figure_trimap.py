@@ -1,17 +1,27 @@
 """Fig. 10: accuracy against the width of a band around object boundaries."""
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
+from tagseg.config.arguments import Outputs, Title
 from tagseg.datasets.index import read_table
 from tagseg.errors import TagsegError
 from tagseg.figures.curves import trimap_figure
 from tagseg.runtime.pictures import checked_outputs, write_figure
 
 
-def run(table: Path, outputs: list[Path], *, title: str) -> None:
-    """Draw Fig. 10 from trimap.csv: accuracy against the width of a band around object boundaries.
+def run(
+    table: Annotated[Path, Field(description="trimap.csv")],
+    outputs: Outputs,
+    *,
+    title: Title = "accuracy beside boundaries",
+) -> None:
+    """Fig. 10: accuracy against the width of a band around boundaries.
+
+    Draw Fig. 10 from trimap.csv: accuracy against the width of a band around object boundaries.
 
     Raises TagsegError if the table is empty or another one.
     """

@@ -2,12 +2,14 @@
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 from tqdm import tqdm
 
 from tagseg.artifacts.shards import Shard, write_shard
+from tagseg.config.arguments import Classes, Output, ShardNumber, Shards, Tags
 from tagseg.config.masks import PRIOR_SETTINGS, Prior, PriorSettings
 from tagseg.datasets.index import ImageRecord, in_shard, read_classes, read_index
 from tagseg.errors import TagsegError
@@ -19,18 +21,20 @@ from tagseg.runtime.stamps import stamps
 
 
 def run(
-    prior: Prior,
-    tags: Path,
-    classes: Path,
-    output: Path,
+    prior: Annotated[Prior, Field(description="Which maps to make")],
+    tags: Tags,
+    classes: Classes,
+    output: Output,
     settings: PriorSettings,
     *,
-    activations: Path | None,
-    cams: Path | None,
-    shard: int,
-    shards: int,
+    activations: Annotated[Path | None, Field(description="Shard of activations (fgbg, multiclass)")] = None,
+    cams: Annotated[Path | None, Field(description="Shard of CAMs (localization, multiclass)")] = None,
+    shard: ShardNumber = 0,
+    shards: Shards = 1,
 ) -> None:
-    """Write one shard of maps: `maps` (L, h, w) float16 in [0, 1] at 1/grid of the image's size, `labels` (L,) uint8.
+    """Probability maps of one prior: foreground, localization, or their fusion.
+
+    Write one shard of maps: `maps` (L, h, w) float16 in [0, 1] at 1/grid of the image's size, `labels` (L,) uint8.
 
     Labels are 0 and 1 for `fgbg` (1 = any foreground), else 0 and the image's tags. `fgbg` reads `activations`,
     `localization` reads `cams`, `multiclass` both. Raises TagsegError if the one it needs is not given.

@@ -2,7 +2,11 @@
 
 import logging
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import Field
+
+from tagseg.config.arguments import Index, Named, Output
 from tagseg.config.data import DiskData
 from tagseg.datasets.checks import Checks
 from tagseg.datasets.index import read_classes, read_index, write_ground_truth
@@ -12,7 +16,16 @@ from tagseg.datasets.truth_checks import survey_truth
 log = logging.getLogger(__name__)
 
 
-def run(data: DiskData, tags: Path, output: Path, *, rendered: Path | None = None, classes: Path | None = None) -> None:
+def run(
+    data: DiskData,
+    tags: Index,
+    output: Output,
+    *,
+    rendered: Annotated[Path | None, Field(description="Folder that tagseg render-truth wrote")] = None,
+    classes: Annotated[
+        Path | None, Named("classes-file"), Field(description="classes.txt; by default that beside the index")
+    ] = None,
+) -> None:
     """Write `ground_truth.csv`: id -> mask path, for the images of `tags.csv` that have one.
 
     `rendered` holds masks `ID.png` that `render-truth` drew; where there is one, it is the image's. `classes` is by

@@ -4,9 +4,13 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from tagseg.artifacts.forms import form_of, lines_of
 from tagseg.artifacts.outputs import require_list, require_own
+from tagseg.config.arguments import WRITTEN, Named, Output
 from tagseg.config.data import DiskData
 from tagseg.datasets.checks import Checks, Fault, write_report
 from tagseg.datasets.index import BACKGROUND, ImageRecord, write_classes, write_index
@@ -21,7 +25,18 @@ log = logging.getLogger(__name__)
 _FIRST = 5  # faults, names of images: as many as one reads on a screen
 
 
-def run(data: DiskData, output: Path, classes: Path, *, report: Path | None = None, threads: int = 1) -> None:
+def run(
+    data: DiskData,
+    output: Output,
+    classes: Annotated[Path, WRITTEN, Named("classes-file"), Field(description="classes.txt to write")],
+    *,
+    report: Annotated[
+        Path | None,
+        WRITTEN,
+        Field(description="CSV of all that is wrong, to write; by default index_report.csv beside the output"),
+    ] = None,
+    threads: Annotated[int, Field(ge=1, description="Threads that look at photographs")] = 1,
+) -> None:
     """Write `tags.csv` and `classes.txt`, unless something is wrong, and, in any case, `report`.
 
     The report is a CSV file, by default `index_report.csv` beside `tags.csv`: it has no row where all is well.

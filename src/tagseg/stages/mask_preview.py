@@ -1,8 +1,11 @@
 """masks/{prior}-{crf}-preview.png: training photographs under their masks."""
 
-from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from tagseg.artifacts.shard_sets import ShardSet
+from tagseg.config.arguments import Classes, Files, Output, Tags
 from tagseg.datasets.index import evenly, read_classes, read_index
 from tagseg.errors import TagsegError
 from tagseg.figures.grid import LARGE_CELL, Cell, image_grid
@@ -13,8 +16,17 @@ from tagseg.runtime.pictures import shown_as, write_figure
 _COLUMNS = 4
 
 
-def run(labels: list[Path], tags: Path, classes: Path, output: Path, *, count: int) -> None:
-    """Draw training photographs under their masks, each named and with its tags.
+def run(
+    labels: Files,
+    tags: Tags,
+    classes: Classes,
+    output: Output,
+    *,
+    count: Annotated[int, Field(ge=1, description="Photographs on it")] = 24,
+) -> None:
+    """A sheet of training photographs under their masks.
+
+    Draw training photographs under their masks, each named and with its tags.
 
     `count` of those that have a tag are spread evenly over the index. Raises TagsegError if none has one.
     """
@@ -25,7 +37,7 @@ def run(labels: list[Path], tags: Path, classes: Path, output: Path, *, count: i
     cells: list[Cell] = [
         (
             f"{record.id}\n{', '.join(shown[tag] for tag in record.tags)}",
-            label_overlay_panel(read_image(record.path), masks.get(record.id, "mask")),
+            label_overlay_panel(read_image(record.path), masks.get(record.id, "labels")),
         )
         for record in evenly(tagged, count)
     ]

@@ -1,8 +1,12 @@
 """panels.png: images from photograph to prediction, beside the truth."""
 
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from tagseg.artifacts.shard_sets import ShardSet
+from tagseg.config.arguments import Classes, Files, GroundTruth, Named, Output, Tags
 from tagseg.datasets.index import ImageRecord, read_classes
 from tagseg.datasets.truths import Truths
 from tagseg.figures.grid import Cell, image_grid
@@ -13,19 +17,25 @@ from tagseg.runtime.pictures import shown_as, stored_class_maps, write_figure
 
 
 def run(
-    tags: Path,
-    classes: Path,
-    ground_truth: Path,
-    priors: list[Path],
-    cams: list[Path],
-    masks: list[Path],
-    predictions: dict[str, list[Path]],
-    output: Path,
+    tags: Tags,
+    classes: Classes,
+    ground_truth: GroundTruth,
+    priors: Files,
+    cams: Files,
+    masks: Files,
+    predictions: Annotated[
+        dict[str, list[Path]],
+        Named("prediction"),
+        Field(description="NAME=SHARD; for each experiment and shard"),
+    ],
+    output: Output,
     *,
-    split: str,
-    count: int,
+    split: Annotated[str, Field(description="Split to show")] = "val",
+    count: Annotated[int, Field(ge=1, description="Images")] = 12,
 ) -> None:
-    """Draw images on their way from photograph to prediction, beside the truth.
+    """The panel picture: images' way from photograph to prediction.
+
+    Draw images on their way from photograph to prediction, beside the truth.
 
     `count` images are spread evenly over the split. Columns: image, foreground prior, CAMs, multi-class mask (known
     tags), each experiment's prediction, truth.
@@ -41,8 +51,8 @@ def run(
             ("image", image_panel(read_image(record.path))),
             ("foreground prior", heat_panel(foreground)),
             ("CAMs of the tags", stored_class_maps(cam_maps, record, "cams")),
-            ("mask (known tags)", label_panel(mask_maps.get(record.id, "mask"))),
-            *((name, label_panel(maps.get(record.id, "mask"))) for name, maps in predicted.items()),
+            ("mask (known tags)", label_panel(mask_maps.get(record.id, "labels"))),
+            *((name, label_panel(maps.get(record.id, "labels"))) for name, maps in predicted.items()),
             ("truth", label_panel(truths.labels(record))),
         ]
 

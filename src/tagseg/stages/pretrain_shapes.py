@@ -5,15 +5,17 @@ The result ships with the package as `resources/shapes_network.pt`; this stage m
 
 import logging
 import time
-from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from tagseg.artifacts.bundle import write_torch
+from tagseg.config.arguments import Output, Seed, Threads
 from tagseg.datasets.shapes import CLASSES, recognition_image
 from tagseg.errors import TagsegError
 from tagseg.networks.backbones.base import normalise
@@ -34,8 +36,16 @@ _FIRST_HELD_OUT = 10_000_000
 _LARGEST_SHIFT = 4
 
 
-def run(output: Path, *, seed: int, steps: int, threads: int = 1) -> None:
-    """Train, fold batch norm away, and write the network.
+def run(
+    output: Output,
+    *,
+    seed: Seed = 0,
+    steps: Annotated[int, Field(ge=1, description="Steps of 32 images")] = 1900,
+    threads: Threads = 1,
+) -> None:
+    """Pre-train the demo's small network on single shapes (its result ships with the package).
+
+    Train, fold batch norm away, and write the network.
 
     The file holds `state_dict` (float16: `features.N.weight` and `.bias` of `VggTrunk(SHAPES_BLOCKS)`,
     `classifier.weight` (14, 128) and `.bias` (14,) on the globally averaged conv5), `classes` (names in the

@@ -1,10 +1,13 @@
 """recipes.png: the same photographs, their truth, and the masks that several runs made of them."""
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from tagseg.artifacts.shard_sets import ShardSet
+from tagseg.config.arguments import Classes, GroundTruth, Named, Output, Tags
 from tagseg.datasets.index import ImageRecord, read_classes
 from tagseg.datasets.truths import Truths
 from tagseg.errors import TagsegError
@@ -16,9 +19,21 @@ from tagseg.runtime.pictures import shown_as, write_figure
 
 
 def run(
-    tags: Path, classes: Path, ground_truth: Path, runs: dict[str, list[Path]], output: Path, *, count: int
+    tags: Tags,
+    classes: Classes,
+    ground_truth: GroundTruth,
+    runs: Annotated[
+        dict[str, list[Path]],
+        Named("run"),
+        Field(description="NAME=SHARD of label maps; for each run and shard"),
+    ],
+    output: Output,
+    *,
+    count: Annotated[int, Field(ge=1, description="Images: a third worst, a third middling, a third best")] = 12,
 ) -> None:
-    """Draw the masks that several runs made of the same images, beside image and truth.
+    """The picture of recipes: image, truth, and the masks of several runs.
+
+    Draw the masks that several runs made of the same images, beside image and truth.
 
     `runs` are shards of label maps by the name of their run. Of the `count` images a third are those that the last run
     labels worst, a third are average, a third are its best, by mean IoU; the number below a name is that, in percent.
@@ -29,7 +44,7 @@ def run(
     names = read_classes(classes)
     masks = {name: ShardSet(paths, "labels") for name, paths in runs.items()}
     last = list(masks.values())[-1]
-    scores = [_mean_iou(truths, record, last.get(record.id, "mask"), len(names)) for record in truths.records]
+    scores = [_mean_iou(truths, record, last.get(record.id, "labels"), len(names)) for record in truths.records]
     ranked = [int(i) for i in np.argsort(scores, kind="stable") if np.isfinite(scores[i])]  # not where all is ignored
     if not ranked:
         raise TagsegError(f"{ground_truth}: no tagged image has truth that is not ignored; there is nothing to compare")
@@ -38,7 +53,7 @@ def run(
         return [
             ("image", image_panel(read_image(record.path))),
             ("truth", label_panel(truths.labels(record))),
-            *((name, label_panel(shards.get(record.id, "mask"))) for name, shards in masks.items()),
+            *((name, label_panel(shards.get(record.id, "labels"))) for name, shards in masks.items()),
         ]
 
     shown = [(truths.records[i], scores[i]) for i in _ends_and_middle(ranked, count)]

@@ -1,11 +1,13 @@
 """regions.png: crisp boundaries, contour maps, and regions at rising thresholds."""
 
 from dataclasses import replace
-from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 from scipy.ndimage import maximum_filter
 
+from tagseg.config.arguments import OneSplit, Output, Tags
 from tagseg.config.masks import CrispSettings
 from tagseg.datasets.index import ImageRecord, evenly, read_index
 from tagseg.errors import TagsegError
@@ -18,8 +20,17 @@ from tagseg.runtime.pictures import write_figure
 _THRESHOLDS = (0.05, 0.1, 0.2)
 
 
-def run(tags: Path, output: Path, settings: CrispSettings, *, split: str | None, count: int) -> None:
-    """Draw the crisp boundaries and regions of a few images.
+def run(
+    tags: Tags,
+    output: Output,
+    settings: CrispSettings,
+    *,
+    split: OneSplit = None,
+    count: Annotated[int, Field(ge=1, description="Images")] = 6,
+) -> None:
+    """The picture of crisp regions: image, boundaries, contour map, regions at .05, .1 and .2.
+
+    Draw the crisp boundaries and regions of a few images.
 
     `count` images are spread evenly over the split. Columns: image, boundaries, contour map, regions at thresholds .05,
     .1 and .2. Raises TagsegError if the split has no image.

@@ -1,12 +1,12 @@
 """Crisp regions of the images: the areas that the CRF's higher-order terms hold together (the paper's 3.1.3, [32])."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from tagseg.artifacts.shards import write_shard
+from tagseg.config.arguments import Output, ShardNumber, Shards, Tags
 from tagseg.config.masks import RegionSettings
 from tagseg.datasets.index import in_shard, read_index
 from tagseg.errors import TagsegError
@@ -16,8 +16,17 @@ from tagseg.runtime.progress import rate
 from tagseg.runtime.stamps import stamps
 
 
-def run(tags: Path, output: Path, settings: RegionSettings, *, shard: int, shards: int) -> None:
-    """Write one shard: `labels` (H, W) uint16, 0..R-1.
+def run(
+    tags: Tags,
+    output: Output,
+    settings: RegionSettings,
+    *,
+    shard: ShardNumber = 0,
+    shards: Shards = 1,
+) -> None:
+    """Crisp regions of each image.
+
+    Write one shard: `regions` (H, W) uint16, 0..R-1.
 
     Raises TagsegError naming an image that falls into more than 65,536 regions.
     """
@@ -31,4 +40,4 @@ def run(tags: Path, output: Path, settings: RegionSettings, *, shard: int, shard
                 labels = crisp.regions(settings.threshold)
                 if labels.max() > np.iinfo(np.uint16).max:
                     raise TagsegError(f"{record.path}: {labels.max() + 1} regions; raise the regions' threshold")
-                writer.put(record.id, {"labels": labels.astype(np.uint16)})
+                writer.put(record.id, {"regions": labels.astype(np.uint16)})

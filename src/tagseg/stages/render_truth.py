@@ -2,11 +2,14 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import Field
 from tqdm import tqdm
 
 from tagseg.artifacts.atomic import atomic_folder
-from tagseg.config.data import DiskData
+from tagseg.config.arguments import WRITTEN, Index
+from tagseg.config.data import CocoData, VocData, YoutubeObjectsData
 from tagseg.datasets.index import read_index
 from tagseg.datasets.layouts import LAYOUTS
 from tagseg.errors import TagsegError
@@ -14,7 +17,11 @@ from tagseg.images.files import write_labels
 from tagseg.images.marks import TRUTH
 
 
-def run(data: DiskData, tags: Path, output: Path) -> None:
+def run(
+    data: VocData | CocoData | YoutubeObjectsData,
+    tags: Index,
+    output: Annotated[Path, WRITTEN, Field(description="Folder of masks to write")],
+) -> None:
     """Write `output/ID.png` for the images of `tags.csv` whose truth is no PNG yet; the folder appears whole.
 
     Raises TagsegError where a mask has another size than its photograph.

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field
 from tqdm import tqdm
 
 from tagseg.artifacts.shards import write_shard
+from tagseg.config.arguments import Output, ShardNumber, Shards, Tags, Threads
 from tagseg.config.networks import InferenceMachine
 from tagseg.datasets.index import ImageRecord, in_shard, read_index
 from tagseg.runtime.device import prepare
@@ -19,31 +22,33 @@ from tagseg.runtime.stamps import stamps
 
 @torch.inference_mode()
 def run(
-    model: Path,
-    tags: Path,
-    output: Path,
+    model: Annotated[Path, Field(description="Segmentation model")],
+    tags: Tags,
+    output: Output,
     machine: InferenceMachine,
     *,
-    split: str,
-    shard: int,
-    shards: int,
-    threads: int,
+    split: Annotated[str, Field(description="Split to score")] = "val",
+    shard: ShardNumber = 0,
+    shards: Shards = 1,
+    threads: Threads = 1,
 ) -> None:
-    """Write one shard of scores: `maps` (N, h, w) float16 before the softmax, `labels` 0..N-1.
+    """Scores of every class, without tags.
+
+    Write one shard of scores: `maps` (N, h, w) float16 before the softmax, `labels` 0..N-1.
 
     Images are brought to the size that the network was trained at, so that objects have the sizes that it knows.
 
     Of `tags.csv` only ids, paths and the split are used: the network sees no tag.
     """
-    here = prepare(machine, threads)
+    device = prepare(machine, threads)
     network, classes, side = load_segmentation(model)
-    here.put(network)
+    device.put(network)
     records = [record for record in in_shard(read_index(tags), shard, shards) if record.split == split]
     labels = np.arange(len(classes), dtype=np.uint8)
 
     def scores() -> Iterator[tuple[list[ImageRecord], Callable[[], dict[str, np.ndarray]]]]:
-        for group, images in batches_of(records, machine.images_at_once, here.loaders, side, writer.done):
-            yield group, fetched({"maps": network(images.to(here.place, non_blocking=True)).half()})
+        for group, images in batches_of(records, machine.images_at_once, device.loaders, side, writer.done):
+            yield group, fetched({"maps": network(images.to(device.torch_device, non_blocking=True)).half()})
 
     with (
         write_shard(output, "scores", {"model": str(model), "split": split}, stamps(records), [model]) as writer,

@@ -6,35 +6,70 @@ must score on other images.
 
 import itertools
 import multiprocessing
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Annotated, Any, cast, get_args
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 from tqdm import tqdm
 
 from tagseg.artifacts.atomic import write_text
 from tagseg.artifacts.shards import Shard
 from tagseg.config import Crf
-from tagseg.config.masks import CrfSettings
+from tagseg.config.arguments import Classes, Files, GroundTruth, Output, Tags
+from tagseg.config.masks import CrfSettings, MapKind
 from tagseg.config.parsing import checked
 from tagseg.datasets.index import ImageRecord, read_classes
 from tagseg.datasets.truths import TruthMasks, Truths
 from tagseg.errors import TagsegError
 from tagseg.evaluation.confusion import ConfusionMatrix, Protocol, any_foreground
-from tagseg.runtime.label_maps import KINDS, facts, label_map
+from tagseg.runtime.label_maps import KINDS, facts, kind_of, label_map
 from tagseg.runtime.progress import rate
 
 Trial = tuple[Crf, CrfSettings]
 
 
 def run(
+    tags: Tags,
+    maps: Files,
+    ground_truth: GroundTruth,
+    classes: Classes,
+    settings: CrfSettings,
+    output: Output = Path("search.csv"),
+    regions: Files = (),
+    *,
+    crf: Annotated[str, Field(description="Those to try, of none,pairwise,higher_order")] = "pairwise",
+    vary: Annotated[
+        dict[str, str],
+        Field(default_factory=dict, description="KEY=VALUE,VALUE,...: settings to try; all combinations"),
+    ],
+    split: Annotated[str, Field(description="Split to try them on")] = "train",
+    protocol: Annotated[Protocol, Field(description="foreground: any class counts as 1")] = "classes",
+    processes: Annotated[int, Field(ge=1, description="Images at the same time")] = 1,
+) -> str:
+    """Try settings of the CRF on images that have truth; best first.
+
+    Writes a row for each combination: its settings that count, mean IoU and pixel accuracy in percent. Returns the
+    columns that differ, for a terminal. `foreground` counts any class as foreground (Table 4). Raises TagsegError if a
+    trial lacks its regions, or no image of the split has truth.
+    """
+    varied = {key.replace("-", "_"): values.split(",") for key, values in vary.items()}
+    trials = trials_of(crf.split(","), settings, varied)
+    table = search(
+        trials, tags, maps, regions, ground_truth, classes, output, split=split, protocol=protocol, processes=processes
+    )
+    return table[[*varied, "crf", "mean_iou", "pixel_accuracy"]].round(2).to_string(index=False)
+
+
+def search(
     trials: list[Trial],
     tags: Path,
-    maps: list[Path],
-    regions: list[Path],
+    maps: Sequence[Path],
+    regions: Sequence[Path],
     ground_truth: Path,
     classes: Path,
     output: Path,
@@ -43,11 +78,7 @@ def run(
     protocol: Protocol,
     processes: int,
 ) -> pd.DataFrame:
-    """Write a row for each trial: its settings that count, mean IoU and pixel accuracy in percent; best first.
-
-    `foreground` counts any class as foreground (Table 4). Raises TagsegError if a trial lacks its regions, or no
-    image of the split has truth.
-    """
+    """Mean IoU and pixel accuracy of each trial, best first; also written to `output`."""
     if any(crf == "higher_order" for crf, _ in trials) and not regions:
         raise TagsegError("crf higher_order needs --regions: give the shards that tagseg regions wrote")
     truths = Truths(tags, ground_truth, split, "try settings")
@@ -61,15 +92,12 @@ def run(
             for total, count in zip(totals, counts, strict=True):
                 total.counts += count
     kind = _kind(maps[0])
-    rows = [
-        {
-            **facts(crf, settings, kind),
-            "mean_iou": 100 * total.mean_iou(),
-            "pixel_accuracy": 100 * total.pixel_accuracy(),
-        }
-        for (crf, settings), total in zip(trials, totals, strict=True)
-    ]
-    table = pd.DataFrame(rows).sort_values("mean_iou", ascending=False, kind="stable").reset_index(drop=True)
+    # of two frames: where trials differ in the settings that count, what they score stays behind all of these
+    settings = pd.DataFrame([facts(crf, settings, kind) for crf, settings in trials])
+    scored = pd.DataFrame(
+        [{"mean_iou": 100 * total.mean_iou(), "pixel_accuracy": 100 * total.pixel_accuracy()} for total in totals]
+    )
+    table = settings.join(scored).sort_values("mean_iou", ascending=False, kind="stable").reset_index(drop=True)
     write_text(output, table.to_csv(index=False, float_format="%.3f"))
     return table
 
@@ -91,13 +119,13 @@ def trials_of(crfs: list[str], settings: CrfSettings, varied: dict[str, list[str
     return list(found.values())
 
 
-def _kind(path: Path) -> str:
+def _kind(path: Path) -> MapKind:
     with Shard(path, KINDS) as shard:
-        return shard.kind
+        return kind_of(shard)
 
 
 def _counts(
-    job: tuple[ImageRecord, TruthMasks, list[Trial], list[Path], list[Path], Protocol, int],
+    job: tuple[ImageRecord, TruthMasks, list[Trial], Sequence[Path], Sequence[Path], Protocol, int],
 ) -> list[np.ndarray]:
     """Counts (N, N) of one image for each trial."""
     record, masks, trials, maps, regions, protocol, classes = job
@@ -107,9 +135,9 @@ def _counts(
     counts = []
     with ExitStack() as stack:
         source = stack.enter_context(_holding(record.id, maps, KINDS))
-        areas = stack.enter_context(_holding(record.id, regions, "regions")) if regions else None
+        shard = stack.enter_context(_holding(record.id, regions, "regions")) if regions else None
         for crf, settings in trials:
-            labels = label_map(source, areas if crf == "higher_order" else None, record, crf, settings)
+            labels = label_map(source, shard if crf == "higher_order" else None, record, crf, settings)
             matrix = ConfusionMatrix(classes)
             try:
                 matrix.update(truth, any_foreground(labels) if protocol == "foreground" else labels)
@@ -119,7 +147,7 @@ def _counts(
     return counts
 
 
-def _holding(image: str, paths: list[Path], kind: Any) -> Shard:
+def _holding(image: str, paths: Sequence[Path], kind: Any) -> Shard:
     """The shard that holds an image."""
     for path in paths:
         shard = Shard(path, kind)

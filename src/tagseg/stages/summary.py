@@ -2,10 +2,13 @@
 
 import shlex
 from pathlib import Path
+from typing import Annotated
 
 import pandas as pd
+from pydantic import Field
 
 from tagseg.artifacts.atomic import write_text
+from tagseg.config.arguments import Named, Output
 from tagseg.errors import TagsegError
 from tagseg.figures.page import Picture, headline_page
 
@@ -34,8 +37,19 @@ _CAPTIONS = {
 }
 
 
-def run(miou: Path, tables: list[Path], pictures: list[Path], output: Path, *, title: str) -> None:
-    """Write one HTML page with the headline table, pictures and further tables, all in one file.
+def run(
+    miou: Annotated[Path, Field(description="miou.csv")],
+    tables: Annotated[list[Path], Named("table"), Field(default_factory=list, description="Further table; repeatable")],
+    pictures: Annotated[
+        list[Path], Named("picture"), Field(default_factory=list, description="PNG to show; repeatable")
+    ],
+    output: Output,
+    *,
+    title: Annotated[str, Field(description="Over the page")] = "tagseg",
+) -> None:
+    """One HTML page with the headline table and pictures, all in one file.
+
+    Write one HTML page with the headline table, pictures and further tables, all in one file.
 
     Raises TagsegError for a file that is missing, a table that is not `miou.csv`, or a picture that is not a PNG.
     """

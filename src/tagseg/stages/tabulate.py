@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pandas import DataFrame
+from pydantic import Field
 
 from tagseg.artifacts.atomic import write_text
+from tagseg.config.arguments import POSITIONAL, Output
 from tagseg.evaluation.published import Published
 from tagseg.evaluation.result import Result
 from tagseg.evaluation.tables import ablation_table, masks_table, miou_table
@@ -15,8 +17,17 @@ from tagseg.runtime.evaluations import read_result
 Table = Literal["miou", "ablation", "masks"]
 
 
-def run(table: Table, results: list[Path], output: Path, *, published: Published) -> None:
-    """Write `miou.csv`, `ablation.csv` or `masks.csv` from evaluation results, in the order given."""
+def run(
+    table: Annotated[Literal["miou", "ablation", "masks"], Field(description="Which table")],
+    results: Annotated[list[Path], POSITIONAL, Field(description="Files that tagseg evaluate wrote")],
+    output: Output,
+    *,
+    published: Annotated[Published, Field(description="Data set whose published rows are added")] = "none",
+) -> None:
+    """Gather evaluations into one table.
+
+    Write `miou.csv`, `ablation.csv` or `masks.csv` from evaluation results, in the order given.
+    """
     make, needed = _TABLES[table]
     frame = make([read_result(path, needed) for path in results], published)
     write_text(output, frame.to_csv(index=False, lineterminator="\n"))

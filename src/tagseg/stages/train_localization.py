@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -12,6 +11,7 @@ from tagseg.artifacts.atomic import write_text
 from tagseg.artifacts.bundle import save_bundle
 from tagseg.artifacts.checkpoints import Checkpoints
 from tagseg.artifacts.shards import digest_of
+from tagseg.config.arguments import CheckpointFolder, Classes, Output, Seed, Tags, Threads, TrainingLog
 from tagseg.config.networks import BackboneSettings, LocalizationSettings, TrainingMachine
 from tagseg.datasets.index import ImageRecord, read_classes, read_index
 from tagseg.errors import TagsegError
@@ -26,7 +26,7 @@ from tagseg.networks.localization import (
 )
 from tagseg.networks.synsets import shared_rows
 from tagseg.networks.training import Schedule, train
-from tagseg.runtime.device import Machine, prepare
+from tagseg.runtime.device import Device, prepare
 from tagseg.runtime.frozen_trunk import network_facts
 from tagseg.runtime.prefetch import ahead, load_image, load_square, pinned, shuffled
 
@@ -35,38 +35,40 @@ Batch = tuple[Tensor, Tensor, list[str]]
 
 
 def run(
-    tags: Path,
-    classes: Path,
-    output: Path,
-    training_log: Path,
+    tags: Tags,
+    classes: Classes,
+    output: Output,
+    training_log: TrainingLog,
     network: BackboneSettings,
     settings: LocalizationSettings,
     machine: TrainingMachine,
     *,
-    checkpoints: Path | None,
-    seed: int,
-    threads: int,
+    checkpoints: CheckpointFolder = None,
+    seed: Seed = 0,
+    threads: Threads = 1,
 ) -> None:
-    """Write the trained network as a bundle, and its log as CSV. Only images of split train are used.
+    """Train the localization network on tags.
+
+    Write the trained network as a bundle, and its log as CSV. Only images of split train are used.
 
     A run that was killed goes on from what it left in the folder `checkpoints`.
     """
-    here = prepare(machine, threads, seed)
+    device = prepare(machine, threads, seed)
     names = read_classes(classes)[1:]
     records = read_index(tags, split="train")
     if not records or not names:
         raise TagsegError(f"{tags}: no training image with a tag; give at least one image of split train a tag")
     backbone = load_backbone(network.backbone, network.weights, network.preprocessing, stride=settings.stride)
-    model = LocalizationNetwork(backbone, len(names), hidden=settings.hidden).to(here.place)
+    model = LocalizationNetwork(backbone, len(names), hidden=settings.hidden).to(device.torch_device)
     if settings.channels_last or settings.mode == "head":
-        here.put(model)
+        device.put(model)
     targets = torch.tensor([[name in record.tags for name in names] for record in records]).float()
     facts = {"tags": digest_of([tags, classes]), "seed": seed} | network_facts(network) | settings.model_dump()
     keeper = Checkpoints(checkpoints, machine.checkpoint_every, facts)
     if settings.mode == "head":
-        history = _train_head(model, records, targets, _shared(backbone, names), settings, here)
+        history = _train_head(model, records, targets, _shared(backbone, names), settings, device)
     else:
-        history = _finetune(model, records, targets, settings, seed, here, keeper)
+        history = _finetune(model, records, targets, settings, seed, device, keeper)
     write_text(training_log, history)
     save_bundle(
         output,
@@ -88,12 +90,12 @@ def _train_head(
     targets: Tensor,
     shared: tuple[Tensor, list[str]] | None,
     settings: LocalizationSettings,
-    here: Machine,
+    device: Device,
 ) -> str:
     """The trunk runs once over each image and its mirror image; the head is then fitted on what it gave."""
-    straight = ahead(records, lambda record: pinned(load_image(record)[None]), here.loaders)  # in the targets' order
+    straight = ahead(records, lambda record: pinned(load_image(record)[None]), device.loaders)  # in the targets' order
     images = tqdm(straight, total=len(records), unit="image", disable=None)
-    both = (view.to(here.place) for image in images for view in (image, image.flip(3)))
+    both = (view.to(device.torch_device) for image in images for view in (image, image.flip(3)))
     features = pooled_features(model, both).cpu()
     weight, bias, loss = fit_linear_head(
         features,
@@ -148,7 +150,7 @@ def _finetune(
     targets: Tensor,
     settings: LocalizationSettings,
     seed: int,
-    here: Machine,
+    device: Device,
     keeper: Checkpoints,
 ) -> str:
     def load(chosen: list[tuple[int, bool]]) -> Batch:
@@ -158,12 +160,12 @@ def _finetune(
         return pinned(torch.stack(turned)), pinned(targets[indices]), [records[i].id for i in indices]
 
     def batches(first: int) -> Iterator[Batch]:
-        return ahead(shuffled(len(records), settings.batch, seed, flip=True, first=first), load, here.loaders)
+        return ahead(shuffled(len(records), settings.batch, seed, flip=True, first=first), load, device.loaders)
 
     def loss_of(batch: Batch) -> Tensor:
         images, wanted, _ = batch
-        logits = model(images.to(here.place, non_blocking=True))
-        return tag_cross_entropy(logits, wanted.to(here.place, non_blocking=True), settings.reduction)
+        logits = model(images.to(device.torch_device, non_blocking=True))
+        return tag_cross_entropy(logits, wanted.to(device.torch_device, non_blocking=True), settings.reduction)
 
     return train(
         model,

@@ -4,11 +4,13 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from pydantic import Field
 from torch import Tensor
 
 from tagseg.artifacts.atomic import write_text
@@ -17,6 +19,7 @@ from tagseg.artifacts.checkpoints import Checkpoints
 from tagseg.artifacts.shard_sets import ShardSet, shard_paths
 from tagseg.artifacts.shards import digest_of
 from tagseg.config import Mask
+from tagseg.config.arguments import CheckpointFolder, Classes, Output, Seed, Tags, Threads, TrainingLog
 from tagseg.config.networks import BackboneSettings, SegmentationSettings, TrainingMachine
 from tagseg.datasets.index import ImageRecord, labels_of, read_classes, read_index
 from tagseg.errors import TagsegError
@@ -24,7 +27,7 @@ from tagseg.images.palette import voc_palette
 from tagseg.images.resize import resized
 from tagseg.networks.backbones import load_backbone
 from tagseg.networks.losses import empty_masks, fgbg_loss, multiclass_loss, tag_loss
-from tagseg.networks.segmentation import Fov, ScoreNetwork, describe, upsample
+from tagseg.networks.segmentation import ScoreNetwork, describe, upsample
 from tagseg.networks.training import Schedule, train
 from tagseg.runtime.device import prepare
 from tagseg.runtime.frozen_trunk import network_facts
@@ -44,27 +47,29 @@ class Sample:
 
 
 def run(
-    tags: Path,
-    classes: Path,
-    masks: list[Path],
-    output: Path,
-    training_log: Path,
+    tags: Tags,
+    classes: Classes,
+    masks: Annotated[list[Path], Field(default_factory=list, description="Shard files; repeat the option for each")],
+    output: Output,
+    training_log: TrainingLog,
     network: BackboneSettings,
     settings: SegmentationSettings,
     machine: TrainingMachine,
     *,
-    mask: Mask,
-    fov: Fov,
-    checkpoints: Path | None,
-    seed: int,
-    threads: int,
+    mask: Annotated[Mask, Field(description="What the masks are; none: tags only")],
+    fov: Annotated[Literal["small", "large"], Field(description="Field of view of the head")] = "small",
+    checkpoints: CheckpointFolder = None,
+    seed: Seed = 0,
+    threads: Threads = 1,
 ) -> None:
-    """Write the trained network as a bundle, and its log as CSV. Only images of split train are used.
+    """Train a score network on tags and masks.
+
+    Write the trained network as a bundle, and its log as CSV. Only images of split train are used.
 
     `masks` are the shards that tagseg smooth made of the prior that `mask` names; none for `mask` none. A run that was
     killed goes on from what it left in the folder `checkpoints`.
     """
-    here = prepare(machine, threads, seed)
+    device = prepare(machine, threads, seed)
     names = read_classes(classes)
     records = read_index(tags, split="train")
     if not records:
@@ -80,9 +85,9 @@ def run(
     backbone = load_backbone(
         network.backbone, network.weights, network.preprocessing, stride=settings.stride, pool5=True
     )
-    model = ScoreNetwork(backbone, names, fov).to(here.place)
+    model = ScoreNetwork(backbone, names, fov).to(device.torch_device)
     if settings.channels_last:
-        here.put(model)
+        device.put(model)
     facts = describe(model)
     size = f"{facts.parameters / 1e6:.1f} M parameters"
     log.info("score network: stride %d, field of view %d pixels, %s", facts.stride, facts.field_of_view, size)
@@ -93,7 +98,7 @@ def run(
 
     def batches(first: int) -> Iterator[list[Sample]]:
         order = shuffled(len(records), settings.batch, seed, flip=settings.flip, first=first)
-        return ahead(order, load, here.loaders)
+        return ahead(order, load, device.loaders)
 
     settled = {
         "tags": digest_of([tags, classes]),
@@ -108,7 +113,7 @@ def run(
         model,
         model.parameter_groups(settings.learning_rate, settings.head_factor),
         batches,
-        lambda samples: _batch_loss(model, samples, mask, settings.lse_r, here.place),
+        lambda samples: _batch_loss(model, samples, mask, settings.lse_r, device.torch_device),
         Schedule(settings.iterations, settings.schedule, settings.momentum, settings.weight_decay),
         lambda samples: f"images {', '.join(sample.id for sample in samples)}",
         precision=settings.precision,
@@ -137,7 +142,7 @@ def _sample(
     pixels = load_image(record, size)
     mask = None
     if label_maps is not None:
-        whole = Image.fromarray(label_maps.get(record.id, "mask"))
+        whole = Image.fromarray(label_maps.get(record.id, "labels"))
         mask = torch.from_numpy(np.array(resized(whole, size, Image.Resampling.NEAREST)))
     if mirror:
         pixels, mask = pixels.flip(2), None if mask is None else mask.flip(1)
@@ -165,6 +170,6 @@ def _batch_loss(network: ScoreNetwork, samples: list[Sample], mask: Mask, r: flo
 def _report_empty(records: list[ImageRecord], labels: dict[str, list[int]], label_maps: ShardSet, mask: Mask) -> None:
     """Say how many terms of the loss fall away because a tag's mask has no pixel."""
     wanted = [(r.id, sorted({min(k, 1) for k in labels[r.id]}) if mask == "fgbg" else labels[r.id]) for r in records]
-    empty = sum(empty_masks(torch.from_numpy(label_maps.get(image_id, "mask")), ks) for image_id, ks in wanted)
+    empty = sum(empty_masks(torch.from_numpy(label_maps.get(image_id, "labels")), ks) for image_id, ks in wanted)
     total = sum(len(ks) for _, ks in wanted)
     log.info("%d of %d masks are empty (%.0f %%): their terms are left out", empty, total, 100 * empty / total)

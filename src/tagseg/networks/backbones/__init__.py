@@ -9,11 +9,11 @@ from torch import Tensor
 
 from tagseg.errors import TagsegError, barred
 from tagseg.networks.backbones.base import PREPROCESSING, Backbone, Classifier
-from tagseg.networks.backbones.sources import weight_file
 from tagseg.networks.backbones.timm import timm_backbone
 from tagseg.networks.backbones.vgg import SHAPES_BLOCKS, VGG16_BLOCKS, VggTrunk
 from tagseg.networks.backbones.vgg_weights import parse_vgg16
 from tagseg.networks.backbones.weights import load_dict, load_state, one_line, read_weights
+from tagseg.networks.sources import weight_file
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tagseg.errors import TagsegError, barred
-from tagseg.networks.backbones.sources import no_such_file
+from tagseg.networks.sources import no_such_file
 
 CONTAINERS = ("state_dict", "model_state_dict", "model")
 """Keys under which training checkpoints keep their weights."""

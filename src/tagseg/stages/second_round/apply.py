@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field
 from tqdm import tqdm
 
 from tagseg.artifacts.bundle import load_bundle
 from tagseg.artifacts.shards import Shard, write_shard
+from tagseg.config.arguments import Output, ShardNumber, Shards, Tags, Threads
+from tagseg.config.masks import WeightSettings
 from tagseg.config.networks import BackboneSettings, InferenceMachine, ViewSettings
 from tagseg.datasets.index import ImageRecord, in_shard, read_index
 from tagseg.images.resize import resize_map
@@ -22,26 +26,29 @@ from tagseg.runtime.stamps import stamps
 
 @torch.inference_mode()
 def run(
-    tags: Path,
-    maps: Path,
-    model: Path,
-    output: Path,
+    tags: Tags,
+    maps: Annotated[Path, Field(description="Shard of the first round's maps")],
+    model: Annotated[Path, Field(description="What tagseg second-round fit wrote")],
+    output: Output,
     network: BackboneSettings,
-    looks: ViewSettings,
+    views: ViewSettings,
+    settings: WeightSettings,
     machine: InferenceMachine,
     *,
-    weight: float,
-    shard: int,
-    shards: int,
-    threads: int,
+    shard: ShardNumber = 0,
+    shards: Shards = 1,
+    threads: Threads = 1,
 ) -> None:
-    """Write one shard of maps, of the same images, labels and sizes as `maps`, the first round's."""
-    here = prepare(machine, threads)
-    frozen = FrozenTrunk(network, looks, here)
+    """Maps of the second round.
+
+    Write one shard of maps, of the same images, labels and sizes as `maps`, the first round's.
+    """
+    device = prepare(machine, threads)
+    frozen = FrozenTrunk(network, views, device)
     bundle = load_bundle(model, "pixel regression")
-    rows, bias = bundle["weight"].to(here.place), bundle["bias"].to(here.place)
+    rows, bias = bundle["weight"].to(device.torch_device), bundle["bias"].to(device.torch_device)
     records = in_shard(read_index(tags), shard, shards)
-    facts = {"weight": weight} | network_facts(network) | looks.model_dump()
+    facts = settings.model_dump() | network_facts(network) | views.model_dump()
     with (
         Shard(maps, "probabilities") as first,
         write_shard(output, "probabilities", facts, stamps(records), [maps, model]) as writer,
@@ -57,5 +64,5 @@ def run(
             for record, wait in tqdm(one_behind(again()), total=len(left), unit="image", disable=None):
                 before = first.get(record.id, "maps").astype(np.float32)
                 own = np.stack([resize_map(values, before.shape[1:]) for values in wait()["maps"]])
-                arrays = {"maps": second_round(before, own, weight).astype(np.float16)}
+                arrays = {"maps": second_round(before, own, settings.weight).astype(np.float16)}
                 writer.put(record.id, arrays | {"labels": first.get(record.id, "labels")})

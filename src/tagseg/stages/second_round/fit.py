@@ -1,13 +1,13 @@
 """Fit the second round's regression on the samples of all training photographs."""
 
 import logging
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from tagseg.artifacts.bundle import write_torch
 from tagseg.artifacts.shard_sets import ShardSet
+from tagseg.config.arguments import Classes, Files, Output, Tags, Threads
 from tagseg.config.masks import RegressionSettings
 from tagseg.datasets.index import ImageRecord, read_classes, read_index
 from tagseg.errors import TagsegError
@@ -17,9 +17,17 @@ log = logging.getLogger(__name__)
 
 
 def run(
-    tags: Path, classes: Path, samples: list[Path], output: Path, settings: RegressionSettings, *, threads: int
+    tags: Tags,
+    classes: Classes,
+    samples: Files,
+    output: Output,
+    settings: RegressionSettings,
+    *,
+    threads: Threads = 1,
 ) -> None:
-    """Write the regression: `weight` (N, K) and `bias` (N,). The order of the images is that of `tags.csv`.
+    """Fit the second round's regression on the samples of all shards.
+
+    Write the regression: `weight` (N, K) and `bias` (N,). The order of the images is that of `tags.csv`.
 
     Memory is that of the samples, which `most_pixels` bounds whatever the number of images.
     """
@@ -30,7 +38,8 @@ def run(
     counts = [len(shards.get(record.id, "marginals")) for record in records]
     if not any(counts):
         raise TagsegError(
-            f"{tags}: no confident pixel in any photograph; lower second_round.confidence, or set second_round.priors: []"
+            f"{tags}: no confident pixel in any photograph; lower second_round.confidence, or set "
+            "second_round.priors: []"
         )
     gathered = _gathered(shards, records, counts, count)
     weight, bias, loss = fit_pixels(gathered, decay=settings.decay, iterations=settings.iterations)

@@ -3,13 +3,16 @@
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field
 from tqdm import tqdm
 
 from tagseg.artifacts.shards import Shard, write_shard
-from tagseg.config.masks import CrfSettings, SampleSettings
+from tagseg.config.arguments import Output, Seed, ShardNumber, Shards, Tags, Threads
+from tagseg.config.masks import PairwiseMaskSettings, SampleSettings
 from tagseg.config.networks import BackboneSettings, InferenceMachine, ViewSettings
 from tagseg.datasets.index import ImageRecord, in_shard, read_index
 from tagseg.images.resize import resize_map
@@ -26,27 +29,29 @@ _FEWEST = 20  # pixels of a photograph: with fewer, one of several tags would sh
 
 @torch.inference_mode()
 def run(
-    tags: Path,
-    maps: Path,
-    output: Path,
+    tags: Tags,
+    maps: Annotated[Path, Field(description="Shard of the first round's maps")],
+    output: Output,
     network: BackboneSettings,
-    looks: ViewSettings,
+    views: ViewSettings,
     settings: SampleSettings,
-    crf: CrfSettings,
+    crf: PairwiseMaskSettings,
     machine: InferenceMachine,
     *,
-    seed: int,
-    shard: int,
-    shards: int,
-    threads: int,
+    seed: Seed = 0,
+    shard: ShardNumber = 0,
+    shards: Shards = 1,
+    threads: Threads = 1,
 ) -> None:
-    """Write one shard of samples, of images of split train that have a tag; of very many, of some spread evenly.
+    """Confident pixels of the training images, with their features, for the second round.
+
+    Write one shard of samples, of images of split train that have a tag; of very many, of some spread evenly.
 
     Each image's `features` (n, K) float16, `marginals` (n, L) float32 that sum to one, `labels` (L,) uint8. `maps` are
     the first round's; its marginals are those of a pairwise CRF at `crf_pixels`.
     """
-    here = prepare(machine, threads)
-    frozen = FrozenTrunk(network, looks, here)
+    device = prepare(machine, threads)
+    frozen = FrozenTrunk(network, views, device)
     index = read_index(tags)
     learned = learned_from(index, settings.most_pixels)
     records = [record for record in in_shard(index, shard, shards) if record.id in learned]
@@ -57,7 +62,7 @@ def run(
         for record, own in frozen.pixels(records, machine.images_at_once, writer.done):
             yield record, fetched({"features": own.half()})
 
-    facts = settings.model_dump() | looks.model_dump() | network_facts(network)
+    facts = settings.model_dump() | views.model_dump() | network_facts(network)
     facts |= {"seed": seed, "pixels_of_each": count, "crf": smooth.model_dump()}
     with (
         Shard(maps, "probabilities") as first,
