@@ -21,7 +21,7 @@ from tagseg.datasets.index import read_index
 from tagseg.networks.backbones import load_backbone
 from tagseg.networks.backbones.base import normalise
 from tagseg.runtime.device import prepare
-from tagseg.runtime.prefetch import batches_of
+from tagseg.runtime.prefetch import image_batches
 from tagseg.stages import extract
 
 LOOKS = ViewSettings(scales=[1.0], mirror=False, stride=0)  # as the paper looks at a photograph, once
@@ -71,7 +71,7 @@ def seconds_bare(tags: Path, network: BackboneSettings, machine: InferenceMachin
     here = prepare(machine, threads)
     backbone = load_backbone(network.backbone, network.weights, stride=32)
     trunk = here.put(backbone.trunk)
-    _, images = next(batches_of(read_index(tags), machine.images_at_once, here.loaders))
+    _, images = next(image_batches(read_index(tags), machine.images_at_once, here.loaders))
     batch = normalise(images.to(here.place), backbone.statistics)
     trunk(batch)
     wait(here.place)

@@ -27,7 +27,7 @@ from tagseg.datasets.index import read_index
 from tagseg.networks.backbones import load_backbone
 from tagseg.networks.segmentation import ScoreNetwork
 from tagseg.runtime.device import prepare
-from tagseg.runtime.prefetch import batches_of
+from tagseg.runtime.prefetch import image_batches
 from tagseg.runtime.restore import load_segmentation
 
 CLASSES = ["background", *(f"class {i}" for i in range(1, 21))]
@@ -48,12 +48,12 @@ def main() -> None:
         folder = Path(name)
         tags, model = photographs(folder, arguments.images), folder / "model.pt"
         records = read_index(tags)
-        save_random(model, arguments.backbone, arguments.size, next(batches_of(records, 4, 0, arguments.size))[1])
+        save_random(model, arguments.backbone, arguments.size, next(image_batches(records, 4, 0, arguments.size))[1])
         command, bare = [], []
         for repeat in range(-1, arguments.repeats):  # the first one warms up
             here = prepare(machine, machine.loaders + 1)
             network = here.put(load_segmentation(model)[0])
-            _, batch = next(batches_of(records, machine.images_at_once, 0, arguments.size))
+            _, batch = next(image_batches(records, machine.images_at_once, 0, arguments.size))
             taken = seconds_bare(network, batch.to(here.place), arguments.images, arguments.device)
             start = clock()
             outputs = predict.Outputs(folder / "out")

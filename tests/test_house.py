@@ -1,9 +1,11 @@
-"""The repository itself: one set of versions, three layers with one direction, a schema that is up to date."""
+"""The repository itself: one set of versions, imports in one direction, a schema that is up to date."""
 
 import ast
 import re
 import subprocess
 import tomllib
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,30 @@ from snakemake_runs import REPOSITORY
 from tagseg.config.parsing import parse_config, schema
 
 PACKAGE = REPOSITORY / "src" / "tagseg"
-CORE = ("crf", "evaluation", "figures", "networks", "priors")
+# The rooms of the package, lower first: an import goes down or stays in its room.
+ROOMS = (
+    "errors",
+    "images",
+    "regions",
+    "crf",
+    "networks",
+    "priors",
+    "evaluation",
+    "figures",
+    "config",
+    "artifacts",
+    "datasets",
+    "runtime",
+    "stages",
+    "commands",
+    "cli",
+    "__main__",
+)
+CORE = ("regions", "crf", "networks", "priors", "evaluation", "figures")
+# The modules of `images` that open no photograph and no mask: the core imports no others.
+ARRAYS_ALONE = ("tagseg.images.palette", "tagseg.images.resize", "tagseg.images.marks")
+# A stage's or command's file is named as its command, and these are called like what they work on.
+SHARED_NAMES = {"index", "masks", "panels", "trimap"}
 
 
 def _pins(lines: list[str]) -> dict[str, str]:
@@ -40,40 +65,72 @@ def test_the_lock_holds_the_versions_of_the_project() -> None:
     assert not [name for name in lock if name.startswith("nvidia")]
 
 
+def _modules() -> dict[str, Path]:
+    """The files of the package by their dotted names."""
+    paths = [path.relative_to(PACKAGE.parent) for path in PACKAGE.rglob("*.py")]
+    return {".".join(path.with_suffix("").parts).removesuffix(".__init__"): PACKAGE.parent / path for path in paths}
+
+
+MODULES = _modules()
+
+
 def _imports(path: Path) -> set[str]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
-    return names | {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    """What a file imports, in functions too: modules of the package by their full names, other libraries as written."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0 and node.module, f"{path}: imports are absolute"
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            names |= (inner & MODULES.keys()) | ({node.module} if inner - MODULES.keys() else set())
+    return names
 
 
-def test_the_core_knows_no_file_layout_and_no_stage() -> None:
-    outer = (
-        "tagseg.stages",
-        "tagseg.datasets",
-        "tagseg.artifacts.shards",
-        "tagseg.cli",
-        "tagseg.config",
-        "snakemake",
-        "h5py",
-    )
+def _arrows() -> Iterator[tuple[str, str]]:
+    """(importing module, imported module) within the package, but for the version that `tagseg` itself has."""
+    for module, path in MODULES.items():
+        for name in sorted(_imports(path)):
+            if name.startswith("tagseg."):
+                yield module, name
+
+
+def _room(module: str) -> str:
+    return module.split(".")[1]
+
+
+def test_imports_go_down_or_stay_in_their_room() -> None:
+    arrows = list(_arrows())
+    rising = [(upper, lower) for upper, lower in arrows if ROOMS.index(_room(upper)) < ROOMS.index(_room(lower))]
+    between = Counter((_room(upper), _room(lower)) for upper, lower in arrows if _room(upper) != _room(lower))
+    print(f"{len(between)} arrows between rooms, {between.total()} imports; {len(arrows)} with those inside of rooms")
+    assert len(between) > 40
+    assert rising == []
+
+
+def test_the_core_knows_no_file_layout_and_no_workflow() -> None:
     found = [
-        (str(path.relative_to(PACKAGE)), name)
-        for folder in CORE
-        for path in (PACKAGE / folder).rglob("*.py")
+        (module, name)
+        for module, path in MODULES.items()
+        if module != "tagseg" and (_room(module) in CORE or module in ARRAYS_ALONE)
         for name in _imports(path)
-        if name.startswith(outer)
+        if (name.startswith("tagseg.images") and name not in ARRAYS_ALONE) or name.startswith(("snakemake", "h5py"))
     ]
     assert found == []
 
 
-def test_stages_do_not_import_each_other() -> None:
-    found = [
-        (path.name, name)
-        for path in (PACKAGE / "stages").glob("*.py")
-        for name in _imports(path)
-        if name.startswith("tagseg.stages")
-    ]
+def test_stages_import_neither_each_other_nor_commands() -> None:
+    found = [arrow for arrow in _arrows() if _room(arrow[0]) == "stages" and _room(arrow[1]) in ("stages", "commands")]
     assert found == []
+
+
+def test_every_module_has_a_room_and_a_name_of_its_own() -> None:
+    assert {path.name for path in PACKAGE.glob("*.py")} == {"__init__.py", "__main__.py", "errors.py"}
+    assert {_room(module) for module in MODULES if module != "tagseg"} == set(ROOMS)
+    names = Counter(path.stem for path in MODULES.values() if path.name != "__init__.py")
+    assert {name for name, count in names.items() if count > 1} == SHARED_NAMES
+    twins = [module for module in MODULES if module.split(".")[-1] in SHARED_NAMES]
+    assert sum(_room(module) in ("stages", "commands") for module in twins) == len(SHARED_NAMES) == len(twins) / 2
 
 
 def test_rules_hold_no_logic() -> None:

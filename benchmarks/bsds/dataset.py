@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.io import loadmat
 
-from tagseg.errors import TagsegError, barred
+from tagseg.errors import TagsegError, read_error
 from tagseg.images.files import UNREADABLE, photographs
 
 
@@ -62,7 +62,9 @@ def read_annotations(path: Path, shape: tuple[int, int]) -> Annotations:
     except FileNotFoundError:
         raise TagsegError(f"{path}: no such ground truth; put it there, or remove the image") from None
     except Exception as error:  # scipy raises many types for a broken file: zlib.error, IndexError, ValueError, ...
-        raise barred(error, path) or TagsegError(f"{path}: not a readable .mat file ({error}); replace it") from None
+        raise read_error(error, path) or TagsegError(
+            f"{path}: not a readable .mat file ({error}); replace it"
+        ) from None
     try:
         cells = content["groundTruth"]
         cells = [cells] if isinstance(cells, dict) else list(cells)

@@ -30,7 +30,7 @@ from tagseg.artifacts.disk import explained
 from tagseg.errors import TagsegError
 from tagseg.images.files import read_image
 from tagseg.regions.modes import MODES, CrispParameters, Hierarchy, Mode
-from tagseg.runtime.progress import rate
+from tagseg.runtime.progress import log_rate
 
 # A contour map (H, W) in [0, 1], and a function from a threshold to the label map (H, W) of its regions.
 Contours = tuple[NDArray[np.floating], Callable[[float], Labels]]
@@ -76,7 +76,7 @@ def score(
     levels = thresholds(count)
     crisp = replace(MODES[mode], hierarchy=hierarchy)
     jobs = [_Job(example, maps, crisp, seed, levels, max_distance) for example in index(images, ground_truth)]
-    with rate("images", len(jobs)):
+    with log_rate("images", len(jobs)):
         found = dict(tqdm(_all_counts(jobs, processes), total=len(jobs), unit="image", disable=None))
     counts = [found[job.example.id] for job in jobs]
     boundaries = boundary_scores(levels, np.stack([c.boundaries for c in counts]))

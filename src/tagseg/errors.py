@@ -1,4 +1,4 @@
-"""The one exception whose text is meant for the person at the keyboard, and what to say of a file that was not read."""
+"""The exception whose text is meant for the user, and what it says about a file that could not be read."""
 
 import errno
 import os
@@ -24,23 +24,23 @@ _REMEDIES = {
     errno.EINTR: "run again",
 }
 _NO_MEMORY = re.compile(r"(can't|cannot|could not) allocate memory|not enough memory", re.IGNORECASE)
-# How libraries say in a text which error the operating system gave: HDF5, Python, Rust.
+# How HDF5, Python and Rust write the number of a system error in a message.
 _NUMBER = re.compile(r"(?:errno = |\[Errno |os error )(\d+)")
 _BLOCK = 1 << 20
 
 
 class TagsegError(Exception):
-    """Bad input, a missing file, an unsuitable machine. One line: what it is, what is wrong, how to mend it.
+    """Bad input, a missing file, an unsuitable machine. One line: what it is, what is wrong, how to fix it.
 
     The command line prints it without a traceback and exits with status 2.
     """
 
 
-def barred(error: BaseException, path: Path) -> TagsegError | None:
-    """The one line of a failed read that is not the fault of what is in the file; None where the content is to blame.
+def read_error(error: BaseException, path: Path) -> TagsegError | None:
+    """The error to raise if reading failed for a reason other than the file's content; None if the content is to blame.
 
-    It names the file, the system's error and its number, and the remedy. Where the error of a library says nothing of
-    the system, the file is read once through, to see whether that can be done.
+    Its line names the file, the system's error with its number, and the remedy. If a library's error does not mention
+    the system, the file is read through once to see whether that works.
     """
     if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
         return TagsegError(f"{path}: too little memory to read it; free some, then run again")
@@ -54,7 +54,7 @@ def barred(error: BaseException, path: Path) -> TagsegError | None:
             number = again.errno
     if number is None:
         return None
-    held = number in _LOCKS or " lock " in str(error)  # HDF5: unable to lock file, of whatever number
+    held = number in _LOCKS or " lock " in str(error)  # HDF5: unable to lock file, with any number
     remedy = _HELD if held else _REMEDIES.get(number, _OUT_OF_REACH)
     return TagsegError(f"{path}: {os.strerror(number)} (errno {number}); {remedy}")
 

@@ -68,7 +68,7 @@ def test_what_was_done_is_not_made_again(tmp_path: Path, whole: bytes, caplog: p
     assert not path.exists() and len(left_in(tmp_path)) == 2
     caplog.set_level(logging.INFO)
     assert write(path) == IDS[12:]
-    assert "0.h5: going on with the 12 of 40 images that are done" in caplog.text
+    assert "0.h5: resuming, 12 of 40 images are done" in caplog.text
     assert path.read_bytes() == whole and left_in(tmp_path) == []
 
 

@@ -312,7 +312,7 @@ def test_reading_image_after_image_keeps_little_in_memory(tmp_path: Path) -> Non
         "shards = ShardSet([Path(name) for name in sys.argv[1:]], 'labels')\n"
         "def held():\n    return int(Path('/proc/self/statm').read_text().split()[1]) * 4096\n"
         "for i in range(500):\n"
-        "    for k in range(4):\n        shards.get(f'{k}-{i}', 'mask')\n"
+        "    for k in range(4):\n        shards.get(f'{k}-{i}', 'labels')\n"
         "    if i == 50:\n        start = held()\n"
         "print(held() - start)\n"
     )

@@ -17,7 +17,7 @@ from scipy.io import savemat
 import score
 from covering import components
 from dataset import read_annotations
-from tagseg.artifacts.forms import form_of
+from tagseg.artifacts.file_types import file_type
 from tagseg.regions import MODES, CrispParameters
 
 
@@ -79,7 +79,7 @@ def test_processes_do_not_change_a_byte(tmp_path: Path) -> None:
     files = [tmp_path / "results.csv", tmp_path / "images.csv"]
     invoke(line)
     alone = [path.read_bytes() for path in files]
-    assert [form_of(path) for path in files] == ["bsds", "bsds images"]  # so that they may be written once more
+    assert [file_type(path) for path in files] == ["bsds", "bsds images"]  # so that they may be written once more
     invoke(f"{line} --processes 2".replace(f"{tmp_path}/images {tmp_path}/groundTruth", f"{tmp_path} {tmp_path}"))
     assert [path.read_bytes() for path in files] == alone
 

@@ -27,7 +27,7 @@ from tagseg.figures.overlay import overlay
 from tagseg.images.files import read_image
 from tagseg.images.palette import voc_palette
 from tagseg.images.resize import resize_map
-from tagseg.runtime.label_maps import enlarged, label_map, strongest
+from tagseg.runtime.label_maps import label_map, upsampled, upsampled_argmax
 from tagseg.stages import regions as region_stage
 from tagseg.stages import score
 
@@ -121,7 +121,7 @@ def test_only_known_classes_win(model: Path, photos: Path, tmp_path: Path) -> No
     with np.load(tmp_path / "some" / "a.npz") as arrays:
         maps = arrays["scores"]
     assert maps.shape[0] == 4  # of all classes
-    wanted = np.array([0, 2, 3])[enlarged(maps[[0, 2, 3]], (50, 70)).argmax(axis=0)]
+    wanted = np.array([0, 2, 3])[upsampled(maps[[0, 2, 3]], (50, 70)).argmax(axis=0)]
     np.testing.assert_array_equal(some[tmp_path / "some" / "a.png"], wanted)
     table = put_text(tmp_path / "tags.csv", "image,tags\na,cat\nsub/b.png,\nc,dog;sheep\n")
     outcome = predict(model, photos, "-o", tmp_path / "each", "--tags", table, status=1)
@@ -266,14 +266,14 @@ def test_predicting_loads_neither_figures_nor_regions() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
-def test_the_strongest_map_is_that_of_all_maps_enlarged() -> None:
+def test_the_upsampled_argmax_is_that_of_all_maps_upsampled() -> None:
     rng = np.random.default_rng(0)
     for size in ((50, 70), (9, 7), (3, 5)):
         scores = rng.normal(size=(6, 6, 8)).astype(np.float16)
         scores[2] = scores[0] - np.abs(scores[2])  # nowhere above background
         scores[4] = scores[1]  # a tie goes to the first
         wanted = np.stack([resize_map(values, size) for values in scores]).argmax(axis=0)
-        np.testing.assert_array_equal(strongest(scores, size), wanted)
+        np.testing.assert_array_equal(upsampled_argmax(scores, size), wanted)
 
 
 def test_an_overlay_leaves_background_alone_and_has_a_legend() -> None:

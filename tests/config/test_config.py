@@ -97,6 +97,11 @@ def test_a_key_like_no_other_lists_those_there_are() -> None:
     assert line == "config: datasets.mine.network.qqqqqqqq: unknown key; known here: backbone, weights, preprocessing"
 
 
+def test_a_key_of_an_earlier_version_is_told_its_name_now() -> None:
+    line = explained(whole(refit={"priors": []}))
+    assert line == "config: datasets.mine.refit: this key is called second_round now; rename it"
+
+
 def test_a_key_of_another_kind_of_data_is_refused() -> None:
     assert "config: datasets.mine.data.size: unknown key" in explained(whole({**FOLDER, "size": 80}))
 

@@ -165,7 +165,7 @@ TWO_ROWS = "image,tags\na.jpg,cat\n"
         (TWO_ROWS + "\na,dog\n", ":4", ["image 'a' was named before", "keep one line"]),
         (TWO_ROWS + ",cat\n", ":3", ["no image ''"]),
         ("image,tags\nä.jpg,cat\n".encode("latin-1"), "", ["not UTF-8", "save it as UTF-8"]),
-        ("image,tags\na.jpg,background\n", "", ["'background' is every image's own class", "take it out"]),
+        ("image,tags\na.jpg,background\n", "", ["'background' is the class of every image", "take it out"]),
         ("image,tags\n", "", ["no images", "add a line image,tags"]),
     ],
 )

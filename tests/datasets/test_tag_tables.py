@@ -57,8 +57,8 @@ def test_each_form_gives_the_same_rows(tmp_path: Path, name: str, text: str, wan
     [
         ("t.csv", b"image,tags\na,cat\n\xe4,cat\n", ":3", ["not UTF-8", "save it as UTF-8"]),
         ("t.csv", "image,tags,Tags\na,cat,dog\n", ":1", ["'tags' twice"]),
-        ("t.json", '{"a": ["cat"],\n "b": [}', ":2", ["no JSON", "write"]),
-        ("t.json", "", ":1", ["no JSON"]),
+        ("t.json", '{"a": ["cat"],\n "b": [}', ":2", ["not JSON", "write"]),
+        ("t.json", "", ":1", ["not JSON"]),
         ("t.json", "3", "", ["neither an object nor a list"]),
         ("t.json", "[" * 100_000, "", ["JSON"]),
     ],
@@ -76,15 +76,15 @@ def test_a_table_of_another_form_is_named(
     [
         ("t.csv", "image,tags\nok,cat\na\nb,cat,dog\nc,\n", [(3, "1 cell,"), (4, "3 cells, but the header has 2")]),
         ("t.csv", "image,tags\nok,cat\n/a.jpg,cat\nb/../../c,cat\nc,\n", [(3, "leads out"), (4, "leads out")]),
-        ("t.csv", "image,tags,split\nok,cat,\na,background,\nb,cat,a/b\nc,,\n", [(3, "own class"), (4, "no word")]),
+        ("t.csv", "image,tags,split\nok,cat,\na,background,\nb,cat,a/b\nc,,\n", [(3, "every image"), (4, "a word")]),
         ("t.csv", 'image,tags\nok,cat\n"a\nb",cat\nx,"c\nat"\nc,\n', [(6, "line break")]),
-        ("t.csv", 'image,tags\nok,cat\nc,\n"a,cat' + 200_000 * "x", [(4, "no CSV from here on")]),
-        ("t.json", '{"ok": ["cat"],\n"a": "cat",\n"b": [1],\n"c": []}', [(2, "no list"), (3, "no list")]),
+        ("t.csv", 'image,tags\nok,cat\nc,\n"a,cat' + 200_000 * "x", [(4, "not CSV from here on")]),
+        ("t.json", '{"ok": ["cat"],\n"a": "cat",\n"b": [1],\n"c": []}', [(2, "not a list"), (3, "not a list")]),
         ("t.json", '[{"image": "ok", "tags": ["cat"]},\n["a"],\n{"tags": []},\n{"image": "c", "tags": []}]',
-         [(2, "list in an entry's place"), (3, "without an image")]),
+         [(2, "list in place of an entry"), (3, "without an image")]),
         ("t.json", '[{"image": "ok", "tags": ["cat"]},\n{"image": "a", "tags": ["a;b"]},\n'
          '{"image": "\\udc80", "tags": []}]',
-         [(2, "line break"), (3, "no UTF-8")]),
+         [(2, "line break"), (3, "not UTF-8")]),
     ],
 )  # fmt: skip
 def test_faults_of_rows_are_all_told_and_the_others_kept(
@@ -258,8 +258,8 @@ def test_what_is_wrong_is_all_told_or_left_out(tmp_path: Path) -> None:
     leaving = Checks(collect=True, leave_out=["a.jpg", "b", "missing", "c", "d", "typo"])
     records = folder.index(data, leaving)[1]
     assert leaving.faults == [] and [record.id for record in records] == ["dog__b"]
-    assert leaving.left_out == ["d", "a", "b", "missing", "c"] and leaving.not_met() == ["typo"]
-    with refused(f"{table}:7:", "every image's own class"):
+    assert leaving.left_out == ["d", "a", "b", "missing", "c"] and leaving.unknown_left_out() == ["typo"]
+    with refused(f"{table}:7:", "the class of every image"):
         folder.index(data)
 
 
@@ -268,5 +268,5 @@ def test_a_file_name_that_is_no_utf_8_is_told(tmp_path: Path) -> None:
     put_image(tmp_path / "images" / "dog" / "1.jpg")
     path = os.fsencode(tmp_path / "images" / "dog") + b"/\xff.jpg"
     Path(os.fsdecode(path)).write_bytes((tmp_path / "images" / "dog" / "1.jpg").read_bytes())
-    with refused(tmp_path / "images" / "dog", "no UTF-8", "rename the file"):
+    with refused(tmp_path / "images" / "dog", "not UTF-8", "rename the file"):
         folder.index(FolderData(root=tmp_path, tags="folders"))

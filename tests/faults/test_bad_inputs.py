@@ -228,7 +228,7 @@ CASES: dict[str, tuple[Callable[[], None], str, str]] = {
     "no root": (
         nothing,
         INDEX.replace("--root own", "--root nowhere"),
-        "nowhere/tags.csv: no such file; an own folder needs images/ and tags.csv (image,tags); set data.tags"
+        "nowhere/tags.csv: no such file; a folder data set needs images/ and tags.csv (image,tags); set data.tags"
         " to another table, or to folders where the photographs lie in folders of classes",
     ),
     "empty table": (
@@ -254,7 +254,7 @@ CASES: dict[str, tuple[Callable[[], None], str, str]] = {
     "table in UTF-16 that is cut short": (
         table("image,tags\na,cat\n".encode("utf-16")[:-1]),
         INDEX,
-        "own/tags.csv:2: no text in UTF-16-LE from here on; save it as UTF-8",
+        "own/tags.csv:2: not UTF-16-LE text from here on; save it as UTF-8",
     ),
     "table without rows": (
         table(HEADER),
@@ -264,7 +264,7 @@ CASES: dict[str, tuple[Callable[[], None], str, str]] = {
     "table that is a folder": (
         each(lambda: Path("own/tags.csv").unlink(), lambda: Path("own/tags.csv").mkdir()),
         INDEX,
-        "own/tags.csv: no such file; an own folder needs images/ and tags.csv (image,tags); set data.tags to "
+        "own/tags.csv: no such file; a folder data set needs images/ and tags.csv (image,tags); set data.tags to "
         "another table, or to folders where the photographs lie in folders of classes",
     ),
     "ragged row": (
@@ -280,17 +280,17 @@ CASES: dict[str, tuple[Callable[[], None], str, str]] = {
     "unclosed quote": (
         table(HEADER + 'a,"cat' + 140_000 * "x"),
         INDEX,
-        "own/tags.csv:2: no CSV from here on (field larger than field limit (131072)); close the quote, or save anew",
+        "own/tags.csv:2: not CSV from here on (field larger than field limit (131072)); close the quote, or save anew",
     ),
     "unknown class": (
         table(HEADER + "a,cat\nb,Dgo\n"),
         INDEX + " --classes cat --classes dog",
-        "own/tags.csv:3: tag 'Dgo' is not among the classes: cat, dog; mend the tag, or add it to data.classes",
+        "own/tags.csv:3: tag 'Dgo' is not among the classes: cat, dog; fix the tag, or add it to data.classes",
     ),
     "background as a tag": (
         table(HEADER + "a,background\n"),
         INDEX,
-        "own/tags.csv:2: tag 'background' is every image's own class; take it out of the tags",
+        "own/tags.csv:2: tag 'background' is the class of every image; take it out of the tags",
     ),
     "image twice": (
         table(HEADER + "a,cat\nb,cat\na.png,dog\n"),
@@ -320,7 +320,7 @@ CASES: dict[str, tuple[Callable[[], None], str, str]] = {
     "split that is a path": (
         table("image,tags,split\na,cat,../x\n"),
         INDEX,
-        "own/tags.csv:2: split '../x' is no word; use train, val, test",
+        "own/tags.csv:2: split '../x' is not a word; use train, val, test",
     ),
     "tag with a line break": (
         table(HEADER + 'a,"c\nat"\n'),
@@ -330,12 +330,12 @@ CASES: dict[str, tuple[Callable[[], None], str, str]] = {
     "JSON that breaks off": (
         file("own/t.json", '{"a": ["cat"],\n"b": '),
         INDEX + " --tags t.json",
-        f"own/t.json:2: no JSON (Expecting value); write {FORM}",
+        f"own/t.json:2: not JSON (Expecting value); write {FORM}",
     ),
     "JSON of another form": (
         file("own/t.json", '{"a": "cat"}'),
         INDEX + " --tags t.json",
-        f"own/t.json:1: tags of 'a' are no list of names; write {FORM}",
+        f"own/t.json:1: tags of 'a' are not a list of names; write {FORM}",
     ),
     "no class folders": (
         nothing,
@@ -375,7 +375,7 @@ CASES: dict[str, tuple[Callable[[], None], str, str]] = {
     "image of 16 bits": (
         picture("own/images/b.png", np.full((36, 44), 300, np.uint16)),
         INDEX,
-        "own/images/b.png: mode I;16, more than 8 bits of grey in a range that nothing tells; convert it to 8 bits",
+        "own/images/b.png: mode I;16, more than 8 bits of grey in an unknown range; convert it to 8 bits",
     ),
     "CMYK with a broken profile": (
         cmyk,
@@ -506,17 +506,17 @@ CASES: dict[str, tuple[Callable[[], None], str, str]] = {
     "activations that are no numbers": (
         changed("activations.h5", "b", "conv5-0", lambda m: m * np.float16("nan")),
         FUSE,
-        "activations.h5: conv5-0 of image 'b' has values that are no numbers (NaN); make again what it is made of",
+        "activations.h5: conv5-0 of image 'b' has NaN values; make its inputs again",
     ),
     "maps that are no numbers": (
         changed("fgbg.h5", "b", "maps", lambda m: m * np.float16("nan")),
         SMOOTH_CRF,
-        "fgbg.h5: maps of image 'b' has values that are no numbers (NaN); make again what it is made of",
+        "fgbg.h5: maps of image 'b' has NaN values; make its inputs again",
     ),
     "scores that are no numbers": (
         NAN,
         LABELS,
-        "scores.h5: maps of image 'e' has values that are no numbers (NaN); make again what it is made of",
+        "scores.h5: maps of image 'e' has NaN values; make its inputs again",
     ),
     "weights of another architecture": (
         weights(STATE),
@@ -794,7 +794,11 @@ def test_a_folder_without_permission_is_one_line(run: Path, fails: Callable[[str
 CONFIGURATIONS: dict[str, tuple[dict[str, Any], str, str]] = {
     "unknown key": ({"data": {"imgs": "x"}}, "", "config: datasets.own.data.imgs: unknown key; did you mean 'images'?"),
     "wrong type": ({"shards": "many"}, "", "config: datasets.own.shards: Input should be a valid integer"),
-    "unknown experiment": ({}, "results/own/segmentation/tagz/model.pt", "'tagz' is no experiment of own: tags, fgbg"),
+    "unknown experiment": (
+        {},
+        "results/own/segmentation/tagz/model.pt",
+        "'tagz' is not an experiment of own: tags, fgbg",
+    ),
     "unknown prior": ({}, "results/own/priors/fgbgg/000.h5", "results/own/priors/fgbgg/000.h5"),
     "no root": ({"data": {"root": "nowhere"}}, "results/own/tags.csv", "nowhere/tags.csv: no such file"),
 }

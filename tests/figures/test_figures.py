@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.transforms import Bbox
 from PIL import Image
 
 from tagseg.errors import TagsegError
@@ -65,6 +67,22 @@ def test_equal_figures_are_equal_bytes_without_a_date_or_a_version(name: str) ->
         first, second = (figure_bytes(FIGURES[name](), kind) for _ in range(2))
         assert first == second
         assert not re.search(rb"<dc:date>|matplotlib\.org|Matplotlib v|Software", first)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_last_digits_of_a_layout_are_not_in_the_file(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They differ from process to process, and an SVG names its parts by every digit of their places."""
+    plain = figure_bytes(FIGURES[name](), "svg")
+    lay_out, noise = ConstrainedLayoutEngine.execute, np.random.default_rng(0)
+
+    def execute(engine: ConstrainedLayoutEngine, figure: Figure) -> None:
+        lay_out(engine, figure)
+        for axes in figure.axes:
+            points = axes.get_position(original=True).get_points()
+            axes._set_position(Bbox(points + noise.normal(scale=1e-15, size=points.shape)))  # still laid out
+
+    monkeypatch.setattr(ConstrainedLayoutEngine, "execute", execute)
+    assert figure_bytes(FIGURES[name](), "svg") == plain
 
 
 def test_a_suffix_names_the_format(tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def refused(*parts: str) -> "pytest.RaisesExc[TagsegError]":
 
 
 def test_an_unknown_backbone_is_refused() -> None:
-    with refused("backbone 'vgg19': unknown", "shapes, vgg16 or timm/NAME"):
+    with refused("backbone 'vgg19': unknown", "vgg16 or timm/NAME"):
         load_backbone("vgg19")
     with refused("backbone timm/resnot50", "could not build it", "choose another name"):
         load_backbone("timm/resnot50", "random")

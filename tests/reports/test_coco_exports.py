@@ -154,7 +154,7 @@ def test_boxes_without_an_outline_give_tags_but_no_truth(
 ) -> None:
     put(data, changed("annotations", segmentation=segmentation))
     assert told(data) == WHOLE
-    assert "1 of 2 annotations have no segmentation: they give tags, but their images no truth" in caplog.text
+    assert "1 of 2 annotations have no segmentation: they give tags, but their images have no truth" in caplog.text
     assert drawn(data) == {"b": [0, 2]}
 
 
@@ -213,12 +213,12 @@ REFUSED = {
     "background on an image": (changed("categories", name="_background_"), ["'_background_'", "rename it"]),
     "semicolons": (changed("categories", name="wall;building"), ["'wall;building'", "no ';'", "rename it"]),
     "no categories": ({**document(), "categories": ...}, ["'categories' is missing", "it needs images, categories"]),
-    "categories by name": ({**document(), "categories": {"1": "disc"}}, ["'categories' is no list"]),
+    "categories by name": ({**document(), "categories": {"1": "disc"}}, ["'categories' is not a list"]),
     "an empty list of categories": (
         {**document(), "categories": [], "annotations": []},
         ["no category in it", "add the classes"],
     ),
-    "an entry that is no object": ({**document(), "annotations": [7]}, ["annotation 1 is no object"]),
+    "an entry that is no object": ({**document(), "annotations": [7]}, ["annotation 1 is not an object"]),
 }
 
 
@@ -287,7 +287,7 @@ def test_files_that_are_no_json_are_one_line(data: CocoData) -> None:
 
 def test_a_photograph_of_a_form_that_is_not_read_says_so(data: CocoData) -> None:
     put_text(data.root / "img" / "c.xcf", "a drawing")
-    with refused(put(data, changed("images", 1, file_name="c.xcf")), "of a form that is not read", "convert it"):
+    with refused(put(data, changed("images", 1, file_name="c.xcf")), "in a format that is not read", "convert it"):
         coco.index(data)
 
 

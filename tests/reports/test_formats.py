@@ -24,10 +24,10 @@ from tagseg.datasets.folder_names import Photographs
 from tagseg.errors import TagsegError
 from tagseg.images import decoding
 from tagseg.images import files as images
-from tagseg.images.bare import without_notes
 from tagseg.images.decoding import is_upright_jpeg
 from tagseg.images.files import image_size, read_image
 from tagseg.images.formats import is_photograph, is_unread
+from tagseg.images.metadata import without_metadata
 from tagseg.images.resize import resized
 from tagseg.stages import index
 
@@ -147,7 +147,7 @@ def test_notes_in_a_png_do_not_keep_it_from_being_read(content: bytes, tmp_path:
 
 
 def test_what_has_no_notes_is_not_tried_twice() -> None:
-    assert without_notes(png_with()) == without_notes(b"text") == without_notes(b"") == b""
+    assert without_metadata(png_with()) == without_metadata(b"text") == without_metadata(b"") == b""
 
 
 # transparency and modes
@@ -209,7 +209,7 @@ def test_cmyk_keeps_its_colours(tmp_path: Path) -> None:
 def test_two_hundred_million_pixels_pass_and_bombs_do_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert decoding.MOST_PIXELS > 16_320 * 12_240 and Image.MAX_IMAGE_PIXELS == decoding.MOST_PIXELS
     flat = put(tmp_path / "flat.png", picture=Image.new("1", (12_000, 9_000)))
-    with refused(flat, "108 million pixels in", "no photograph", "scale it down"):
+    with refused(flat, "108 million pixels in", "cannot be a photograph", "scale it down"):
         image_size(flat)
     monkeypatch.setattr(decoding, "MOST_PIXELS", 1000)
     with refused(put(tmp_path / "a.png"), "not a readable image (more than", "scale it down"):
@@ -232,7 +232,7 @@ def test_whatever_a_decoder_raises_is_that_file_s_fault(
 
 def test_a_pipe_is_no_photograph(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.jpg")
-    with refused(tmp_path / "a.jpg", "not a readable image (no regular file)"):
+    with refused(tmp_path / "a.jpg", "not a readable image (not a regular file)"):
         image_size(tmp_path / "a.jpg")
 
 

@@ -18,7 +18,7 @@ from tagseg.artifacts.bundle import load_bundle, write_torch
 from tagseg.artifacts.journal import Journal
 from tagseg.artifacts.shard_sets import ShardSet
 from tagseg.artifacts.shards import Shard, digest_of, write_shard
-from tagseg.errors import TagsegError, barred
+from tagseg.errors import TagsegError, read_error
 from tagseg.images.files import read_image, read_labels, write_labels
 from tagseg.networks.backbones.weights import read_weights
 
@@ -178,7 +178,7 @@ def test_what_is_broken_is_still_called_so(tmp_path: Path) -> None:
     (tmp_path / "w.pth").write_text("no weights", encoding="utf-8")
     with pytest.raises(TagsegError, match="not a PyTorch weight file"):
         read_weights(tmp_path / "w.pth")
-    assert barred(ValueError("nonsense"), path) is None
+    assert read_error(ValueError("nonsense"), path) is None
 
 
 def test_a_journal_on_a_failing_disk_is_not_thrown_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

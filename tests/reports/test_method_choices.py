@@ -10,7 +10,7 @@ from tagseg.crf import CrfParameters, dense_crf, softmax_unary
 from tagseg.crf.downscaling import shrink_planes
 from tagseg.crf.higher_order import RegionTerms, region_costs
 from tagseg.networks.localization import tag_cross_entropy
-from tagseg.runtime.label_maps import with_crf
+from tagseg.runtime.label_maps import crf_marginals
 
 IMAGE = np.full((6, 8, 3), 90, np.uint8)
 REGIONS = np.repeat(np.arange(2, dtype=np.int32), 4)[None].repeat(6, axis=0)
@@ -27,7 +27,7 @@ def test_the_map_itself_is_the_p_of_equation_8(model: str) -> None:
         costs = region_costs(np.ascontiguousarray(p.reshape(3, -1).T, np.float32), flat, 4.6)
         np.testing.assert_allclose(costs, np.clip(wanted, 0, 4.6), rtol=1e-5)
         settings = CrfSettings(higher_order=model, region_probability=choice, bilateral_width=5)
-        by_key = with_crf(MAPS, "probabilities", IMAGE, REGIONS, settings)
+        by_key = crf_marginals(MAPS, "probabilities", IMAGE, REGIONS, settings)
         by_hand = dense_crf(
             IMAGE, softmax_unary(MAPS, 4.0), regions=REGIONS, higher_order=model, probabilities=p,  # type: ignore[arg-type]
             parameters=CrfParameters(bilateral_width=5),
@@ -38,7 +38,7 @@ def test_the_map_itself_is_the_p_of_equation_8(model: str) -> None:
 def test_the_choices_differ_where_a_gain_is_not_one() -> None:
     sure = np.stack([np.where(REGIONS == 0, 0.6, 0.3), np.where(REGIONS == 0, 0.3, 0.6)]).astype(np.float32)
     one, other = (
-        with_crf(sure, "probabilities", IMAGE, REGIONS, CrfSettings(region_probability=choice, size_exponent=0))
+        crf_marginals(sure, "probabilities", IMAGE, REGIONS, CrfSettings(region_probability=choice, size_exponent=0))
         for choice in ("map", "softmax")
     )
     assert np.abs(one - other).max() > 1e-3
@@ -47,7 +47,7 @@ def test_the_choices_differ_where_a_gain_is_not_one() -> None:
 def test_of_scores_the_map_is_the_network_s_softmax_without_the_gain() -> None:
     scores = 5 * MAPS
     found = [
-        with_crf(scores, "scores", IMAGE, REGIONS, CrfSettings(region_probability=choice, score_gain=gain))
+        crf_marginals(scores, "scores", IMAGE, REGIONS, CrfSettings(region_probability=choice, score_gain=gain))
         for choice, gain in (("map", 1), ("softmax", 1), ("map", 0.2), ("softmax", 0.2))
     ]
     np.testing.assert_allclose(found[0], found[1], atol=1e-5)  # with a gain of one there is no difference
@@ -58,7 +58,7 @@ def test_a_large_image_s_probabilities_shrink_with_it() -> None:
     large = MAPS.repeat(4, axis=1).repeat(4, axis=2)
     np.testing.assert_allclose(shrink_planes(large, (6, 8)), MAPS, atol=1e-6)
     image, regions = IMAGE.repeat(4, axis=0).repeat(4, axis=1), REGIONS.repeat(4, axis=0).repeat(4, axis=1)
-    found = with_crf(
+    found = crf_marginals(
         large, "probabilities", image, regions, CrfSettings(region_probability="map", max_pixels=48, gamma_max=2)
     )
     assert found.shape == large.shape and np.allclose(found.sum(axis=0), 1, atol=1e-4)

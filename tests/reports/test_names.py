@@ -21,7 +21,7 @@ from tagseg.figures.encoding import figure_bytes
 from tagseg.figures.grid import image_grid
 from tagseg.figures.overlay import overlay
 from tagseg.figures.panels import image_panel, label_overlay_panel, label_panel
-from tagseg.runtime.pictures import shown_as
+from tagseg.runtime.pictures import display_names
 
 IMAGE = np.full((40, 200, 3), 200, dtype=np.uint8)
 LABELS = np.repeat(np.arange(4, dtype=np.uint8), 50)[None].repeat(40, axis=0)
@@ -126,7 +126,7 @@ def test_letters_that_no_font_has_are_said_otherwise(kind: str) -> None:
 def test_the_key_says_which_number_is_which_name(caplog: pytest.LogCaptureFixture) -> None:
     assert letters.key_to(["background", "cat", "ünïcode שלום"]) == ""
     with caplog.at_level("WARNING"):
-        assert shown_as(CLASSES) == letters.in_pictures(CLASSES)
+        assert display_names(CLASSES) == letters.in_pictures(CLASSES)
     assert "pictures say: class 1 = 猫, class 2 = 狗\U0001f436 (install" in caplog.text
 
 

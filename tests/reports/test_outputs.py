@@ -18,7 +18,7 @@ from typer.models import ArgumentInfo, OptionInfo
 from tagseg import cli
 from tagseg.artifacts.atomic import atomic, write_text
 from tagseg.artifacts.bundle import write_torch
-from tagseg.artifacts.forms import form_of
+from tagseg.artifacts.file_types import file_type
 from tagseg.artifacts.shards import write_shard
 from tagseg.cli.app import BY_KIND, by_kind, family_of
 from tagseg.cli.options import make_command, options_of
@@ -26,7 +26,7 @@ from tagseg.cli.signatures import docstring, read_signature
 from tagseg.config.arguments import POSITIONAL, WRITTEN
 from tagseg.datasets.shapes import write_scenes
 from tagseg.errors import TagsegError
-from tagseg.images.files import noted, write_labels
+from tagseg.images.files import png_info, write_labels
 from tagseg.images.marks import FIGURE, PHOTOGRAPH, TRUTH
 from tagseg.stages import export_png
 
@@ -201,7 +201,7 @@ def write_all(folder: Path, seed: int) -> None:
 def test_its_own_files_are_made_again(tmp_path: Path) -> None:
     write_all(tmp_path, 0)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert all(form_of(path) for path in tmp_path.iterdir())
+    assert all(file_type(path) for path in tmp_path.iterdir())
     write_all(tmp_path, 1)
     assert {name for name, content in before.items() if (tmp_path / name).read_bytes() != content} == set(before)
 
@@ -231,7 +231,7 @@ def test_a_file_of_another_form_is_not_replaced(tmp_path: Path) -> None:
 def test_what_a_run_begins_with_is_not_replaced_by_its_results(tmp_path: Path) -> None:
     for kind in (PHOTOGRAPH, TRUTH):
         path = tmp_path / f"{kind}.png"
-        Image.new("RGB", (40, 40)).save(path, pnginfo=noted(kind))
+        Image.new("RGB", (40, 40)).save(path, pnginfo=png_info(kind))
         assert "is there already" in refusal(call("smooth", tmp_path, output=path))
 
 
@@ -269,7 +269,7 @@ def test_scenes_do_not_replace_photographs_or_tables(tmp_path: Path) -> None:
 
 
 def test_marks(tmp_path: Path) -> None:
-    Image.new("RGB", (40, 40)).save(tmp_path / "f.png", pnginfo=noted(FIGURE))
-    assert form_of(tmp_path / "f.png") == FIGURE
-    assert form_of(put_image(tmp_path / "p.jpg", comment=b"my tagseg photograph")) is None
-    assert form_of(tmp_path / "none") is None and form_of(tmp_path) is None
+    Image.new("RGB", (40, 40)).save(tmp_path / "f.png", pnginfo=png_info(FIGURE))
+    assert file_type(tmp_path / "f.png") == FIGURE
+    assert file_type(put_image(tmp_path / "p.jpg", comment=b"my tagseg photograph")) is None
+    assert file_type(tmp_path / "none") is None and file_type(tmp_path) is None

@@ -18,7 +18,7 @@ from tagseg.datasets.checks import Checks
 from tagseg.datasets.folder_names import Photographs
 from tagseg.datasets.tag_tables import read_class_folders
 from tagseg.images import files as images
-from tagseg.images.files import noted, write_labels
+from tagseg.images.files import png_info, write_labels
 from tagseg.images.marks import FIGURE, OVERLAY, PHOTOGRAPH, jpeg_comment
 
 
@@ -42,7 +42,7 @@ def put_made(folder: Path, *names: str) -> None:
         if name.endswith(".jpg"):
             Image.new("RGB", (40, 40)).save(folder / name, comment=jpeg_comment(OVERLAY))
         elif "figure" in name:
-            Image.new("RGB", (40, 40)).save(folder / name, pnginfo=noted(FIGURE))
+            Image.new("RGB", (40, 40)).save(folder / name, pnginfo=png_info(FIGURE))
         else:
             write_labels(folder / name, np.zeros((40, 40), np.uint8))
 
@@ -62,7 +62,7 @@ def test_in_the_photographs_own_folder_and_below(model: Path, tmp_path: Path, ca
     assert "4 pictures that tagseg made are passed over" in caplog.text
     done = predict(model, photos / "a.jpg", photos / "a.png", "-o", tmp_path / "new")
     assert done.output.splitlines()[-1].startswith("1 done")
-    with refused(photos / "a.png", "a picture that tagseg made, no photograph"):
+    with refused(photos / "a.png", "a picture that tagseg made, not a photograph"):
         gather([str(photos / "a.png")], [], tmp_path)
 
 
@@ -103,7 +103,7 @@ def test_a_table_s_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> N
     assert checks.unnamed == [root / "spare.jpg"]
     assert "4 pictures that tagseg made are passed over" in caplog.text
     put_text(tmp_path / "tags.csv", "image,tags\na.png,cat\n")
-    with refused(f"{tmp_path / 'tags.csv'}:2", "'a.png' is a picture that tagseg made, no photograph"):
+    with refused(f"{tmp_path / 'tags.csv'}:2", "'a.png' is a picture that tagseg made, not a photograph"):
         folder.index(data)
 
 

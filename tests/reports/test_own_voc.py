@@ -16,10 +16,10 @@ from tagseg import cli
 from tagseg.config.data import VocData
 from tagseg.config.parsing import parse_config
 from tagseg.datasets import voc
-from tagseg.datasets.class_names import own_classes
-from tagseg.datasets.colours import labels_by_colour
 from tagseg.datasets.index import read_classes, read_ground_truth, read_index
 from tagseg.datasets.layouts import LAYOUTS
+from tagseg.datasets.voc_classes import own_classes
+from tagseg.datasets.voc_masks import labels_by_colour
 from tagseg.errors import TagsegError
 from tagseg.images.files import read_labels, write_labels
 from tagseg.stages import ground_truth, index, render_truth, submission
@@ -110,7 +110,7 @@ def test_the_key_s_order_counts_before_the_file_s(own: VocData) -> None:
     [
         ("labelmap.txt", "crack:1,2,300::", [":1", "colour 1,2,300", "0 to 255"]),
         ("labelmap.txt", "a:1,2,3::\nb:1,2,3::", [":2", "'b' has the colour of 'a'"]),
-        ("labelmap.txt", "a:red::", [":1", "'red' is no colour", "NAME:R,G,B"]),
+        ("labelmap.txt", "a:red::", [":1", "'red' is not a colour", "NAME:R,G,B"]),
         ("labelmap.txt", "# nothing\nbackground:0,0,0::", ["no class in it"]),
         ("class_names.txt", "crack\ncrack", ["'crack' is listed twice"]),
         ("class_names.txt", "crack\n_background_", [":2", "the background is label 0", "put it first"]),
@@ -211,7 +211,7 @@ def test_a_key_renumbers_the_colours(own: VocData) -> None:
 
 def test_indices_are_read_where_a_mask_has_other_colours(own: VocData) -> None:
     path = put_text(own.root / "labelmap.txt", "crack:1,2,3::\nbackground:9,9,9::\nspall:4,5,6::")
-    with refused(own.root / "SegmentationClass/a.png", "what its indices mean is open", "put it first"):
+    with refused(own.root / "SegmentationClass/a.png", "what its indices mean is unknown", "put it first"):
         voc.index(own)
     put_text(path, "background:9,9,9::\ncrack:1,2,3::\nspall:4,5,6::")
     assert told(own)[1] == TAGS
@@ -318,7 +318,7 @@ def test_other_faults_of_a_tree_are_one_line(own: VocData) -> None:
     with pytest.raises(TagsegError, match="File name too long"):
         voc.index(data)
     put_text(own.root / "ImageSets/Segmentation/train.txt", "b\n" + "b\0")
-    with refused(f"{own.root / 'ImageSets/Segmentation/train.txt'}:2", "is no name", "save the list as UTF-8"):
+    with refused(f"{own.root / 'ImageSets/Segmentation/train.txt'}:2", "is not a name", "save the list as UTF-8"):
         voc.index(data)
     put_text(own.root / "ImageSets/Segmentation/train.txt", "")
     with refused(own.root / "ImageSets/Segmentation/train.txt", "no image in it"):
@@ -344,7 +344,7 @@ def test_the_test_server_takes_voc_s_classes_alone(own: VocData, tmp_path: Path)
         submission.run([], tmp_path / "t.csv", tmp_path / "c.txt", tmp_path / "s.tar.gz", split="val")
     command = ["check-submission", str(tmp_path / "s.tar.gz"), "--tags", str(tmp_path / "t.csv"), "--split", "val"]
     outcome = CliRunner().invoke(cli.app, command)
-    assert "tag 'crack' is no class of VOC" in str(outcome.exception)
+    assert "tag 'crack' is not a class of VOC" in str(outcome.exception)
 
 
 def test_a_file_of_voc_s_own_classes_is_voc(own: VocData) -> None:

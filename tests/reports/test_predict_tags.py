@@ -70,7 +70,7 @@ def test_a_workbook_is_read(here: Path) -> None:
     [
         ("image,tags\n00.png,cat,dog\n01.png\n", ":2", "3 cells, but the header has 2"),
         ("image,tags\n00.png,\"cat, dog\"\n", ":2", "is 'cat' and 'dog', which are classes by themselves"),
-        ("image,tags\n00.png,background\n", ":2", "is every image's own class"),
+        ("image,tags\n00.png,background\n", ":2", "is the class of every image"),
         ("image,tags\n00.png,cow\n", ":2", "the model knows no class 'cow'"),
         ("name,tags\n00.png,cat\n", ":1", "lacks image"),
         ("image,tags\n00.png,cat\n00.png,dog\n", ":3", "has other tags in line 2"),

@@ -168,7 +168,7 @@ def test_accents_are_one_spelling_everywhere(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="listed twice"):
         FolderData(root=tmp_path, classes=[NFC, NFD])
     leaving = Checks(collect=True, leave_out=[NFD, "b"])
-    assert folder.index(FolderData(root=tmp_path), leaving)[1] == [] and leaving.not_met() == []
+    assert folder.index(FolderData(root=tmp_path), leaving)[1] == [] and leaving.unknown_left_out() == []
     assert read_classes(put_text(tmp_path / "classes.txt", f"background\n{NFD}\n")) == ["background", NFC]
 
 
@@ -275,7 +275,7 @@ def test_sheets_that_do_not_fit_are_named(tmp_path: Path) -> None:
     with refused(path, "sheets One, Two all have columns image,tags", "keep the one"):
         read_tags(path)
     path = workbook(tmp_path / "none.xlsx", {"One": [["file", "label"]], "Two": [["x"]]})
-    with refused(f"{path}:1", "lacks image, tags", "of 2 sheets none has them"):
+    with refused(f"{path}:1", "lacks image, tags", "none of 2 sheets has them"):
         read_tags(path)
     path = workbook(tmp_path / "empty.xlsx", {"One": []})
     with refused(f"{path}:1", "lacks image, tags"):
@@ -322,7 +322,7 @@ def test_every_form_of_json_gives_the_same_rows(name: str, text: str, tmp_path: 
 
 def test_a_broken_line_of_json_lines_is_named(tmp_path: Path) -> None:
     path = put_text(tmp_path / "t.jsonl", json.dumps(ROWS[0]) + '\n\n{"image": "b.png", "tags": [}\n')
-    with refused(f"{path}:3: no JSON (Expecting value)"):
+    with refused(f"{path}:3: not JSON (Expecting value)"):
         read_tags(path)
 
 

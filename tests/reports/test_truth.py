@@ -137,7 +137,7 @@ def test_a_jpeg_that_is_called_png_is_refused(tmp_path: Path) -> None:
 def test_a_mask_in_two_values(tmp_path: Path) -> None:
     path = save(tmp_path / "a.png", shape(255))
     assert np.array_equal(read_labels(path, Foreground(255, 2)), shape(2))
-    with refused(path, "pixels of 255", "one single tag"):
+    with refused(path, "pixels of 255", "exactly one tag"):
         read_labels(path, Foreground(255, 0))
     assert np.array_equal(read_labels(save(path, shape(1, rest=255)), Foreground(1, 3)), shape(3, rest=255))
     with refused(save(path, shape(254)), "values 254", "0 and 255 alone"):
@@ -179,7 +179,7 @@ def test_every_reader_of_truth_sees_the_class_that_white_stands_for(tmp_path: Pa
 
 def test_white_of_a_photograph_with_two_tags_is_no_class(tmp_path: Path) -> None:
     data = own(tmp_path, val="ad", a=shape(255), d=shape(255)).model_copy(update={"foreground": 255})
-    with refused(tmp_path / "masks" / "old" / "d.png", "pixels of 255", "one single tag"):
+    with refused(tmp_path / "masks" / "old" / "d.png", "pixels of 255", "exactly one tag"):
         indexed(data, tmp_path)
     one = data.model_copy(update={"classes": ["disc"]})
     rows = ["a,disc,val", "b,disc,train", "c,,train", "d,,val", "e,,train"]
@@ -467,7 +467,7 @@ def test_a_changed_foreground_redoes_the_truth_alone(tmp_path: Path) -> None:
     succeed(run, *wanted, configs=[config(foreground=255)])
     assert plan(run, *wanted, configs=[config(foreground=255)]) == []
     jobs = plan(run, *wanted, configs=[config()])
-    assert [job.message for job in jobs] == ["own: name the truth masks, for evaluation only"]
+    assert [job.message for job in jobs] == ["own: list the truth masks, for evaluation only"]
     for path in (run / "own" / "masks" / "old").iterdir():
         write_labels(path, shape(1))
         os.utime(path, (1, 1))

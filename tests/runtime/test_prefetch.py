@@ -22,7 +22,7 @@ from tagseg.config.networks import (
 )
 from tagseg.datasets.index import ImageRecord, read_index, write_classes, write_index
 from tagseg.errors import TagsegError
-from tagseg.runtime.prefetch import ahead, batches_of, fetched, like_sizes, one_behind, shuffled
+from tagseg.runtime.prefetch import copy_to_cpu, delay_by_one, group_by_size, image_batches, prefetch, shuffled
 from tagseg.runtime.restore import load_localization
 from tagseg.stages import cams, extract, score
 from tagseg.stages import train_localization as localization
@@ -66,16 +66,16 @@ def records(folder: Path) -> list[ImageRecord]:
     return read_index(folder / "tags.csv")
 
 
-def test_like_sizes_keeps_every_image_and_mixes_no_sizes(folder: Path) -> None:
-    groups = like_sizes(records(folder), 2)
+def test_groups_by_size_keep_every_image_and_mix_no_sizes(folder: Path) -> None:
+    groups = group_by_size(records(folder), 2)
     assert [[record.id for record in group] for group in groups] == [["0", "2"], ["3"], ["1"], ["4"]]
-    assert [len(group) for group in like_sizes(records(folder), 1)] == [1] * 5
+    assert [len(group) for group in group_by_size(records(folder), 1)] == [1] * 5
 
 
 @pytest.mark.parametrize("loaders", [0, 2])
 def test_batches_hold_the_images_of_their_records(folder: Path, loaders: int) -> None:
     seen = []
-    for group, images in batches_of(records(folder), 3, loaders):
+    for group, images in image_batches(records(folder), 3, loaders):
         for record, image in zip(group, images, strict=True):
             wanted = np.asarray(Image.open(record.path)).transpose(2, 0, 1)
             np.testing.assert_array_equal(image.numpy(), wanted)
@@ -89,7 +89,7 @@ def test_results_come_in_the_order_of_the_jobs(loaders: int) -> None:
         time.sleep(0.01 * (job % 3))
         return 10 * job
 
-    assert list(ahead(range(12), work, loaders)) == [10 * job for job in range(12)]
+    assert list(prefetch(range(12), work, loaders)) == [10 * job for job in range(12)]
 
 
 def test_loaders_work_ahead_and_no_further_than_two_each() -> None:
@@ -99,7 +99,7 @@ def test_loaders_work_ahead_and_no_further_than_two_each() -> None:
         begun.append(job)
         return job
 
-    results = ahead(itertools.count(), work, 2)
+    results = prefetch(itertools.count(), work, 2)
     assert next(results) == 0
     time.sleep(0.2)
     assert begun == list(range(5))
@@ -107,7 +107,7 @@ def test_loaders_work_ahead_and_no_further_than_two_each() -> None:
 
 
 def test_an_endless_order_can_be_left(folder: Path) -> None:
-    results = ahead(itertools.count(), lambda job: job, 2)
+    results = prefetch(itertools.count(), lambda job: job, 2)
     assert list(itertools.islice(results, 7)) == list(range(7))
     results.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("loader") and thread.is_alive()]
@@ -122,12 +122,12 @@ def test_a_fault_of_a_loader_is_that_of_its_reader(loaders: int) -> None:
 
     got = []
     with pytest.raises(TagsegError, match=r"photo\.jpg"):
-        for result in ahead(range(9), work, loaders):
+        for result in prefetch(range(9), work, loaders):
             got.append(result)
     assert got == [0, 1, 2]
 
 
-def test_one_behind_starts_the_next_before_it_gives_the_last() -> None:
+def test_delay_by_one_starts_the_next_before_it_gives_the_last() -> None:
     begun: list[int] = []
 
     def jobs() -> Iterator[int]:
@@ -135,14 +135,14 @@ def test_one_behind_starts_the_next_before_it_gives_the_last() -> None:
             begun.append(job)
             yield job
 
-    given = [(result, len(begun)) for result in one_behind(jobs())]
+    given = [(result, len(begun)) for result in delay_by_one(jobs())]
     assert given == [(0, 2), (1, 3), (2, 3)]
-    assert list(one_behind([])) == []
+    assert list(delay_by_one([])) == []
 
 
-def test_what_is_fetched_is_what_was_there() -> None:
+def test_copies_on_the_cpu_are_equal() -> None:
     values = torch.arange(6.0).view(2, 3)
-    np.testing.assert_array_equal(fetched({"a": values})()["a"], values.numpy())
+    np.testing.assert_array_equal(copy_to_cpu({"a": values})()["a"], values.numpy())
 
 
 def test_an_order_can_be_taken_up_at_any_step() -> None:
@@ -195,7 +195,7 @@ def test_the_head_learns_each_image_s_own_tags(folder: Path, loaders: int) -> No
     network, names = load_localization(files[2])
     with torch.no_grad():
         for record in records(folder):
-            (_, image), *_ = batches_of([record], 1, 0)
+            (_, image), *_ = image_batches([record], 1, 0)
             assert names[int(network(image)[0].argmax())] == record.tags[0]
 
 

@@ -72,7 +72,7 @@ def test_more_regions_than_sixteen_bits_count_are_refused(photographs: Path, mon
         def regions(self, threshold: float) -> np.ndarray:
             return np.arange(70_000, dtype=np.int32)[None]
 
-    monkeypatch.setattr(regions, "crisp_boundaries", lambda *_, **__: Many())
+    monkeypatch.setattr(regions, "find_boundaries", lambda *_, **__: Many())
     output = photographs.with_name("r.h5")
     with pytest.raises(Exception, match=r"p0\.png: 70000 regions; raise the regions' threshold"):
         regions.run(photographs, output, RegionSettings(), shard=0, shards=1)

@@ -71,6 +71,6 @@ def test_the_paper_s_configuration_runs_from_tags_to_miou(tmp_path: Path) -> Non
         assert tuple(bundle["state_dict"]["head.fc6.weight"].shape) == (width, 512, kernel, kernel)
         assert len(bundle["classes"]) == len(bundle["palette"]) == 21
         assert (bundle["backbone"], bundle["stride"]) == ("vgg16", 8)
-    log = (folder / "logs/voc_paper/train/multiclass_large_regions.log").read_text(encoding="utf-8")
+    log = (folder / "logs/voc_paper/train_segmentation/multiclass_large_regions.log").read_text(encoding="utf-8")
     assert "stride 8, field of view 224 pixels, 20.5 M parameters" in log
     assert not list(folder.glob("results/voc_paper/checkpoints/**/*.pt"))

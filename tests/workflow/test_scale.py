@@ -111,7 +111,7 @@ def test_more_shards_can_be_read_than_files_be_open(tmp_path: Path) -> None:
         "import resource, sys\nfrom pathlib import Path\nfrom tagseg.artifacts.shard_sets import ShardSet\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))\n"
         "shards = ShardSet([Path(sys.argv[1])], 'labels')\n"
-        "assert [int(shards.get(f'i{i}', 'mask')[0, 0]) for i in range(200)] == list(range(200))\n"
+        "assert [int(shards.get(f'i{i}', 'labels')[0, 0]) for i in range(200)] == list(range(200))\n"
     )
     subprocess.run([sys.executable, "-c", code, pattern], check=True)
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from snakemake_runs import ENVIRONMENT, REPOSITORY, artifacts, command, overlay, plan, prepare, snakemake, succeed
+from trees import put_image
 
 pytestmark = pytest.mark.slow
 TINY = [REPOSITORY / "tests" / "configs" / "tiny.yaml"]
@@ -126,8 +127,9 @@ def test_a_killed_run_that_is_run_again_ends_in_the_same_bytes(finished: Path, t
 
 
 def test_truth_of_training_images_may_be_unreadable(finished: Path, tmp_path: Path) -> None:
+    """Once the index, which looks at every mask, has been made."""
     folder = prepare(tmp_path)
-    succeed(folder, "results/tiny/data/tags.csv", configs=TINY)
+    succeed(folder, "results/tiny/tags.csv", "results/tiny/ground_truth.csv", configs=TINY)
     spoilt = list((folder / "results/tiny/data/masks").glob("train_*.png"))
     assert len(spoilt) == 10
     for mask in spoilt:
@@ -180,11 +182,11 @@ def test_the_plan_for_voc_needs_no_data(tmp_path: Path) -> None:
     assert sum("train the score network" in message for message in messages) == 8
     assert sum("voc: crisp regions" in message for message in messages) == 64
     assert "voc: write ablation.csv" in messages
-    assert "fetch VOC 2012 and SBD" not in messages
+    assert "download VOC 2012 and SBD" not in messages
 
 
 def test_a_download_is_planned_only_on_request(tmp_path: Path) -> None:
-    assert [job.message for job in plan(prepare(tmp_path), "download_voc")] == ["fetch VOC 2012 and SBD"]
+    assert [job.message for job in plan(prepare(tmp_path), "download_voc")] == ["download VOC 2012 and SBD"]
 
 
 def test_a_submission_is_of_test_images_or_of_val_on_request(tmp_path: Path) -> None:
@@ -233,21 +235,26 @@ def test_photographs_from_a_devkit_to_every_table(voc_mini: Path, tmp_path: Path
         configs=[overlay(tmp_path / "few.yaml", "few", **groups)],
     )
     lines = (folder / "results/few/miou.csv").read_text(encoding="utf-8").splitlines()
-    assert lines[0].startswith("method,crf,source,miou,classes,pixel_accuracy,background,aeroplane")
+    assert lines[0].startswith("method,crf,source,recipe,miou,classes,pixel_accuracy,background,aeroplane")
     assert lines[1].startswith("multiclass,none,measured,")
     assert lines[-1].startswith("Ours multi-class masks")
 
 
-@pytest.mark.parametrize("truth", [False, True])
-def test_an_own_folder_is_evaluated_only_where_it_has_truth(tmp_path: Path, truth: bool) -> None:
+@pytest.mark.parametrize(("masks", "truth"), [(None, False), ([], False), (["a.png"], True)])
+def test_an_own_folder_is_evaluated_only_where_it_has_truth(
+    tmp_path: Path, masks: list[str] | None, truth: bool
+) -> None:
+    """A folder of masks with nothing in it is none: a project has one for truth that may come later."""
     own = tmp_path / "own"
-    (own / ("masks" if truth else "images")).mkdir(parents=True)
+    (own / ("images" if masks is None else "masks")).mkdir(parents=True)
+    for name in masks or []:
+        put_image(own / "masks" / name)
     change = overlay(tmp_path / "own.yaml", "own", data={"kind": "folder", "root": str(own)}, shards=1)
     change.write_text(change.read_text(encoding="utf-8") + "default: own\n", encoding="utf-8")
     messages = {job.message for job in plan(prepare(tmp_path / "run"), configs=[change])}
     assert ("own: write miou.csv" in messages) is truth
-    assert ("own: name the truth masks, for evaluation only" in messages) is truth
-    assert {"own: multiclass masks as PNG", "own: a sheet of multiclass masks"} <= messages
+    assert ("own: list the truth masks, for evaluation only" in messages) is truth
+    assert {"own: multiclass masks as PNG", "own: draw a sheet of multiclass masks"} <= messages
     assert "own: train the score network of multiclass_large" in messages
 
 
@@ -402,4 +409,4 @@ def test_an_unknown_key_is_one_line_with_the_nearest_known(tmp_path: Path) -> No
 def test_an_unknown_experiment_names_the_known(tmp_path: Path) -> None:
     failed = snakemake(prepare(tmp_path), "--dry-run", "results/tiny/segmentation/tagz/model.pt", configs=TINY)
     assert failed.returncode != 0
-    assert "'tagz' is no experiment of tiny: tags, fgbg" in failed.stdout + failed.stderr
+    assert "'tagz' is not an experiment of tiny: tags, fgbg" in failed.stdout + failed.stderr

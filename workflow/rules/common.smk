@@ -1,4 +1,4 @@
-"""Helpers of the rules: where things lie, and which settings a stage is handed."""
+"""Helpers of the rules: the configuration, and the options and params that a stage is given."""
 
 import functools
 import re
@@ -25,11 +25,11 @@ from tagseg.config.parsing import flags, parse_config
 from tagseg.datasets.layouts import LAYOUTS
 from tagseg.datasets.shapes import TARGETS
 from tagseg.datasets.voc import other_classes
-from tagseg.datasets.watching import content, state
+from tagseg.datasets.digests import content_digest, size_digest
 from tagseg.errors import TagsegError
 from tagseg.networks.sources import no_such_file
 
-# The repository, told from this file: the main Snakefile may be the one in its root, or workflow/Snakefile.
+# The repository, found from this file: the main Snakefile may be the one in its root, or workflow/Snakefile.
 ROOT = Path(workflow.current_basedir).resolve().parents[1]
 
 try:
@@ -44,22 +44,22 @@ except TagsegError as error:
     raise WorkflowError(str(error)) from None
 
 
-# Of rules that run a network. They are among a rule's resources and not its params: where a network runs, and how often
-# its training is saved, is no reason to run it again.
+# For rules that run a network. These are among their resources and not their params, since running a network elsewhere,
+# or saving its training more often, is not a reason to run it again.
 GPUS = 1 if CONFIG.device == "cuda" else 0
 THREADS = 1 + CONFIG.loaders
-# What is written to be read once more by the run itself.
-unless_kept = (lambda path: path) if CONFIG.keep_maps else temp
+# Intermediate maps, which only the run itself reads.
+intermediate = (lambda path: path) if CONFIG.keep_maps else temp
 TRAINING = flags(CONFIG.part(TrainingMachine))
 INFERENCE = flags(CONFIG.part(InferenceMachine))
 ENVIRONMENT = "../../envs/gpu.yaml" if CONFIG.device == "cuda" else "../../envs/cpu.yaml"
-# `tagseg` in a rule is this interpreter's; in a conda environment, which holds what the package needs but not the
-# package itself, it is that environment's interpreter on the code beside the workflow.
+# `tagseg` in a rule runs with this interpreter. A conda environment holds what the package needs but not the package;
+# its interpreter runs the code beside the workflow.
 if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
     PYTHON = f"PYTHONPATH={shlex.quote(str(ROOT / 'src'))} python"
 else:
     PYTHON = shlex.quote(sys.executable)
-# Waiting threads that spin slow every other job of the machine down. A stage ends with this process, its shell's parent.
+# Spinning OpenMP threads would slow down all other jobs. A stage ends with this process, the parent of its shell.
 shell.prefix(f'tagseg() {{{{ {PYTHON} -m tagseg "$@"; }}}}; export OMP_WAIT_POLICY=passive TAGSEG_MASTER=$PPID; ')
 
 
@@ -78,22 +78,22 @@ def run_of(wildcards):
 
 
 def experiment_of(wildcards):
-    """The experiment that a path names. An unknown one is an error that lists the known."""
+    """The experiment that a path names. Raises WorkflowError, listing the known ones, if it is unknown."""
     experiments = run_of(wildcards).experiments
     if wildcards.experiment not in experiments:
         raise WorkflowError(
-            f"{wildcards.experiment!r} is no experiment of {wildcards.dataset}: {', '.join(experiments)}"
+            f"{wildcards.experiment!r} is not an experiment of {wildcards.dataset}: {', '.join(experiments)}"
         )
     return experiments[wildcards.experiment]
 
 
 def shards_of(run):
-    """The names of a data set's pieces: 000, 001, ..."""
+    """The names of a data set's shards: 000, 001, ..."""
     return [f"{i:03d}" for i in range(run.shards)]
 
 
 def section(name, kind=None):
-    """Params function: the command-line options of one group of settings, or of the part that a stage reads of it."""
+    """Params function: the options for one group of settings, or for the part of it that a stage reads."""
 
     def options(wildcards):
         settings = getattr(run_of(wildcards), name)
@@ -103,7 +103,7 @@ def section(name, kind=None):
 
 
 def shard_options(wildcards):
-    """Which piece of the data set, and of how many."""
+    """The number of the shard, and how many there are."""
     return f"--shard {int(wildcards.shard)} --shards {run_of(wildcards).shards}"
 
 
@@ -113,11 +113,11 @@ def seed_option(wildcards):
 
 
 def repeated(option, values):
-    """An option that is given once for each of several values, and once for all shards of a folder: FOLDER/{000..127}.h5.
+    """An option repeated for each of several values, but given once for all shards of a folder: FOLDER/{000..127}.h5.
 
-    The system takes no line of more than 128 KB, which the names of some hundred shards can be.
+    The system limits a command line to 128 KB, which the names of a few hundred shards can exceed.
     """
-    shards = {}  # by what stands before and behind their numbers
+    shards = {}  # by what precedes and follows their numbers
     for value in map(str, values):
         found = re.fullmatch(r"(.*/)(\d{3})(\.h5)", value) or (value, value, "", "")
         shards.setdefault((found[1], found[3]), []).append(found[2])
@@ -129,13 +129,13 @@ def repeated(option, values):
 
 
 def source_kind(wildcards):
-    """The subcommand that reads the data set's layout: the demo's is that of an own folder."""
+    """The subcommand that reads the data set's layout; the demo is read as a folder."""
     kind = run_of(wildcards).data.kind
     return "folder" if kind == "shapes" else kind
 
 
 def source_of(wildcards):
-    """The settings that the data set is read by: the demo's are those of an own folder."""
+    """The settings that the data set is read with; the demo is read as a folder."""
     data = run_of(wildcards).data
     if data.kind == "shapes":
         return FolderData(root=f"results/{wildcards.dataset}/data", classes=list(TARGETS))
@@ -143,87 +143,86 @@ def source_of(wildcards):
 
 
 def source_options(wildcards):
-    """Where the data set lies, and how it is to be read."""
+    """Params function: where the data set lies, and how to read it."""
     return flags(source_of(wildcards))
 
 
 def index_options(wildcards):
-    """Those of them that the index depends on."""
+    """Params function: the part of `source_options` that the index depends on."""
     data, part = source_of(wildcards), layout_of(wildcards).index_settings
     return flags(data.part(part) if part else data)
 
 
 def truth_options(wildcards):
-    """The others. The rule of the index checks masks and makes nothing of them, so they are no params of it."""
+    """The other part. They are resources of the index and not params, since it only checks the masks."""
     return flags(source_of(wildcards).part(layout_of(wildcards).truth_settings))
 
 
 def file_state(which):
-    """Params function: a digest of the sizes of the photographs, or masks, that a data set on disk has now.
+    """Params function: a digest of the sizes of a data set's photographs, or masks, on disk.
 
-    It is no option of the stage. It is there so that a replaced file is noticed, which no list of inputs is fit for: it
-    would be as long as the data set. The demo's files are made by a rule, and need none.
+    It is not an option of the stage: it makes Snakemake notice replaced files. The demo's are outputs of the workflow.
     """
 
     @functools.cache
     def of(dataset):
         data = CONFIG.datasets[dataset].data
-        return "" if data.kind == "shapes" else state(getattr(LAYOUTS[data.kind], which)(data))
+        return "" if data.kind == "shapes" else size_digest(getattr(LAYOUTS[data.kind], which)(data))
 
     return lambda wildcards: of(wildcards.dataset)
 
 
 @functools.cache
 def tables_of(dataset):
-    """A digest of the lists and tables that an index is made of: their content, or of a very large one its size."""
+    """A digest of the lists and tables that an index is made from, by content or, if very large, by size."""
     data = CONFIG.datasets[dataset].data
     files = [] if data.kind == "shapes" else [path for path in LAYOUTS[data.kind].sources(data) if path.is_file()]
     sizes = {path: path.stat().st_size for path in files}
-    return " ".join(content(path) if size < 1 << 26 else str(size) for path, size in sizes.items())
+    return " ".join(content_digest(path) if size < 1 << 26 else str(size) for path, size in sizes.items())
 
 
 def source_state(wildcards):
-    """Params function: what is in the tables of a data set, so that one replaced by an older file is noticed."""
+    """Params function: a digest of a data set's tables, so that one replaced by an older file is noticed."""
     return tables_of(wildcards.dataset)
 
 
 @functools.cache
 def content_of(file):
-    """A digest of a weight file's content. One that is not there is an error: what it gave is not thrown away."""
+    """A digest of a weight file's content. Raises WorkflowError if it is missing, so that its results are kept."""
     if not file.is_file():
         raise WorkflowError(no_such_file(file))
     try:
-        return content(file)
+        return content_digest(file)
     except OSError as error:
         raise WorkflowError(str(explained(error, file))) from None
 
 
 def weight_state(wildcards):
-    """Params function: what is in the file that the network's weights are read from, if it is one of the user's.
+    """Params function: a digest of the user's own weight file; '' if the weights come from a library.
 
-    It is no option of the stage. It is there so that a file replaced in its place is noticed.
+    The stage does not take it as an option; it makes Snakemake notice a file that was replaced.
     """
     file = run_of(wildcards).network.weight_file
     return "" if file is None else content_of(file)
 
 
 def layout_of(wildcards):
-    """How the data set is read: the demo's layout is that of an own folder."""
+    """How the data set is read; the demo is read as a folder."""
     return LAYOUTS[source_kind(wildcards)]
 
 
 def localization_options(wildcards):
-    """The localization settings that count in the chosen mode."""
-    return flags(run_of(wildcards).localization.that_count())
+    """Params function: the localization settings that count in the chosen mode."""
+    return flags(run_of(wildcards).localization.for_mode())
 
 
 def prior_options(wildcards):
-    """The settings that this prior's maps depend on."""
+    """Params function: the settings that this prior's maps depend on."""
     return flags(run_of(wildcards).priors.part(PRIOR_SETTINGS[wildcards.prior]))
 
 
 def crf_options(maps):
-    """Params function: those of the CRF's settings that count for maps of one kind; none where no CRF is run."""
+    """Params function: the CRF's settings that count for maps of one kind; none if no CRF is run."""
 
     def options(wildcards):
         return flags(run_of(wildcards).crf.part(CRF_SETTINGS[maps, wildcards.crf]))
@@ -232,23 +231,23 @@ def crf_options(maps):
 
 
 def region_option(files):
-    """The option that hands a stage what `regions_behind` named."""
+    """The option for the regions that `regions_behind` lists."""
     return f"--regions {files.regions}" if "regions" in files.keys() else ""
 
 
 def maps_options(input):
-    """The options that hand `maps_behind` to the stage."""
+    """The options for the maps that `maps_behind` lists."""
     return " ".join(f"--{kind} {input[kind]}" for kind in ("activations", "cams") if kind in input.keys())
 
 
 def experiment_options(wildcards):
-    """What the loss and the head of an experiment are."""
-    experiment = experiment_of(wildcards)
-    return f"--mask {experiment.mask} --fov {experiment.fov}"
+    """Params function: the loss and the head of an experiment, which are all its keys but the CRF's."""
+    choices = experiment_of(wildcards).model_dump(exclude={"crf"})
+    return " ".join(f"--{key} {value}" for key, value in choices.items())
 
 
 def experiment_facts(wildcards):
-    """What a row of a table says of an experiment."""
+    """Params function: what a row of a table says about an experiment."""
     experiment = experiment_of(wildcards)
     facts = {
         "experiment": wildcards.experiment,
@@ -259,34 +258,34 @@ def experiment_facts(wildcards):
     return repeated("--fact", [f"{key}={value}" for key, value in facts.items()])
 
 
-# The part of the training images that Table 4 is of; `train_tenth.json` is its evaluation.
+# Table 4 evaluates masks on a tenth of the training images; `train_tenth.json` is that evaluation.
 TABLE4_PART = "train_tenth"
 
 
 def mask_facts(wildcards):
-    """What a row of masks.csv says of masks."""
+    """Params function: what a row of masks.csv says about masks."""
     facts = {"prior": wildcards.prior, "crf": wildcards.crf, "recipe": run_of(wildcards).recipe_name()}
     return repeated("--fact", [f"{key}={value}" for key, value in facts.items()])
 
 
 def mask_protocol(wildcards):
-    """How masks are evaluated: those of fgbg against any foreground; Table 4's are of a random tenth of train."""
+    """Params function: how masks are evaluated; fgbg by foreground alone, Table 4 on a random tenth of train."""
     protocol = "foreground" if wildcards.prior == "fgbg" else "classes"
     part = "train --sample 0.1" if wildcards.split == TABLE4_PART else wildcards.split
     return f"--split {part} --protocol {protocol}"
 
 
 def map_options(files):
-    """`--prediction NAME/CRF=FILE` for each of `headline_maps`: the name is the experiment's folder."""
+    """`--prediction NAME/CRF=FILE` for each of `headline_maps`; NAME is the experiment's folder."""
     names = [(Path(file).parts[-3], Path(file).parts[-2].removeprefix("val-"), file) for file in files]
     return repeated("--prediction", [f"{name}/{crf}={file}" for name, crf, file in names])
 
 
 def file_options(*names, **levels):
-    """Params function: the options that hand a stage the inputs of these names, and its outputs.
+    """Params function: the options for the inputs of these names, and for the outputs.
 
-    An option is named as the input. An input that `levels` names is given as NAME=FILE, where NAME is that of the folder
-    so many levels above the file.
+    Each option has the name of its input. Inputs in `levels` are given as NAME=FILE, where NAME is the folder that many
+    levels above the file.
     """
 
     def options(wildcards, input, output):

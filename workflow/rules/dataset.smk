@@ -1,4 +1,4 @@
-"""The index of a data set, and (apart) its ground truth."""
+"""The index of a data set and, separately, its ground truth."""
 
 
 rule make_shapes:
@@ -27,7 +27,7 @@ rule make_shapes:
         "{params.options} > {log} 2>&1"
 
 
-# Made only on request: no rule reads what it writes. An index names the files that it finds.
+# Runs only on request: no rule reads its output. An index lists the files that it finds.
 rule download_voc:
     output:
         "data/voc2012.md5",
@@ -44,7 +44,7 @@ rule download_voc:
     params:
         folder=lambda wildcards, output: Path(output[0]).parent,
     message:
-        "fetch VOC 2012 and SBD"
+        "download VOC 2012 and SBD"
     shell:
         "tagseg download-voc --folder {params.folder} --output {output} > {log} 2>&1"
 
@@ -55,7 +55,7 @@ rule index:
     output:
         tags="results/{dataset}/tags.csv",
         classes="results/{dataset}/classes.txt",
-    # a report of what is wrong is a log: Snakemake keeps it where the rule fails
+    # the report of faults is a log, which Snakemake keeps if the rule fails
     log:
         text="logs/{dataset}/index.log",
         report="results/{dataset}/index_report.csv",
@@ -80,7 +80,7 @@ rule index:
         "--report {log.report} --threads {threads} > {log.text} 2>&1"
 
 
-# Truth that a data set has as outlines or in files of its own, as PNG masks. Only the rule below reads them.
+# Draws PNG masks if a data set has its truth as outlines or in other formats. Only the rule below reads them.
 rule render_truth:
     input:
         source_files("tags.csv", "masks"),
@@ -107,7 +107,7 @@ rule render_truth:
         "tagseg render-truth {params.kind} {params.options} --index {input.index} --output {output} > {log} 2>&1"
 
 
-# The one rule that names truth masks. Nothing on the way to a mask or a model reads what it writes.
+# The only rule that lists truth masks. No rule that leads to a mask or a model reads its output.
 rule ground_truth:
     input:
         source_files("tags.csv", "masks"),
@@ -132,7 +132,7 @@ rule ground_truth:
         state=file_state("masks"),
         rendered=lambda wildcards, input: (f"--rendered {input.rendered}" if input.rendered else ""),
     message:
-        "{wildcards.dataset}: name the truth masks, for evaluation only"
+        "{wildcards.dataset}: list the truth masks, for evaluation only"
     shell:
         "tagseg ground-truth {params.kind} {params.options} --index {input.index} --classes-file {input.classes} "
         "{params.rendered} --output {output} > {log} 2>&1"

@@ -1,4 +1,4 @@
-"""Comparison with the truth, and its tables. Of the other rules only those of pictures read ground_truth.csv."""
+"""Evaluation against the truth, and its tables. Of the other rules, only those of pictures read ground_truth.csv."""
 
 
 rule evaluate_predictions:

@@ -1,4 +1,4 @@
-"""Input functions of the rules: which files a rule reads, and which a run makes; and the outputs of pictures."""
+"""Input functions of the rules, the targets of a run, and the outputs of rules that draw pictures."""
 
 
 def shard_files(pattern):
@@ -11,10 +11,10 @@ def shard_files(pattern):
 
 
 def source_files(*names):
-    """Input function: the files that the index of a data set is made of.
+    """Input function: the files that the index of a data set is made from.
 
-    The demo's are made by a rule. Of an existing data set only the files that are there are named: so the plan of a
-    run can be drawn before the data is at hand, and a changed list is noticed.
+    The demo's are made by a rule. For a data set on disk, only existing files are listed: so a run can be planned
+    before the data is there, and a changed list is noticed.
     """
 
     def files(wildcards):
@@ -27,36 +27,38 @@ def source_files(*names):
 
 
 def weight_file(wildcards):
-    """Input function: the file that the network's weights are read from, if it is one of the user's.
+    """Input function: the user's own weight file; none if the weights come from a library.
 
-    Whether it was replaced, its content says (`weight_state`) and not its time, which a copy changes.
+    `weight_state` notices by its content if it was replaced; its time, which a copy changes, is ignored (`ancient`).
     """
     file = run_of(wildcards).network.weight_file
     return [ancient(str(file))] if file is not None and file.is_file() else []
 
 
 def rendered_truth(wildcards):
-    """Input function: the folder of truth masks that a rule draws, where the data set has them in another form."""
+    """Input function: the folder of truth masks that a rule draws, if the data set has them in another format."""
     if layout_of(wildcards).rendered(run_of(wildcards).data):
         return f"results/{wildcards.dataset}/truth"
     return []
 
 
 def regions_behind(wildcards):
-    """Input function: the regions that a CRF with higher-order terms looks at."""
+    """Input function: the regions that a CRF with higher-order terms needs."""
     if wildcards.crf != "higher_order":
         return {}
     return {"regions": f"results/{wildcards.dataset}/regions/{wildcards.shard}.h5"}
 
 
 def final_maps(wildcards):
-    """Input function: the maps that masks are made of, those of the second round where the prior has one."""
-    rounds = "second_round/{prior}/maps" if wildcards.prior in run_of(wildcards).second_round.priors else "priors/{prior}"
+    """Input function: the maps that masks are made from; those of the second round if the prior has one."""
+    rounds = (
+        "second_round/{prior}/maps" if wildcards.prior in run_of(wildcards).second_round.priors else "priors/{prior}"
+    )
     return f"results/{{dataset}}/{rounds}/{{shard}}.h5".format(**wildcards)
 
 
 def maps_behind(wildcards):
-    """Input function: what a prior is made of."""
+    """Input function: the maps that a prior is made from."""
     kinds = {
         "fgbg": ["activations"],
         "localization": ["cams"],
@@ -80,7 +82,7 @@ def table_results(wildcards):
     folder = f"results/{wildcards.dataset}/evaluation"
     if wildcards.table == "masks":
         crfs = dict.fromkeys(["none", *(e.crf for e in run.experiments.values())])
-        # an own folder has truth for some images at best, and those are of split val; the demo's has it for all
+        # a user's folder has truth for images of val at most; the demo has it for all images
         train_truth = run.data.kind == "shapes" or LAYOUTS[run.data.kind].train_truth(run.data)
         tenth = crfs if train_truth and "fgbg" in run.masks_table else []
         return [f"{folder}/masks/fgbg-{crf}/{TABLE4_PART}.json" for crf in tenth] + [
@@ -98,12 +100,12 @@ def table_results(wildcards):
 
 
 def best_crf(run):
-    """The CRF with higher-order terms where an experiment has it, else without."""
+    """The CRF with higher-order terms if any experiment uses it, else the pairwise one."""
     return "higher_order" if any(e.crf == "higher_order" for e in run.experiments.values()) else "pairwise"
 
 
 def compared_masks(wildcards):
-    """Input function: class masks of the data sets to compare, then of this one, with its CRF."""
+    """Input function: class masks of the data sets to compare, then of this one, each with its best CRF."""
     names = [*run_of(wildcards).compare, wildcards.dataset]
     return [
         f"results/{name}/masks/multiclass-{best_crf(CONFIG.datasets[name])}/{shard}.h5"
@@ -121,7 +123,7 @@ def headline_trainings(wildcards):
 
 
 def headline_files(pattern):
-    """Input function: `pattern` for each headline experiment with its own CRF; of one with {shard}, every shard."""
+    """Input function: `pattern` for each headline experiment with its own CRF, for every shard if it has {shard}."""
 
     def files(wildcards):
         run = run_of(wildcards)
@@ -138,7 +140,7 @@ headline_predictions = headline_files("results/{dataset}/predictions/{experiment
 
 
 def headline_maps(wildcards):
-    """Input function: the predictions of the headline experiments, without a CRF and with each one's own."""
+    """Input function: the predictions of the headline experiments, without a CRF and with their own."""
     run = run_of(wildcards)
     return [
         f"results/{wildcards.dataset}/predictions/{name}/val-{crf}/{shard}.h5"
@@ -149,7 +151,7 @@ def headline_maps(wildcards):
 
 
 def submitted_predictions(wildcards):
-    """Input function: the smoothed predictions that are packed for the test server: the last headline experiment's."""
+    """Input function: the predictions to submit, those of the last headline experiment with its own CRF."""
     run = run_of(wildcards)
     if run.data.kind == "voc" and other_classes(run.data):
         raise WorkflowError(
@@ -172,19 +174,19 @@ def own_result(wildcards):
 
 
 def figures_of(run):
-    """The names of the figures that the masks and headline of a run can fill."""
+    """The names of the figures that a run's masks and headline experiments allow."""
     names = [name for prior, name in FIGURE_OF_PRIOR.items() if prior in run.masks_table]
     names += ["average"] if {"localization", "multiclass"} & set(run.masks_table) else []
     names += ["best", "median", "worst", "trimap", "per_class"]
     return names + [f"confusion_{name}" for name in run.headline]
 
 
-# Figs. 3 to 5: each shows how masks of one prior come about.
+# Figs. 3 to 5 each show how masks of one prior are made.
 FIGURE_OF_PRIOR = {"fgbg": "foreground", "localization": "cams", "multiclass": "fused"}
 
 
 def targets(dataset):
-    """What a run on one data set makes for people; without truth there is nothing to evaluate."""
+    """The final outputs of a run on one data set; without truth there is nothing to evaluate."""
     run = CONFIG.datasets[dataset]
     masks = f"masks/multiclass-{best_crf(run)}"
     names = ["losses.png", *(f"segmentation/{name}/model.pt" for name in run.headline)]

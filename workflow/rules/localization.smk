@@ -40,7 +40,7 @@ rule cams:
         tags="results/{dataset}/tags.csv",
         model="results/{dataset}/localization/model.pt",
     output:
-        unless_kept("results/{dataset}/cams/{shard}.h5"),
+        intermediate("results/{dataset}/cams/{shard}.h5"),
     log:
         "logs/{dataset}/cams/{shard}.log",
     benchmark:
@@ -50,7 +50,7 @@ rule cams:
     threads: THREADS
     resources:
         mem_mb=memory(NETWORK_MB),
-        runtime=minutes(10, shard=LOOK),
+        runtime=minutes(10, shard=VIEWS),
         gpu=GPUS,
         machine=INFERENCE,
     params:

@@ -106,7 +106,7 @@ use rule panels as mask_preview with:
         files=file_options("tags", "classes", "labels"),
         settings="",
     message:
-        "{wildcards.dataset}: a sheet of {wildcards.prior} masks"
+        "{wildcards.dataset}: draw a sheet of {wildcards.prior} masks"
 
 
 use rule panels as chart with:

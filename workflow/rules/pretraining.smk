@@ -1,4 +1,4 @@
-"""The embedded demo's network, which ships with the package: this makes it again.
+"""Pre-train the embedded demo's network again, which ships with the package.
 
 snakemake --cores 1 results/pretraining/shapes_network.pt
 """

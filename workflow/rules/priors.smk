@@ -1,4 +1,4 @@
-"""Mean activations, and the probability maps made of them and of CAMs."""
+"""Mean activations, and the probability maps made from them and from CAMs."""
 
 
 rule extract:
@@ -6,7 +6,7 @@ rule extract:
         tags="results/{dataset}/tags.csv",
         weights=weight_file,
     output:
-        unless_kept("results/{dataset}/activations/{shard}.h5"),
+        intermediate("results/{dataset}/activations/{shard}.h5"),
     log:
         "logs/{dataset}/extract/{shard}.log",
     benchmark:
@@ -16,7 +16,7 @@ rule extract:
     threads: THREADS
     resources:
         mem_mb=memory(NETWORK_MB),
-        runtime=minutes(10, shard=LOOK),
+        runtime=minutes(10, shard=VIEWS),
         gpu=GPUS,
         machine=INFERENCE,
     params:
@@ -37,7 +37,7 @@ rule fuse:
         tags="results/{dataset}/tags.csv",
         classes="results/{dataset}/classes.txt",
     output:
-        unless_kept("results/{dataset}/priors/{prior}/{shard}.h5"),
+        intermediate("results/{dataset}/priors/{prior}/{shard}.h5"),
     log:
         "logs/{dataset}/fuse/{prior}/{shard}.log",
     benchmark:
@@ -59,14 +59,14 @@ rule fuse:
         "--output {output} {params.shard} {params.options} > {log} 2>&1"
 
 
-# The second round: pixels that the first is sure of, a regression on all of them, and its say at every position.
+# The second round: confident pixels of the first, a regression fitted to them, and its probabilities everywhere.
 rule second_round_sample:
     input:
         tags="results/{dataset}/tags.csv",
         maps="results/{dataset}/priors/{prior}/{shard}.h5",
         weights=weight_file,
     output:
-        unless_kept("results/{dataset}/second_round/{prior}/samples/{shard}.h5"),
+        intermediate("results/{dataset}/second_round/{prior}/samples/{shard}.h5"),
     log:
         "logs/{dataset}/second_round_sample/{prior}/{shard}.log",
     benchmark:
@@ -76,7 +76,7 @@ rule second_round_sample:
     threads: THREADS
     resources:
         mem_mb=memory(NETWORK_MB),
-        runtime=minutes(10, shard=LOOK + 10),
+        runtime=minutes(10, shard=VIEWS + 10),
         gpu=GPUS,
         machine=INFERENCE,
     params:
@@ -128,7 +128,7 @@ rule second_round_apply:
         model="results/{dataset}/second_round/{prior}/model.pt",
         weights=weight_file,
     output:
-        unless_kept("results/{dataset}/second_round/{prior}/maps/{shard}.h5"),
+        intermediate("results/{dataset}/second_round/{prior}/maps/{shard}.h5"),
     log:
         "logs/{dataset}/second_round_apply/{prior}/{shard}.log",
     benchmark:
@@ -138,7 +138,7 @@ rule second_round_apply:
     threads: THREADS
     resources:
         mem_mb=memory(NETWORK_MB),
-        runtime=minutes(10, shard=LOOK),
+        runtime=minutes(10, shard=VIEWS),
         gpu=GPUS,
         machine=INFERENCE,
     params:

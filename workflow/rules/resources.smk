@@ -1,29 +1,28 @@
-"""What a job asks for: a retry (`attempt` 2, 3, ...) for that many times as much. No change of it redoes anything.
+"""The resources that a job asks for; the n-th attempt asks for n times as much. Changing them redoes nothing.
 
-Minutes are a limit and no forecast: a few times what a photograph took on the slowest machine that was measured, so
-that a scheduler ends what hangs and nothing else. Stages read and write one image at a time, hence memory that does not
-depend on how many there are.
+Minutes are a limit, not a forecast: a few times what a photograph took on the slowest machine measured, so that a
+scheduler ends only jobs that hang. Stages read and write one image at a time, so memory does not depend on how many.
 """
 
 import math
 from functools import cache
 
-# Images of a shard before there is an index to count them in: as the shipped configurations cut their data.
+# Images per shard, as in the shipped configurations, until there is an index to count them in.
 SHARD_IMAGES = 250
-# Of rules that run a network: MB; seconds for all looks at a photograph; seconds for a step of training.
+# For rules that run a network: MB of memory; seconds for all views of a photograph; seconds for a training step.
 NETWORK_MB = 4000 + 300 * CONFIG.images_at_once
-LOOK = 2 if CONFIG.device == "cuda" else 20
+VIEWS = 2 if CONFIG.device == "cuda" else 20
 STEP = 0.5 if CONFIG.device == "cuda" else 10
 
 
 @cache
 def rows(path, changed):
-    """Rows of a table; `changed` is when it was written: a plan asks for thousands of jobs."""
+    """The number of rows of a table, cached until it changes: a plan asks for thousands of jobs."""
     return path.read_bytes().count(b"\n") - 1
 
 
 def images_of(wildcards):
-    """Images of the data set, as its index has them."""
+    """The number of images in the data set by its index."""
     index = Path(f"results/{wildcards.dataset}/tags.csv")
     if not index.exists():
         return SHARD_IMAGES * run_of(wildcards).shards
@@ -40,7 +39,7 @@ def memory(mb):
 
 
 def minutes(least, shard=0, dataset=0):
-    """Resource function: minutes, with the seconds that each image of the shard, or of the whole data set, adds."""
+    """Resource function: at least `least` minutes, plus seconds per image of the shard, or of the whole data set."""
 
     def wanted(wildcards, attempt):
         seconds = 0
@@ -53,7 +52,7 @@ def minutes(least, shard=0, dataset=0):
 
 
 def training_minutes(group):
-    """Resource function: minutes of a training. One that is cut off goes on from its checkpoint in the retry."""
+    """Resource function: minutes of a training. If it is cut off, the retry resumes from its checkpoint."""
 
     def wanted(wildcards, attempt):
         return attempt * math.ceil(60 + STEP * getattr(run_of(wildcards), group).iterations / 60)

@@ -43,7 +43,7 @@ rule score:
         model="results/{dataset}/segmentation/{experiment}/model.pt",
         tags="results/{dataset}/tags.csv",
     output:
-        unless_kept("results/{dataset}/predictions/{experiment}/{split}/{shard}.h5"),
+        intermediate("results/{dataset}/predictions/{experiment}/{split}/{shard}.h5"),
     log:
         "logs/{dataset}/score/{experiment}/{split}/{shard}.log",
     benchmark:
@@ -53,7 +53,7 @@ rule score:
     threads: THREADS
     resources:
         mem_mb=memory(NETWORK_MB),
-        runtime=minutes(10, shard=LOOK),
+        runtime=minutes(10, shard=VIEWS),
         gpu=GPUS,
         machine=INFERENCE,
     params:

@@ -1,6 +1,6 @@
-"""What was asked for, looked at before anything is planned: a target that nothing makes gets one line.
+"""Check the requested targets before anything is planned: one that no rule makes gets a one-line error.
 
-Left to Snakemake it would be a MissingRuleException, which says nothing of data sets.
+Snakemake itself would raise a MissingRuleException, which does not mention data sets.
 """
 
 import difflib
@@ -9,8 +9,8 @@ import os
 from snakemake.cli import get_argument_parser
 
 
-def asked_for():
-    """The targets on the command line. Snakemake itself hands them to the workflow only when it has been read."""
+def requested_targets():
+    """The targets on the command line, which Snakemake itself gives to the workflow only after reading it."""
     started = Path(sys.argv[0])
     if started.stem != "snakemake" and started.parts[-2:] != ("snakemake", "__main__.py"):
         return []  # another program, which uses Snakemake as a library
@@ -21,7 +21,7 @@ def asked_for():
 
 
 def check_targets(targets):
-    """Raise WorkflowError for the first target below results/ that nothing makes."""
+    """Raise WorkflowError for the first target below results/ that no rule makes."""
     makers = list(workflow.rules)
     for target in targets:
         parts = Path(os.path.relpath(target)).parts
@@ -34,7 +34,7 @@ def check_targets(targets):
 
 
 def unknown_dataset(target, dataset):
-    """The line on a data set that this configuration does not have; where a file beside it defines one, its name."""
+    """The error for a data set that the configuration lacks, naming a file in config/ that defines it, if any."""
     known = ", ".join(CONFIG.datasets)
     file = ROOT / "config" / f"{dataset}.yaml"
     line = f"{target}: no data set {dataset!r} in this configuration, which has {known}; "
@@ -45,7 +45,7 @@ def unknown_dataset(target, dataset):
 
 
 def unknown_file(target, name, makers):
-    """The line on a file that nothing makes, with those that are made."""
+    """The error for a file that no rule makes, with those that can be made."""
     patterns = (re.sub(r"\{(\w+),[^}]*\}", r"{\1}", str(file)) for maker in makers for file in maker.output)
     files = {p.removeprefix("results/{dataset}/") for p in patterns if p.startswith("results/{dataset}/")}
     tables = {"{table}.csv": ("miou", "ablation", "masks"), "{table}.png": ("miou", "ablation")}
@@ -57,6 +57,6 @@ def unknown_file(target, name, makers):
     return f"{target}: no such target; {meant}there are {top}; and in folders those that workflow/Snakefile lists"
 
 
-# what nothing here makes, another workflow may make that has this one as a module
+# A workflow that uses this one as a module may have targets of its own.
 if len(workflow.modifier_stack) == 1:
-    check_targets(asked_for())
+    check_targets(requested_targets())

@@ -10,30 +10,29 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tagseg.artifacts.disk import named
-from tagseg.artifacts.outputs import require_own_folder, settle
+from tagseg.artifacts.disk import names_file
+from tagseg.artifacts.outputs import require_own_folder, require_replaceable
 from tagseg.images.marks import LABELS
 
 _HOST = re.sub(r"[^\w-]", "-", socket.gethostname())
+_HOUR = 3600.0  # seconds
 
 
-_HOUR = 3600.0
-
-
-@named
+@names_file
 @contextmanager
 def atomic(path: Path, *, tidy: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` on success, remove it on failure.
 
-    What is at `path` already must be tagseg's own (`outputs.settle`), or it stays, and a TagsegError is raised.
-    A process that was killed leaves its temporary file; it goes when the file itself is made, unless `tidy` is off: to
-    look for it takes as long as the folder has files, which `tidied` spares who writes very many into one.
+    Raises TagsegError, and leaves `path` as it is, if there is a file that is not tagseg's own
+    (`outputs.require_replaceable`). A process that was killed leaves its temporary file, which is removed when the file
+    itself is written. That search lists the whole folder: who writes many files into one turns `tidy` off, and calls
+    `remove_leftovers` once.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path)
     try:
         yield temporary
-        settle(temporary, path)
+        require_replaceable(temporary, path)
         temporary.replace(path)
         if tidy:
             _remove_left(path)
@@ -41,10 +40,10 @@ def atomic(path: Path, *, tidy: bool = True) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-@named
+@names_file
 @contextmanager
 def atomic_folder(path: Path, kind: str = LABELS) -> Iterator[Path]:
-    """The same for a folder of pictures of one kind. One that is there is replaced, if it holds nothing but such."""
+    """The same for a folder of pictures of one kind. An existing one is replaced if it holds nothing else."""
     require_own_folder(path, kind)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path)
@@ -63,15 +62,15 @@ def _temporary(path: Path) -> Path:
 
 
 def _remove_left(path: Path) -> None:
-    """Remove what killed processes left of `path`; what a living one is writing stays."""
+    """Remove what killed processes left of `path`; files that a running process is writing stay."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         *_, host, process, _ = left.name.split(".")
-        if not _at_work(left, host, process):
+        if not _is_running(left, host, process):
             shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
 
 
-def _at_work(left: Path, host: str, process: str) -> bool:
-    """Whether a temporary file's process lives. Of another machine nothing is known but the time of its last word."""
+def _is_running(left: Path, host: str, process: str) -> bool:
+    """Whether a temporary file's process is running; one of another machine is if it wrote within the last hour."""
     try:
         if host != _HOST:
             return time.time() - left.stat().st_mtime < _HOUR
@@ -79,19 +78,19 @@ def _at_work(left: Path, host: str, process: str) -> bool:
     except (ProcessLookupError, FileNotFoundError, ValueError):
         return False
     except PermissionError:
-        pass  # it lives, and is another user's
+        pass  # it is running, as another user
     return True
 
 
-def tidied(paths: Iterable[Path]) -> None:
-    """Remove what killed processes left of these files: each folder is looked through once."""
+def remove_leftovers(paths: Iterable[Path]) -> None:
+    """Remove what killed processes left of these files, listing each folder once."""
     names: dict[Path, set[str]] = {}
     for path in paths:
         names.setdefault(path.parent, set()).add(path.name)
     for folder, made in names.items():
         for left in folder.glob(".*.part"):
             name, *rest = left.name[1:].removesuffix(".part").rsplit(".", 2)
-            if name in made and len(rest) == 2 and not _at_work(left, *rest):
+            if name in made and len(rest) == 2 and not _is_running(left, *rest):
                 left.unlink(missing_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""A model bundle: one file with all that prediction needs, loadable without running code."""
+"""Model bundles: one file with all that prediction needs, which loads without running code from it."""
 
 import io
 import shlex
@@ -15,9 +15,9 @@ from tagseg.networks.backbones.weights import load_dict
 
 
 def save_bundle(path: Path, kind: str, network: nn.Module, **facts: Any) -> None:
-    """Write weights, versions and `facts` (plain values: classes, backbone, settings). Equal content, equal bytes.
+    """Write weights, versions and `facts` (plain values: classes, backbone, settings). Equal content gives equal bytes.
 
-    Weights are written as a CPU without options keeps them, wherever and however the network was trained.
+    Weights are written as contiguous CPU tensors, wherever and however the network was trained.
     """
     plain = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
     versions = {"tagseg": __version__, "torch": torch.__version__.split("+")[0]}
@@ -25,7 +25,7 @@ def save_bundle(path: Path, kind: str, network: nn.Module, **facts: Any) -> None
 
 
 def write_torch(path: Path, content: dict[str, Any]) -> None:
-    """torch.save, atomically, and so that equal content gives equal bytes. What wrote it is in it, too."""
+    """Write with torch.save, atomically, such that equal content gives equal bytes; adds tagseg's version."""
     buffer = io.BytesIO()  # torch.save writes a file's own name into it
     torch.save(content if "versions" in content else {**content, "tagseg": __version__}, buffer)
     with atomic(path) as temporary:
@@ -33,7 +33,7 @@ def write_torch(path: Path, content: dict[str, Any]) -> None:
 
 
 def load_bundle(path: Path, kind: str) -> dict[str, Any]:
-    """Content of a bundle of the expected kind. Raises TagsegError naming the file and what it is."""
+    """The content of a bundle of the expected kind. Raises TagsegError if it is missing, broken, or of another kind."""
     if not path.is_file():
         raise TagsegError(f"{path}: no such model; train it first (snakemake {shlex.quote(str(path))})")
     content = load_dict(path, "a tagseg model", "give the right file, or train it again")

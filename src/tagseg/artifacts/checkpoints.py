@@ -1,4 +1,4 @@
-"""Checkpoints of trainings: what a killed one goes on from, and a finished one takes away."""
+"""Checkpoints of trainings: an interrupted one resumes from its checkpoint, a finished one removes it."""
 
 import hashlib
 import json
@@ -9,6 +9,7 @@ from typing import Any
 
 from tagseg.artifacts.atomic import write_text
 from tagseg.artifacts.bundle import write_torch
+from tagseg.artifacts.facts import as_json, difference
 from tagseg.errors import TagsegError
 from tagseg.networks.backbones.weights import load_dict
 
@@ -16,32 +17,33 @@ log = logging.getLogger(__name__)
 
 
 class Checkpoints:
-    """The checkpoint of one training in a folder: the file's name is a digest of `facts`, all that the training is.
+    """The checkpoint of one training in a folder; its file name is a digest of `facts`, what the training depends on.
 
-    A training with other facts (a changed key, other tags, other masks) has another file, so nothing is lost and
-    nothing is used that does not fit: on loading, the log says of each checkpoint that was left aside what differs.
-    `every` is the number of steps between two saves, 0 for none.
+    A training with other facts (a changed key, other tags, other masks) has another file, so no checkpoint is
+    overwritten, or used where it does not fit: on loading, the log says how each unused one differs. `every` is the
+    number of steps between two saves, 0 for none.
     """
 
     def __init__(self, folder: Path | None, every: int, facts: Mapping[str, Any]):
         self.every = every if folder is not None else 0
         self._folder = folder or Path()
-        self._facts = json.loads(json.dumps(dict(facts), sort_keys=True, default=str))
+        self._facts = as_json(facts)
         digest = hashlib.sha256(json.dumps(self._facts, sort_keys=True).encode()).hexdigest()[:16]
         self._file = self._folder / f"{digest}.pt"
 
     def save(self, state: dict[str, Any]) -> None:
-        """Write `state` in place of the one before; a kill at any moment leaves one of the two whole."""
+        """Write `state` in place of the previous one; a kill at any moment leaves one of the two whole."""
         write_text(self._file.with_suffix(".json"), json.dumps(self._facts, indent=1, sort_keys=True))
         write_torch(self._file, state)
 
     def load(self) -> dict[str, Any] | None:
-        """The state that was saved, or None. Raises TagsegError if the file is not a whole checkpoint."""
+        """The saved state, or None. Raises TagsegError if the file is not a whole checkpoint."""
         if not self.every:
             return None
         for other in sorted(self._folder.glob("*.json")):
             if other.stem != self._file.stem:
-                log.warning("%s: not used, it is of another training: %s", other.with_suffix(".pt"), self._gap(other))
+                file, gap = other.with_suffix(".pt"), self._difference(other)
+                log.warning("%s: not used, it is of another training: %s", file, gap)
         if not self._file.is_file():
             return None
         state = load_dict(self._file, "a tagseg checkpoint", "move it away to train from the start")
@@ -50,15 +52,13 @@ class Checkpoints:
         return state
 
     def clear(self) -> None:
-        """Take this training's checkpoint away: it has ended, and its model is written."""
+        """Remove this training's checkpoint: it has ended, and its model is written."""
         if self.every:
             for file in (self._file, self._file.with_suffix(".json")):
                 file.unlink(missing_ok=True)
 
-    def _gap(self, file: Path) -> str:
+    def _difference(self, file: Path) -> str:
         try:
-            theirs = json.loads(file.read_text(encoding="utf-8"))
+            return difference(json.loads(file.read_text(encoding="utf-8")), self._facts)
         except (OSError, ValueError):
             return "its description cannot be read"
-        keys = [key for key in sorted(theirs | self._facts) if theirs.get(key) != self._facts.get(key)]
-        return ", ".join(f"{key} {theirs.get(key)!r} there and {self._facts.get(key)!r} here" for key in keys)

@@ -1,4 +1,4 @@
-"""A disk that is full, a folder that cannot be written to: one line that names the file, and what to do."""
+"""Errors of writing, such as a full disk or a read-only folder, as one line that names the file and the remedy."""
 
 import errno
 import functools
@@ -39,7 +39,7 @@ _REMEDIES = {
 
 
 def explained(error: OSError, path: Path | str | None = None) -> TagsegError | None:
-    """The one line that an error of the operating system is for a person; None if it names no file, or is no such."""
+    """An error of the operating system as one line for the user; None if it names no file or has no number."""
     name = path or error.filename
     if not name or error.errno is None:
         return None
@@ -49,10 +49,10 @@ def explained(error: OSError, path: Path | str | None = None) -> TagsegError | N
     return TagsegError(f"{name}: {error.strerror or error}; {remedy}")
 
 
-def named(
+def names_file(
     manager: Callable[Concatenate[Path, Rest], AbstractContextManager[Path]],
 ) -> Callable[Concatenate[Path, Rest], AbstractContextManager[Path]]:
-    """Of a context manager that writes a file: an error of writing becomes a TagsegError that names this file."""
+    """Decorate a context manager that writes a file: errors of writing become TagsegErrors that name this file."""
 
     @functools.wraps(manager)
     @contextmanager
@@ -61,7 +61,7 @@ def named(
             with manager(path, *rest, **more) as temporary:
                 yield temporary
         except OSError as error:
-            # one that names a file elsewhere is of something that was read
+            # an error that names a file elsewhere is one of reading
             ours = error.filename is None or Path(str(error.filename)).parent in (path.parent, *path.parents)
             line = explained(error, path) if ours and error.errno in _REMEDIES else None
             if line is None:
@@ -71,8 +71,8 @@ def named(
     return naming
 
 
-class Patient(io.FileIO):
-    """A file that keeps the first error of writing to itself, and goes on as if nothing had happened."""
+class DeferredErrors(io.FileIO):
+    """A file that records the first error of writing in `error`, and pretends that writing succeeds."""
 
     error: OSError | None = None
 
@@ -95,13 +95,13 @@ class Patient(io.FileIO):
 
 
 @contextmanager
-def patient(path: Path) -> Iterator[Patient]:
-    """A new file for HDF5 to write, which gets to know of a full disk only when it has closed the file.
+def deferred_errors(path: Path) -> Iterator[DeferredErrors]:
+    """A new file for HDF5 to write, with errors deferred until the library has closed the file.
 
-    Told at once, the library prints a page for every object that it cannot flush, and ends in a segmentation fault. Who
-    writes much looks at `error` now and then. Raises the first error (OSError) at the end.
+    If it were told at once, HDF5 would print a page for every object that it cannot flush, and end in a segmentation
+    fault. Who writes much checks `error` now and then. Raises the first error (OSError) at the end.
     """
-    with Patient(path, "w+b") as file:
+    with DeferredErrors(path, "w+b") as file:
         try:
             yield file
         finally:

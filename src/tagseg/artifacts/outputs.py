@@ -1,9 +1,9 @@
-"""Which files may be written: none that the same command reads, and none that is there and that tagseg did not write.
+"""Guards against overwriting: no file that the same command reads, and no file that tagseg did not write.
 
-`refuse` looks at all that a command was given before it starts (`options.command` calls it for every one); `settle`
-looks once more at each single file in the moment in which it would be replaced (`store.atomic` calls it).
+`refuse_outputs` checks all paths that a command was given before it starts (`make_command` calls it for every one);
+`require_replaceable` checks each file again at the moment of replacing it (`atomic` calls it).
 
-tagseg knows its own files by what is in them (`form_of`): the mark of a picture, the attributes of an HDF5 file, the
+tagseg knows its own files by their content (`file_type`): the mark of a picture, the attributes of an HDF5 file, the
 header of a table. A plain list of names bears no mark: it is replaced only by a list that has all its lines.
 """
 
@@ -17,21 +17,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from tagseg.artifacts.forms import LISTS, form_of, lines_of
+from tagseg.artifacts.file_types import LISTS, file_type, lines_of
 from tagseg.errors import TagsegError
 from tagseg.images.marks import SOURCES
 
 
 @dataclass(frozen=True)
 class Given:
-    """A path, and how it was given: `--tags`, `IMAGES`."""
+    """A path, and the option or argument that it was given by: `--tags`, `IMAGES`."""
 
     path: Path
     option: str
 
     @cached_property
-    def place(self) -> str:
-        """Where it leads to, links followed; names that some file system takes for one are equal."""
+    def location(self) -> str:
+        """The path with links resolved, its case folded: names that some file system takes for one are equal."""
         try:
             whole = str(self.path.resolve())
         except (OSError, RuntimeError):  # links in a circle
@@ -40,30 +40,30 @@ class Given:
 
     @cached_property
     def file(self) -> tuple[int, int] | None:
-        """The file itself, whatever its names; None where there is none."""
+        """Device and inode of the file, which are the same under all its names; None if there is no file."""
         try:
             found = self.path.stat()
         except (OSError, ValueError):
             return None
         return found.st_dev, found.st_ino
 
-    def is_that(self, other: "Given") -> bool:
-        """Whether both are one file, or would be on a file system that takes upper and lower case for the same."""
-        return self.file == other.file if self.file and other.file else self.place == other.place
+    def same_as(self, other: "Given") -> bool:
+        """Whether both are one file, or would be on a case-insensitive file system."""
+        return self.file == other.file if self.file and other.file else self.location == other.location
 
 
-_reading: dict[tuple[int, int], Given] = {}  # what the command at work reads; of the process: loaders are threads
+_reading: dict[tuple[int, int], Given] = {}  # files that the running command reads; global, since loaders are threads
 
 
-def refuse(outputs: Iterable[Given], inputs: Iterable[Given]) -> None:
-    """Raise TagsegError if an output is an input, or another output, or a file that is there and is not tagseg's.
+def refuse_outputs(outputs: Iterable[Given], inputs: Iterable[Given]) -> None:
+    """Raise TagsegError if an output is an input, or another output, or an existing file that is not tagseg's.
 
-    Folders are let through: what would be written into one is known to the command alone, which calls `require_own`.
+    Folders pass: only the command itself knows what it will write into one, and calls `require_own`.
     """
     inputs, seen = list(inputs), list[Given]()
     for output in outputs:
         for other in seen:
-            if output.is_that(other):
+            if output.same_as(other):
                 raise TagsegError(
                     f"{output.path}: would be written twice ({other.option}, {output.option}); "
                     "give each output a name of its own"
@@ -72,28 +72,28 @@ def refuse(outputs: Iterable[Given], inputs: Iterable[Given]) -> None:
         if output.path.is_dir():
             continue
         for read in inputs:
-            if output.is_that(read):
-                raise _read_too(output.path, read)
+            if output.same_as(read):
+                raise _is_input(output.path, read)
         require_own([output.path])
 
 
 def require_own(paths: Iterable[Path], source: str | None = None) -> None:
-    """Raise TagsegError for the first of the files to be written that is there and is not tagseg's, or is being read.
+    """Raise TagsegError for the first of the files to be written that exists and is not tagseg's, or is being read.
 
-    Photographs and truth that tagseg made are not replaced either, but for those of the kind `source`.
+    Photographs and truth masks that tagseg made are not replaced either, except those of the kind `source`.
     """
     kept = [None, *(kind for kind in SOURCES if kind != source)]
     for path in paths:
         if not os.path.lexists(path):
             continue
         _require_not_read(path)
-        if not path.is_dir() and form_of(path) in kept:
+        if not path.is_dir() and file_type(path) in kept:
             raise _foreign(path)
 
 
 @contextmanager
 def reading(inputs: Iterable[Given]) -> Iterator[None]:
-    """While this lasts, no file among `inputs` can be written."""
+    """Within this context, no file among `inputs` can be written."""
     before = dict(_reading)
     _reading.update({given.file: given for given in inputs if given.file and given.path.is_file()})
     try:
@@ -103,16 +103,16 @@ def reading(inputs: Iterable[Given]) -> Iterator[None]:
         _reading.update(before)
 
 
-def settle(new: Path, path: Path) -> None:
-    """Raise TagsegError if `new`, a file that is whole, must not take the place of what is at `path`.
+def require_replaceable(new: Path, path: Path) -> None:
+    """Raise TagsegError if `new`, a complete file, must not replace what is at `path`.
 
-    It may if nothing is there, if both are of one form of tagseg's own, or if both have the same content.
+    It may if nothing is there, if both are files of tagseg's of one type, or if both have the same content.
     """
-    if not os.path.lexists(path) or path.is_dir():  # a folder in the way: the system says so
+    if not os.path.lexists(path) or path.is_dir():  # of a folder, the system's own error tells
         return
     _require_not_read(path)
-    old = form_of(path)
-    if old is not None and old == form_of(new, path.suffix) and (old not in LISTS or _has_all(lines_of(new), path)):
+    old = file_type(path)
+    if old is not None and old == file_type(new, path.suffix) and (old not in LISTS or _has_all(lines_of(new), path)):
         return
     if not has_content_of(path, new):
         raise _foreign(path)
@@ -124,7 +124,7 @@ def has_content_of(path: Path, other: Path) -> bool:
 
 
 def require_list(path: Path, lines: Iterable[str]) -> None:
-    """Raise TagsegError if a list is to be written to a file that is there and has a line that this one lacks."""
+    """Raise TagsegError if a list would replace a file that has a line which this one lacks."""
     if os.path.lexists(path):
         _require_not_read(path)
         if not path.is_dir() and (not path.is_file() or not _has_all(lines, path)):
@@ -132,16 +132,16 @@ def require_list(path: Path, lines: Iterable[str]) -> None:
 
 
 def require_own_folder(folder: Path, kind: str) -> None:
-    """Raise TagsegError if a folder that is to be replaced is there and holds anything but pictures of this kind."""
+    """Raise TagsegError if a folder to be replaced exists and holds anything but pictures of this kind."""
     if not folder.is_dir():
         if os.path.lexists(folder):
             raise _foreign(folder)
         return
     for path in sorted(folder.iterdir()):
-        of_no_account = path.name in (".snakemake_timestamp", ".DS_Store") or re.fullmatch(r"\..*\.part", path.name)
-        if not of_no_account and form_of(path) != kind:
+        ignored = path.name in (".snakemake_timestamp", ".DS_Store") or re.fullmatch(r"\..*\.part", path.name)
+        if not ignored and file_type(path) != kind:
             raise TagsegError(
-                f"{path}: is no file that tagseg wrote, in a folder that would be replaced; move it away, or give "
+                f"{path}: is not a file that tagseg wrote, in a folder that would be replaced; move it away, or give "
                 "another folder"
             )
         _require_not_read(path)
@@ -150,11 +150,11 @@ def require_own_folder(folder: Path, kind: str) -> None:
 def _require_not_read(path: Path) -> None:
     read = _reading.get(Given(path, "").file or (0, 0))
     if read:
-        raise _read_too(path, read)
+        raise _is_input(path, read)
 
 
 def _has_all(lines: Iterable[str], old: Path) -> bool:
-    """Whether a list has all lines of an old one, in their order."""
+    """Whether a list has all lines of an old one, in the same order."""
     rest = iter(lines)
     return all(line in rest for line in lines_of(old))
 
@@ -165,5 +165,5 @@ def _foreign(path: Path) -> TagsegError:
     )
 
 
-def _read_too(path: Path, read: Given) -> TagsegError:
+def _is_input(path: Path, read: Given) -> TagsegError:
     return TagsegError(f"{path}: is read by this command ({read.option}); give the output another name")

@@ -1,4 +1,4 @@
-"""Several shards read as one."""
+"""Several shards read as one, and the notation that names them in one word of a command line."""
 
 import re
 import threading
@@ -11,13 +11,13 @@ import numpy as np
 from tagseg.artifacts.shards import Shard
 from tagseg.errors import TagsegError
 
-_OPEN_FILES = 64  # of one set of shards; a process may have 1024 files open, and reads six sets at most
+_OPEN_FILES = 64  # per set of shards; a process may have 1024 files open, and reads six sets at most
 
 
 def shard_paths(paths: Iterable[Path]) -> list[Path]:
-    """Files by name, where `{000..127}` in one stands for a file of each of these numbers, as it does in a shell.
+    """Expand `{000..127}` in paths to a file for each of these numbers, as a shell does.
 
-    A data set of many shards is so named in a line that is short enough for the system.
+    The files of a data set with many shards would make a command line too long for the system.
     """
     found: list[Path] = []
     for path in paths:
@@ -31,9 +31,10 @@ def shard_paths(paths: Iterable[Path]) -> list[Path]:
 
 
 class ShardSet:
-    """Several shards read as one: knows which holds an image. All are opened, and so checked, at the start.
+    """Several shards read as one: knows which of them holds an image. All are opened, and so checked, at the start.
 
-    No more than a few dozen are kept open. Threads may share a set.
+    No more than a few dozen files are kept open. Threads may share a set. Raises TagsegError for a shard that cannot be
+    read, or an image that is in two.
     """
 
     def __init__(self, paths: Iterable[Path], kind: str | tuple[str, ...]):
@@ -59,7 +60,7 @@ class ShardSet:
             return self._holder(image_id).get(image_id, name)
 
     def names(self, image_id: str) -> list[str]:
-        """Which arrays there are of one image. Raises TagsegError if no shard holds it."""
+        """The names of one image's arrays. Raises TagsegError if no shard holds it."""
         with self._turn:
             return self._holder(image_id).names(image_id)
 

@@ -1,7 +1,7 @@
-"""The artifacts on disk: HDF5 shards and atomically written files.
+"""Shards, the artifacts of most stages: HDF5 files with a group of arrays for each image id.
 
-A shard is one HDF5 file with a group for each image id. Every file is written under a temporary name in its own
-folder and renamed when whole, so a reader sees the old file, the new one, or none.
+A shard is written under a temporary name in its own folder and renamed when complete, so a reader sees the old file,
+the new one, or none.
 """
 
 import hashlib
@@ -18,25 +18,25 @@ import numpy as np
 
 from tagseg import __version__
 from tagseg.artifacts.atomic import atomic
-from tagseg.artifacts.disk import explained, patient
+from tagseg.artifacts.disk import deferred_errors, explained
 from tagseg.artifacts.journal import Journal, Packed
-from tagseg.errors import TagsegError, barred
+from tagseg.errors import TagsegError, read_error
 
-_STRUCTURE_CACHE = 16 * 1024  # bytes, as they are on the disk
-# What h5py raises where an entry is not there, or what should be one is nonsense.
+_STRUCTURE_CACHE = 16 * 1024  # bytes, as stored on disk
+# What h5py raises for an entry that is missing or malformed.
 _UNREADABLE = (KeyError, OSError, RuntimeError, ValueError)
 
 
 def digest_of(paths: Iterable[Path]) -> str:
-    """One digest of the content of files, in their order."""
+    """One digest of the content of files, in the given order. Raises TagsegError if one cannot be read."""
     digest = hashlib.sha256()
     for path in paths:
         try:
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         except OSError as error:
-            if error.filename is None:  # it was opened, but could not be read
-                raise barred(error, path) or error from None
+            if error.filename is None:  # opened, but then not readable
+                raise read_error(error, path) or error from None
             raise
     return digest.hexdigest()[:16]
 
@@ -50,18 +50,18 @@ Record = TypeVar("Record", bound=_Named)
 
 
 class ShardWriter:
-    """Writes one shard: its images go to a journal (see there) until all are done."""
+    """Writes one shard; its images go to a journal until all are done."""
 
     def __init__(self, journal: Journal):
         self._journal = journal
-        self.done = journal.done  # ids of the images that a killed process had finished
+        self.done = journal.done  # ids of the images that an interrupted process had finished
 
     def left(self, records: Sequence[Record]) -> list[Record]:
-        """The records whose images are still to be put."""
+        """The records whose images have yet to be put."""
         return [record for record in records if record.id not in self.done]
 
     def put(self, image_id: str, arrays: Mapping[str, np.ndarray]) -> None:
-        """Store the arrays of one image, losslessly compressed, under its id. Raises TagsegError on a full disk."""
+        """Store the arrays of one image, of any shapes and dtypes, losslessly. Raises TagsegError on a full disk."""
         try:
             self._journal.put(image_id, arrays)
         except OSError as error:
@@ -76,14 +76,18 @@ def write_shard(
     stamps: Mapping[str, str] | None = None,
     inputs: Iterable[Path] = (),
 ) -> Iterator[ShardWriter]:
-    """Open a shard for writing; it appears under `path` when the block ends without an error.
+    """Open a shard for writing; it appears at `path` when the block ends without an error.
 
-    `kind` says what the arrays are and is checked by the reader; `parameters` (JSON-able) and the package's version
-    travel as attributes. The bytes depend on the content alone: no times, no order of hashing.
+    Args:
+        path: the file to write.
+        kind: says what the arrays are; readers check it.
+        parameters: values that made the arrays (JSON); stored as an attribute, as is the package's version.
+        stamps: for each image id, in the shard's order, what that image alone depends on. With them, images that an
+            interrupted process had finished are taken over: only those `left` need to be put, and the bytes are those
+            of an uninterrupted run. Without, images are stored in the order in which they are put.
+        inputs: the files that all images depend on.
 
-    Where `stamps` says what each image depends on alone, in the shard's order, and `inputs` are the files that all
-    depend on, images that a killed process had finished are taken over: only those `left` need to be put, and the
-    bytes are those of an unbroken run. Without `stamps` images stand in the order in which they are put.
+    The bytes depend on the content alone: there are no times in them. Raises TagsegError if the file cannot be written.
     """
     stamps = stamps or {}
     try:
@@ -100,7 +104,7 @@ def write_shard(
     journal = Journal(path, facts, stamps)
     try:
         yield ShardWriter(journal)
-        with atomic(path) as temporary, patient(temporary) as disk, h5py.File(disk, "w") as file:
+        with atomic(path) as temporary, deferred_errors(temporary) as disk, h5py.File(disk, "w") as file:
             file.attrs["kind"] = kind
             file.attrs["parameters"] = json.dumps(dict(parameters), sort_keys=True)
             file.attrs["tagseg"] = __version__
@@ -116,7 +120,7 @@ def write_shard(
 
 
 def _create(group: h5py.Group, name: str, packed: Packed) -> None:
-    """A data set of one chunk, which is read whole. HDF5 has no chunk without a value."""
+    """Create an HDF5 data set of one chunk, since it is read whole; HDF5 has no chunk of zero size."""
     if 0 in packed.shape:
         group.create_dataset(name, packed.shape, packed.dtype)
         return
@@ -138,15 +142,15 @@ class Shard:
         try:
             self._file = h5py.File(path, "r")
         except OSError as error:
-            raise barred(error, path) or self._broken(f"not a whole tagseg HDF5 file ({_reason(error)})") from None
+            raise read_error(error, path) or self._broken(f"not a whole tagseg HDF5 file ({_reason(error)})") from None
         try:
             found = str(self._file.attrs["kind"])
         except _UNREADABLE as error:
             self._file.close()
-            raise barred(error, path) or TagsegError(
+            raise read_error(error, path) or TagsegError(
                 f"{path}: not a tagseg HDF5 file (it does not say its kind); give the right file"
             ) from None
-        _keep_little(self._file)
+        _limit_cache(self._file)
         self.kind = found
         kinds = (kind,) if isinstance(kind, str) else kind
         if found not in kinds:
@@ -157,38 +161,35 @@ class Shard:
         return image_id in self._file
 
     def ids(self) -> list[str]:
-        """The images that it holds, sorted. Raises TagsegError if they cannot be listed."""
+        """Ids of its images, sorted. Raises TagsegError if they cannot be listed."""
         try:
             return list(self._file)
         except _UNREADABLE as error:
-            raise barred(error, self.path) or self._broken("its images cannot be listed") from None
+            raise read_error(error, self.path) or self._broken("its images cannot be listed") from None
 
     def names(self, image_id: str) -> list[str]:
-        """Names of an image's arrays, sorted. Raises TagsegError if the image is not there."""
+        """Names of an image's arrays, sorted. Raises TagsegError if the image is missing."""
         if image_id not in self._file:
             raise self._broken(f"no image {image_id!r}")
         try:
             return sorted(self._file[image_id])
         except _UNREADABLE as error:
-            raise barred(error, self.path) or self._broken(f"image {image_id!r} cannot be read") from None
+            raise read_error(error, self.path) or self._broken(f"image {image_id!r} cannot be read") from None
 
     def get(self, image_id: str, name: str) -> np.ndarray:
-        """Array `name` of one image. Raises TagsegError if it is not there, cannot be read, or has NaN in it."""
+        """Array `name` of one image. Raises TagsegError if it is missing, cannot be read, or has NaN values."""
         try:
             array = np.asarray(self._file[image_id][name][()])
         except KeyError:
             raise self._broken(f"no {name} of image {image_id!r}") from None
         except (OSError, RuntimeError, MemoryError) as error:
-            raise barred(error, self.path) or self._broken(f"no readable {name} of image {image_id!r}") from None
+            raise read_error(error, self.path) or self._broken(f"no readable {name} of image {image_id!r}") from None
         if array.dtype.kind == "f" and np.isnan(array).any():
-            raise TagsegError(
-                f"{self.path}: {name} of image {image_id!r} has values that are no numbers (NaN); make again what "
-                "it is made of"
-            )
+            raise TagsegError(f"{self.path}: {name} of image {image_id!r} has NaN values; make its inputs again")
         return array
 
     def _broken(self, what: str) -> TagsegError:
-        """The error of a content that was read and is not whole: it is made anew in its place."""
+        """The error for a file that was read and is incomplete: it must be made again."""
         return TagsegError(f"{self.path}: {what}; make it again (snakemake --force {self.path})")
 
     def close(self) -> None:
@@ -205,15 +206,15 @@ class Shard:
 
 
 def _reason(error: Exception) -> str:
-    """What HDF5 found: `Unable to ... (truncated file: eof = ...)` -> `truncated file`."""
+    """What HDF5 reports: `Unable to ... (truncated file: eof = ...)` -> `truncated file`."""
     return str(error).partition("(")[2].partition(":")[0].rstrip(")") or str(error)
 
 
-def _keep_little(file: h5py.File) -> None:
-    """Bound what HDF5 remembers of the structure of a file that is read once, image by image.
+def _limit_cache(file: h5py.File) -> None:
+    """Limit the metadata cache of HDF5 for a file that is read once, image by image.
 
-    Left alone it keeps 35 KB of every image until the file is closed: gigabytes where a data set is large. A tenth of
-    that counts towards the bound, so this one comes to 160 KB a file.
+    By default HDF5 keeps 35 KB for every image until the file is closed: gigabytes for a large data set. A tenth of
+    that counts towards the limit, so this one comes to 160 KB a file.
     """
     cache = file.id.get_mdc_config()
     cache.set_initial_size = True

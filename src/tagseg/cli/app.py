@@ -1,7 +1,7 @@
-"""The command line: each `run` of a file in `stages/` or `commands/` is a command, named after its file.
+"""The command line: the `run` of each file in `stages/` and `commands/` is a command, named after its file.
 
-A file is read for its signature and its docstring, and imported when its command is called: `tagseg --help` and
-`tagseg extract --help` need not wait for torch.
+Signatures and docstrings are read from the source, and a file is imported only when its command is called: `tagseg
+--help` and `tagseg extract --help` need not wait for torch.
 """
 
 import inspect
@@ -24,24 +24,23 @@ from tagseg.config.data import DISK_KINDS
 from tagseg.errors import TagsegError
 
 _PACKAGE = Path(__file__).parents[1]
-# Folders of commands, and the heading of `tagseg --help` that they stand under: what people type comes last, where a
-# terminal shows it.
+# Folders of commands, and their headings in `tagseg --help`: what people type comes last, where a terminal shows it.
 _PANELS = {"stages": "Stages", "commands": "Your own photographs"}
-# Commands of one name and a second: those of files whose names begin so, or that lie in a folder of that name.
+# Groups of commands (`tagseg figure cams`): of files whose names begin with the group's, or that lie in its folder.
 _FAMILIES = {
     "figure": "Draw one of the paper's figures; PNG and SVG by suffix.",
-    "second_round": "The second round: what a pixel is, learned over all images from the first round's masks.",
+    "second_round": "The second round: a pixel classifier, learned from the first round's masks of all images.",
 }
-BY_KIND = ("index", "ground_truth", "render_truth")  # have a second name for each kind of data set
+BY_KIND = ("index", "ground_truth", "render_truth")  # groups with a command for each kind of data set
 
 
 class LazyCommand(TyperCommand):
-    """The command of a file. Its options are made when they are asked for."""
+    """The command of a file, whose options are made when they are needed."""
 
     def __init__(self, name: str, text: str, make: Callable[[], TyperCommand], panel: str | None = None):
         super().__init__(name, help=text, rich_help_panel=panel)
         self._make = make
-        del self.params, self.callback  # the class has them, below
+        del self.params, self.callback  # set by click; the properties below replace them
 
     @cached_property
     def _made(self) -> TyperCommand:
@@ -57,7 +56,7 @@ class LazyCommand(TyperCommand):
 
 
 class LazyGroup(TyperGroup):
-    """Commands under one name, looked for when they are asked for."""
+    """A group of commands, which are found when they are needed."""
 
     def __init__(self, *, find: Callable[[], dict[str, Any]], **facts: Any):
         super().__init__(no_args_is_help=True, **facts)
@@ -70,7 +69,7 @@ class LazyGroup(TyperGroup):
 
 
 def _all_commands() -> dict[str, Any]:
-    """Commands and families of commands, by name."""
+    """Commands and groups of commands, by name."""
     found: dict[str, Any] = {}
     for folder, panel in _PANELS.items():
         families: dict[str, dict[str, Any]] = {}
@@ -78,7 +77,7 @@ def _all_commands() -> dict[str, Any]:
             text = docstring(file)
             if text is None:
                 continue  # a module that commands share
-            text = text.partition("Raises ")[0].strip()  # what it raises is for those who call it from Python
+            text = text.partition("Raises ")[0].strip()  # exceptions concern callers from Python only
             family, name = family_of(file)
             if name in BY_KIND:
                 found[_spelt(name)] = LazyGroup(
@@ -99,7 +98,7 @@ def _all_commands() -> dict[str, Any]:
 
 
 def family_of(file: Path) -> tuple[str, str]:
-    """The family that a file's command belongs to ('' for none), and its name there."""
+    """The group that a file's command belongs to ('' for none), and its name in it."""
     for family in _FAMILIES:
         if file.parent.name == family:
             return family, file.stem
@@ -113,7 +112,7 @@ def _command(name: str, text: str, file: Path, panel: str | None = None) -> Lazy
 
 
 def _commands_by_kind(file: Path) -> dict[str, Any]:
-    """A command for each kind of data set: each has the keys of its kind as options."""
+    """A command for each kind of data set, with the keys of that kind as options."""
     made = {}
     for kind, signature in by_kind(read_signature(file)).items():
         made[kind] = make_command(kind, signature, _caller(file))
@@ -122,7 +121,7 @@ def _commands_by_kind(file: Path) -> dict[str, Any]:
 
 
 def by_kind(signature: inspect.Signature) -> dict[str, inspect.Signature]:
-    """A signature for each kind of data set that a parameter may be of, by the kind's name."""
+    """Signatures by kind of data set, from one whose parameter may be of several kinds."""
     union = next(p for p in signature.parameters.values() if any(map(is_settings, get_args(p.annotation))))
     found = {}
     for settings in get_args(union.annotation):
@@ -132,7 +131,7 @@ def by_kind(signature: inspect.Signature) -> dict[str, inspect.Signature]:
 
 
 def _caller(file: Path) -> Callable[..., Any]:
-    """The `run` of a file, which is imported when it is called."""
+    """A function that imports a file and calls its `run`."""
     module = ".".join(("tagseg", *file.relative_to(_PACKAGE).with_suffix("").parts))
     return lambda **values: import_module(module).run(**values)
 
@@ -153,13 +152,13 @@ app = typer.Typer(cls=_Root, add_completion=False, pretty_exceptions_enable=Fals
 
 @app.callback()
 def tagseg() -> None:
-    """From image tags to pixel labels. Snakemake calls the stages; each also runs by hand."""
+    """From image tags to pixel labels. Snakemake runs the stages; you can also run each by hand."""
 
 
 def main() -> None:
-    """Entry point: user errors are one line and status 2, without a traceback."""
+    """Entry point: errors of the user print one line without a traceback, and end with status 2."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("tagseg").setLevel(logging.INFO)  # what libraries say of their own work is not the user's
+    logging.getLogger("tagseg").setLevel(logging.INFO)  # other libraries log warnings only
     try:
         end_with_master()
         app()

@@ -1,4 +1,4 @@
-"""A command made of a function's signature: a parameter is an option, a settings class an option for each of its keys.
+"""Make a command from a function's signature: each parameter is an option, a settings class one for each of its keys.
 
 So a function, its command and, through `config.parsing.flags`, the rule that calls it cannot drift apart.
 """
@@ -15,7 +15,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from typer.core import TyperCommand
 
-from tagseg.artifacts.outputs import reading, refuse
+from tagseg.artifacts.outputs import reading, refuse_outputs
 from tagseg.cli.paths import paths_of
 from tagseg.config.arguments import POSITIONAL, Named
 from tagseg.config.parsing import checked
@@ -23,11 +23,11 @@ from tagseg.errors import TagsegError
 
 
 def make_command(name: str, signature: inspect.Signature, call: Callable[..., Any]) -> TyperCommand:
-    """The command `name` with the options of `signature`; `call` gets what a user gave, by parameter.
+    """The command `name` with the options of `signature`; it calls `call` with the user's values, by parameter.
 
     Parameters are annotated with a type, with `Annotated[type, Field(...)]` (see `config.arguments`), or with a
-    settings class. `dict` stands for an option NAME=VALUE, given once for each. A text that is returned is printed.
-    Before the call, its paths are looked at: none that is written may be one that is read, or somebody's file.
+    settings class. A `dict` is an option NAME=VALUE that may be repeated. Text that `call` returns is printed. Before
+    the call, paths are checked: an output must not be an input, or a file that tagseg did not write.
     """
     parameters = list(signature.parameters.values())
 
@@ -36,7 +36,7 @@ def make_command(name: str, signature: inspect.Signature, call: Callable[..., An
         written, read = paths_of(
             (option_of(parameter), parameter.annotation, given[parameter.name]) for parameter in parameters
         )
-        refuse(written, read)
+        refuse_outputs(written, read)
         with reading(read):
             text = call(**given)
         if isinstance(text, str):
@@ -52,19 +52,19 @@ def make_command(name: str, signature: inspect.Signature, call: Callable[..., An
 
 
 def is_settings(annotation: Any) -> bool:
-    """Whether a parameter is a group of keys."""
+    """Whether a parameter's annotation is a settings class."""
     return inspect.isclass(annotation) and issubclass(annotation, BaseModel)
 
 
 def option_of(parameter: inspect.Parameter) -> str:
-    """How a parameter is called on the command line: `--tags`, or `IMAGES` where it has its place."""
+    """A parameter's name on the command line: `--tags`, or `IMAGES` if it is positional."""
     field = FieldInfo.from_annotation(parameter.annotation)
     spelt = _spelt(parameter.name, field)
     return spelt.upper() if POSITIONAL in field.metadata else "--" + spelt.replace("_", "-")
 
 
 def options_of(parameter: inspect.Parameter) -> Iterator[inspect.Parameter]:
-    """What typer is told of a parameter: an option, or of a settings class one for each key."""
+    """The parameters that typer makes options from: one for a parameter, or one for each key of a settings class."""
     settings = parameter.annotation
     if is_settings(settings):
         panel = re.sub("(?<=[a-z])(?=[A-Z])", " ", settings.__name__).capitalize()
@@ -91,23 +91,21 @@ def _option(name: str, field: FieldInfo, default: Any, panel: str | None) -> ins
         option = typer.Argument(help=field.description)
     else:
         names = ["--output", "-o"] if spelt == "output" else []
-        counts = (
-            field.metadata if kind is int and panel is None else []
-        )  # of settings and parts, pydantic says what is wrong
-        least: Any = next((limit.ge for limit in counts if isinstance(limit, Ge)), None)
-        most: Any = next((limit.le for limit in counts if isinstance(limit, Le)), None)
+        limits = field.metadata if kind is int and panel is None else []  # pydantic checks those of settings
+        least: Any = next((limit.ge for limit in limits if isinstance(limit, Ge)), None)
+        most: Any = next((limit.le for limit in limits if isinstance(limit, Le)), None)
         option = typer.Option(*names, help=field.description, rich_help_panel=panel, min=least, max=most)
     return inspect.Parameter(spelt, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
 
 
 def _spelt(name: str, field: FieldInfo) -> str:
-    """A parameter's name on the command line, with `_`: its own, unless it is `Named`."""
+    """A parameter's name on the command line, with `_` for `-`: its own, unless it is `Named`."""
     named = next((told.name for told in field.metadata if isinstance(told, Named)), name)
     return named.replace("-", "_")
 
 
 def _value(parameter: inspect.Parameter, values: dict[str, Any]) -> Any:
-    """What a parameter is handed. Raises TagsegError naming the option that has a wrong value."""
+    """The value to pass for a parameter. Raises TagsegError naming the option that has an invalid value."""
     settings = parameter.annotation
     if is_settings(settings):
         return checked(settings, {key: values[key] for key in settings.model_fields if key in values})
@@ -122,7 +120,7 @@ def _value(parameter: inspect.Parameter, values: dict[str, Any]) -> Any:
 
 
 def _by_name(items: list[str], option: str, kind: Any) -> dict[str, Any]:
-    """Values of an option that is given as NAME=VALUE, by name; where `kind` is a list, all that have one name."""
+    """Values of a repeated option NAME=VALUE, by name; if `kind` is a list, all values of a name."""
     found: dict[str, Any] = {}
     for item in items:
         name, equals, value = item.partition("=")

@@ -1,4 +1,4 @@
-"""A stage ends with the Snakemake that started it."""
+"""End a stage when the Snakemake process that started it ends."""
 
 import os
 import select
@@ -7,15 +7,15 @@ import threading
 
 from tagseg.errors import TagsegError
 
-VARIABLE = "TAGSEG_MASTER"  # set by the workflow: the process that started the stage's shell
+VARIABLE = "TAGSEG_MASTER"  # set by the workflow: the id of the process that started the stage's shell
 
 
 def end_with_master() -> None:
-    """End this process, as a kill would, as soon as the process that the environment names has ended.
+    """Kill this process as soon as the one that the environment variable names has ended.
 
-    A Snakemake that is killed leaves its jobs at work. The next one would start the same jobs, while theirs still write
-    files that it has planned with. Without the variable, by hand, or where processes cannot be watched (macOS), nothing
-    is done.
+    A Snakemake that is killed leaves its jobs running. The next one would start the same jobs while these still write
+    files that it has planned with. Nothing is done without the variable, as in a run by hand, or where processes cannot
+    be watched (macOS). Raises TagsegError if the variable is not the id of a process.
     """
     name = os.environ.get(VARIABLE)
     if name is None or not hasattr(os, "pidfd_open"):

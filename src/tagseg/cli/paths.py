@@ -1,4 +1,4 @@
-"""Which files a command was given: to write, and to read."""
+"""Sort the paths in a command's arguments into those it writes and those it reads."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from tagseg.config.arguments import WRITTEN
 
 
 def paths_of(arguments: Iterable[tuple[str, Any, Any]]) -> tuple[list[Given], list[Given]]:
-    """What is to be written, and all else that may be a file, of arguments: option, annotation, value."""
+    """Paths to write, and all others that may be files, from (option, annotation, value) of each argument."""
     written: list[Given] = []
     read: list[Given] = []
     for option, annotation, value in arguments:
@@ -23,7 +23,7 @@ def paths_of(arguments: Iterable[tuple[str, Any, Any]]) -> tuple[list[Given], li
 
 
 def _candidates(value: Any, declared: bool) -> Iterator[Path]:
-    """The paths in a value: itself, those of a list or by name, the keys of settings as seen from their root."""
+    """The paths in a value: itself, the items of a list or dict, and keys of settings relative to their root."""
     if isinstance(value, BaseModel):
         root = getattr(value, "root", Path())
         for inner in dict(value).values():
@@ -43,5 +43,5 @@ def _candidates(value: Any, declared: bool) -> Iterator[Path]:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # no name that a file can have
+    except (OSError, ValueError):  # not a valid file name
         return False

@@ -1,4 +1,4 @@
-"""The signature of a command, read from its file without running it: torch alone would take three seconds to import."""
+"""Read a command's signature from its file without importing it: torch alone would take three seconds."""
 
 import ast
 import inspect
@@ -13,9 +13,9 @@ def docstring(file: Path) -> str | None:
 
 
 def read_signature(file: Path) -> inspect.Signature:
-    """The parameters of the `run` in a file, their annotations and defaults as objects.
+    """The signature of the `run` in a file, with annotations and defaults evaluated.
 
-    Of what the file imports and names before `run`, only what these mention is looked up.
+    Only those imports and assignments in the file are executed that they use.
     """
     tree = ast.parse(file.read_bytes(), file)
     run = _run_of(tree)
@@ -43,7 +43,7 @@ def _names(node: ast.AST) -> set[str]:
 
 
 def _binding(statement: ast.stmt, wanted: set[str]) -> ast.stmt | None:
-    """A statement as far as it gives one of the `wanted` names a meaning: an import of these alone, an assignment."""
+    """The part of a statement that binds `wanted` names: an assignment, or an import of these alone; else None."""
     if isinstance(statement, ast.Import | ast.ImportFrom):
         names = [alias for alias in statement.names if (alias.asname or alias.name).partition(".")[0] in wanted]
         if not names:

@@ -1,8 +1,8 @@
-"""A trained model as an ONNX file that was checked against PyTorch."""
+"""Export a trained model to an ONNX file, and check it against PyTorch."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -14,8 +14,8 @@ from tagseg.artifacts.bundle import load_bundle
 from tagseg.config.arguments import WRITTEN, Model, Named, Threads
 from tagseg.config.networks import InferenceMachine
 from tagseg.errors import TagsegError
-from tagseg.images.files import SMALLEST_SIDE, read_image, require_size
-from tagseg.images.resize import resized
+from tagseg.images.files import read_image, require_size
+from tagseg.images.resize import SMALLEST_SIDE, resized
 from tagseg.networks.backbones.weights import one_line
 from tagseg.networks.exporting import largest_difference, onnx_bytes
 from tagseg.runtime.device import prepare
@@ -23,7 +23,7 @@ from tagseg.runtime.prefetch import image_tensor
 from tagseg.runtime.restore import load_segmentation
 
 TOLERANCE = 1e-4
-_MADE = ((96, 128), (131, 77), (65, 210))  # heights and widths of the images that are made to check with
+_SIZES = ((96, 128), (131, 77), (65, 210))  # heights and widths of the images that are generated for the check
 
 
 def run(
@@ -32,7 +32,7 @@ def run(
     checks: Annotated[
         Sequence[Path],
         Named("check"),
-        Field(description="Photograph to check the file with; repeatable; default: three made images"),
+        Field(description="Photograph to check the file with; repeatable; default: three generated images"),
     ] = (),
     *,
     input_type: Annotated[
@@ -42,19 +42,43 @@ def run(
     ] = "uint8",
     threads: Threads = 1,
 ) -> str:
-    """A trained model as an ONNX file, checked against PyTorch.
+    """Export a trained model to an ONNX file, checked against PyTorch.
 
-    Write `output`, if onnxruntime gives what PyTorch gives on the images `checks`, or on three made ones.
+    The file is written if onnxruntime gives what PyTorch gives on the images `checks`, or on three generated ones.
 
     Returns a line for the terminal. Raises TagsegError, and leaves no file, if the scores differ by more than
-    `TOLERANCE`, or if the trunk cannot be exported.
+    `TOLERANCE`, or if the network cannot be exported.
     """
     images = [_photograph(path) for path in checks]
     prepare(InferenceMachine(), threads)
     network, classes, side = load_segmentation(model)
     bundle = load_bundle(model, "segmentation")
+    metadata = _metadata(bundle, classes, side, input_type)
+    try:
+        content = onnx_bytes(network, input_type, metadata)
+    except Exception as error:  # torch raises many kinds for an operation that ONNX does not have
+        raise TagsegError(
+            f"{model}: {bundle['backbone']} cannot be exported to ONNX ({one_line(error)}); train with another backbone"
+        ) from None
+    given = [image_tensor(np.asarray(resized(Image.fromarray(image), side))).numpy() for image in images]
+    difference = largest_difference(content, network, given or _generated(), input_type)
+    if difference > TOLERANCE:
+        raise TagsegError(
+            f"{output}: not written: onnxruntime and PyTorch differ by {difference:.1e} of the largest score, over "
+            f"{TOLERANCE:g}; {bundle['backbone']} does not export as it is: train with another backbone"
+        )
+    with atomic(output) as temporary:
+        temporary.write_bytes(content)
+    return (
+        f"{output}: {len(content) / 1e6:.1f} MB, {len(classes)} classes; onnxruntime differs from PyTorch by "
+        f"{difference:.1e} at most, on {len(given) or len(_SIZES)} images"
+    )
+
+
+def _metadata(bundle: dict[str, Any], classes: list[str], side: int, input_type: str) -> dict[str, Any]:
+    """All that a program needs to run the ONNX file: classes, palette, preprocessing, and which network it is."""
     mean, deviation = bundle["statistics"]
-    metadata = {
+    return {
         "classes": classes,
         "palette": bundle["palette"],
         "preprocessing": {
@@ -68,25 +92,6 @@ def run(
         },
         "network": {name: bundle[name] for name in ("backbone", "fov", "stride", "versions")},
     }
-    try:
-        content = onnx_bytes(network, input_type, metadata)
-    except Exception as error:  # an operation that ONNX does not have: torch raises many kinds
-        raise TagsegError(
-            f"{model}: {bundle['backbone']} cannot be exported to ONNX ({one_line(error)}); train with another backbone"
-        ) from None
-    given = [image_tensor(np.asarray(resized(Image.fromarray(image), side))).numpy() for image in images]
-    difference = largest_difference(content, network, given or _made(), input_type)
-    if difference > TOLERANCE:
-        raise TagsegError(
-            f"{output}: not written: onnxruntime and PyTorch differ by {difference:.1e} of the largest score, over "
-            f"{TOLERANCE:g}; {bundle['backbone']} does not export as it is: train with another backbone"
-        )
-    with atomic(output) as temporary:
-        temporary.write_bytes(content)
-    return (
-        f"{output}: {len(content) / 1e6:.1f} MB, {len(classes)} classes; onnxruntime differs from PyTorch by "
-        f"{difference:.1e} at most, on {len(given) or len(_MADE)} images"
-    )
 
 
 def _photograph(path: Path) -> np.ndarray:
@@ -95,7 +100,7 @@ def _photograph(path: Path) -> np.ndarray:
     return image
 
 
-def _made() -> list[np.ndarray]:
-    """Noise of several sizes, (3, H, W) uint8."""
+def _generated() -> list[np.ndarray]:
+    """Images of noise, (3, H, W) uint8, of several sizes."""
     generator = torch.Generator().manual_seed(0)
-    return [torch.randint(0, 256, (3, *size), generator=generator, dtype=torch.uint8).numpy() for size in _MADE]
+    return [torch.randint(0, 256, (3, *size), generator=generator, dtype=torch.uint8).numpy() for size in _SIZES]

@@ -1,4 +1,4 @@
-"""Photographs that a user names on the command line: files, folders, a list; and what to call what is made of them."""
+"""Find the photographs that a user names on the command line: files, folders, a list; and name their outputs."""
 
 import hashlib
 import logging
@@ -21,9 +21,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Photograph:
-    """A file, its path below the folder that was named (its own name, if it was named itself), and its outputs' name.
+    """A file, its path below the folder that was given (its name, if it was given itself), and its outputs' name.
 
-    `name` is a relative path without suffix, with `/` between folders, and is no other photograph's of one call.
+    `name` is a relative path without suffix, with `/` between folders, and unique among the photographs of a call.
     """
 
     path: Path
@@ -36,14 +36,13 @@ def gather(
 ) -> list[Photograph]:
     """Every photograph once, in the order of the arguments; those of a folder and its subfolders by path.
 
-    An argument is a file, a folder, or `-`, which stands for the paths in `listed`, a line each, perhaps in quotes.
-    Hidden files, a project's working copies, and what lies under `output`, where that is inside, are left out of
-    folders; pictures that tagseg made are passed over everywhere, and their number is logged. A photograph is called
-    after its path below the folder; those that would be called alike (also where letters' case does not count) have a
-    digest of their full path behind the name. To `unread`, if given, is added what lies in folders, may be a
-    photograph, and is of a form that is not read.
+    An argument is a file, a folder, or `-`, which stands for the paths in `listed`, one a line, perhaps in quotes.
+    In folders, hidden files, a project's working copies, and files under `output` are skipped; pictures that tagseg
+    made are skipped everywhere, and logged. A photograph's name is its path below the folder; if several would have the
+    same name (on some file system), a digest of the full path is appended to each. Files in folders that may be
+    photographs, but are of a format that is not read, are added to `unread`, if that is given.
 
-    Raises TagsegError for a path where nothing is, a folder without photographs, and if there is none at all.
+    Raises TagsegError for a path that does not exist, for a folder without photographs, and if there is none at all.
     """
     unread = [] if unread is None else unread
     found: dict[Path, tuple[Path, str]] = {}  # by resolved path: one that is named twice is one photograph
@@ -52,14 +51,14 @@ def gather(
         if argument == "-":
             for line in listed:
                 if trimmed(line):
-                    place = _meant(line.rstrip("\r\n"))
-                    _add(found, made, place, output, unread, " (in the list on standard input)")
+                    path = _listed_path(line.rstrip("\r\n"))
+                    _add(found, made, path, output, unread, " (in the list on standard input)")
         else:
             _add(found, made, Path(argument), output, unread, "")
     if made:
         log.warning("%d pictures that tagseg made are passed over: %s", len(made), ", ".join(map(str, made[:3])))
     if not found and made:
-        raise TagsegError(f"{made[0]}: a picture that tagseg made, no photograph; name photographs")
+        raise TagsegError(f"{made[0]}: a picture that tagseg made, not a photograph; name photographs")
     if not found:
         raise TagsegError("no photographs: name files or folders, or give a list with a path a line after -")
     plain = [PurePath(below).with_suffix("").as_posix() for _, below in found.values()]
@@ -71,9 +70,9 @@ def gather(
 
 
 def lines_of(stream: TextIO) -> list[str]:
-    """The lines of standard input, in any encoding that its bytes show (a list from a Windows program is UTF-16).
+    """The lines of standard input, in the encoding that its bytes show (a list from a Windows program is UTF-16).
 
-    Names of files need not be text: bytes that are no UTF-8 are kept as Python keeps them in paths.
+    Names of files need not be text: bytes that are not UTF-8 are decoded as Python decodes them in paths.
     """
     if hasattr(stream, "buffer"):
         content = stream.buffer.read()
@@ -81,13 +80,13 @@ def lines_of(stream: TextIO) -> list[str]:
             text = decoded(content, "standard input")
         except TagsegError:
             text = os.fsdecode(content)
-    else:  # a stream that is text alone
+    else:  # a stream of text, without bytes
         text = stream.read()
     return text.replace("\r", "\n").split("\n")
 
 
-def _meant(line: str) -> Path:
-    """The path in a line of a list: as it stands there, or else without quotes or blanks, or with `/` for `\\`."""
+def _listed_path(line: str) -> Path:
+    """The path in a line of a list: as written if that exists, else without quotes or blanks, or with `/` for `\\`."""
     bare = unquoted(trimmed(line))
     forms = [line, line.removeprefix("\ufeff"), trimmed(line), bare, bare.replace("\\", "/")]
     forms += [unicodedata.normalize(form, forms[-1]) for form in ("NFC", "NFD")]
@@ -97,6 +96,7 @@ def _meant(line: str) -> Path:
 def _add(
     found: dict[Path, tuple[Path, str]], made: list[Path], path: Path, output: Path, unread: list[str], source: str
 ) -> None:
+    """Add a file, or the photographs of a folder, to `found`, or to `made` or `unread`; `source` is for messages."""
     if path.is_dir():
         others: list[str] = []
         inside = list(_in_folder(path, output, others))
@@ -118,12 +118,13 @@ def _add(
 
 
 def _in_folder(folder: Path, output: Path, unread: list[str]) -> Iterator[Path]:
+    """Photographs in a folder and below it, by path, without those under `output`."""
     made, inside = output.resolve(), folder.resolve() in output.resolve().parents
     files = [(Path(base, name), name) for base, _, _, names in walk(folder) for name in names]
     for path, name in sorted(files):
         if inside and made in path.resolve().parents:
             continue
-        # a link to nothing is a photograph that is missing, a pipe is none
+        # a broken link is a photograph that is missing; a pipe is no photograph
         if is_photograph(name) and (path.is_file() or not path.exists()):
             yield path
         elif is_unread(name):
@@ -131,7 +132,7 @@ def _in_folder(folder: Path, output: Path, unread: list[str]) -> Iterator[Path]:
 
 
 def _folded(name: str) -> str:
-    """Names that some file system takes for one are equal here."""
+    """A name in a form in which names that some file system takes for the same are equal."""
     return unicodedata.normalize("NFC", name).casefold()
 
 

@@ -1,4 +1,4 @@
-"""Known tags: which classes may win in a photograph, where a user knows them."""
+"""Known tags: the classes that may win in a photograph, if the user knows them."""
 
 import difflib
 import os
@@ -19,12 +19,12 @@ Labels = list[int]
 def allowed_labels(
     classes: str | None, tags: Path | None, names: list[str], photographs: Sequence[Photograph]
 ) -> Callable[[Photograph], Labels]:
-    """A function that gives the labels that may win in a photograph, ascending, background first.
+    """A function that gives the labels that may win in a photograph, in ascending order, background first.
 
     `classes`: names separated by commas, for all photographs; `tags`: a table of the tags of each of `photographs`, in
-    any form that `read_tags` takes; neither: all of the model's, `names`. Raises TagsegError for a class that the model
-    does not know, if both are given, for what is wrong with the table, and for a row that may be of several
-    photographs; the function, for a photograph that is not in the table.
+    any form that `read_tags` takes; neither: all classes of the model, `names`. Raises TagsegError if both are given,
+    for a class that the model does not know, for what is wrong with the table, and for a row that fits several
+    photographs. The function raises it for a photograph that is not in the table.
     """
     if classes is not None and tags is not None:
         raise TagsegError("--classes and --tags: give one of them; --classes is for all photographs alike")
@@ -38,11 +38,11 @@ def allowed_labels(
 
 
 def _of_table(path: Path, names: list[str], photographs: Sequence[Photograph]) -> Callable[[Photograph], Labels]:
-    """The labels by a table whose rows name photographs as `_called` says."""
+    """The labels from a table whose rows name photographs in one of the forms of `_forms`."""
     rows, labels = _rows(path, names)
     found: dict[Photograph, TagRow] = {}
     for photograph in photographs:
-        row = next((rows[name] for name in _called(photograph) if name in rows), None)
+        row = next((rows[name] for name in _forms(photograph) if name in rows), None)
         if row:
             found[photograph] = row
     uses = Counter(found.values())
@@ -62,7 +62,7 @@ def _of_table(path: Path, names: list[str], photographs: Sequence[Photograph]) -
 
 
 def _rows(path: Path, names: list[str]) -> tuple[dict[str, TagRow], dict[TagRow, Labels]]:
-    """Rows of a table by each spelling of their image, the literal before others, and the labels of each row."""
+    """Rows of a table by each spelling of their image, the literal one first, and the labels of each row."""
     table = read_tags(path, [plain(name) for name in names], anywhere=True)
     if table.faults:
         more = len(table.faults) - 1
@@ -82,8 +82,8 @@ def _rows(path: Path, names: list[str]) -> tuple[dict[str, TagRow], dict[TagRow,
     return rows, labels
 
 
-def _called(photograph: Photograph) -> list[str]:
-    """What a row may call a photograph, the surest first: by path, from its folder's name on, below it, id, name."""
+def _forms(photograph: Photograph) -> list[str]:
+    """The names of a photograph in a row, most specific first: path, path from its folder on or below it, id, name."""
     below = Path(photograph.below)
     whole = Path(os.path.abspath(photograph.path))  # noqa: PTH100 (links stay)
     parent = whole.parents[len(below.parts) - 1].name
@@ -95,7 +95,7 @@ def _called(photograph: Photograph) -> list[str]:
 
 
 def _labels(tags: Sequence[str], names: list[str], where: str) -> Labels:
-    """Labels of the tags and background. Raises TagsegError that begins with `where` for a tag not in `names`."""
+    """Labels of the tags, and background. Raises TagsegError beginning with `where` for a tag not in `names`."""
     known = [plain(name) for name in names]
     wanted = {plain(tag) for tag in tags} - {"", BACKGROUND}
     for tag in sorted(wanted - set(known)):

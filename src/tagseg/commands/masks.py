@@ -1,4 +1,4 @@
-"""Masks of a project's photographs, for people who want these alone: to look at, or to train a network of their own."""
+"""Make the masks of a project's photographs, to view or to train a network of one's own."""
 
 import shlex
 import shutil
@@ -12,8 +12,8 @@ from PIL import Image
 from pydantic import Field
 from tqdm import tqdm
 
-from tagseg.artifacts.atomic import atomic, tidied, write_text
-from tagseg.artifacts.forms import form_of
+from tagseg.artifacts.atomic import atomic, remove_leftovers, write_text
+from tagseg.artifacts.file_types import file_type
 from tagseg.artifacts.outputs import has_content_of, require_list, require_own
 from tagseg.commands.run_workflow import make
 from tagseg.config import Crf, DatasetConfig, Prior
@@ -28,7 +28,7 @@ from tagseg.images.formats import ORIGINALS
 from tagseg.images.marks import PHOTOGRAPH, jpeg_comment
 from tagseg.networks.sources import no_such_file
 
-_QUALITY = 95  # of photographs that a layout wants as JPEG and that are something else
+_QUALITY = 95  # of photographs in other formats, which layout voc needs as JPEG
 _LONGEST = 65_500  # pixels of a JPEG's side
 Layout = Literal["plain", "voc"]
 
@@ -44,21 +44,19 @@ def run(
     ] = "multiclass",
     crf: Annotated[Crf, Field(description="How they are smoothed")] = "higher_order",
     layout: Annotated[
-        Literal["plain", "voc"],
+        Layout,
         Field(description="Of the copy. voc: a devkit's folders, for torchvision and mmsegmentation"),
     ] = "plain",
     cores: Cores = CORES,
 ) -> str:
-    """Make the masks of a project's photographs, and a sheet of them; run again, it goes on where it was.
+    """Make the masks of a project's photographs, and a sheet of them; an interrupted run is resumed.
 
-    Have masks made, and copy them to `output`, each at its photograph's original size; says where all is.
+    With `output`, they are also copied there, each at its photograph's original size. Layout `plain`: ID.png and
+    classes.txt. Layout `voc`: a devkit's folders, JPEGImages, SegmentationClass and ImageSets/Segmentation/train.txt,
+    which torchvision and mmsegmentation read. Only training photographs that have a tag are copied.
 
-    `plain`: ID.png and classes.txt. `voc`: a devkit's folders, JPEGImages, SegmentationClass and
-    ImageSets/Segmentation/train.txt, which torchvision and mmsegmentation read. Only training photographs that have a
-    tag are copied.
-
-    Raises TagsegError if `project` has no configuration, if making them failed, or if a file is in the way in `output`
-    that tagseg did not write.
+    Returns lines for the terminal: where masks and sheet are. Raises TagsegError if `project` has no configuration, if
+    making them failed, or if a file that tagseg did not write is in the way in `output`.
     """
     name, settings = _configuration(project)
     weights = settings.network.weight_file
@@ -81,7 +79,7 @@ def run(
 
 
 def _configuration(project: Path) -> tuple[str, DatasetConfig]:
-    """The default data set of a project, and its name."""
+    """The name of a project's default data set, and its configuration. Raises TagsegError if there is none."""
     file = project / "config.yaml"
     if not file.is_file():
         raise TagsegError(
@@ -91,14 +89,14 @@ def _configuration(project: Path) -> tuple[str, DatasetConfig]:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise TagsegError(f"{file}: not YAML ({' '.join(str(error).split())}); mend it") from None
+        raise TagsegError(f"{file}: not YAML ({' '.join(str(error).split())}); fix it") from None
     config = parse_config(content or {})
     return config.default, config.datasets[config.default]
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is written: masks by photographs' ids, with their sizes; JPEGs with their photographs; lists of lines."""
+    """Files to write: masks by id, with their width and height; JPEGs with their photographs; lists, as lines."""
 
     masks: dict[str, tuple[Path, tuple[int, int]]]
     photographs: dict[Path, Path]
@@ -106,7 +104,7 @@ class _Plan:
 
 
 def _plan(project: Path, results: str, output: Path, layout: Layout) -> _Plan:
-    """The files of a copy. Raises TagsegError if one of them is there, and is not what tagseg would write there."""
+    """The files of a copy. Raises TagsegError if one of them exists, and is not what tagseg would write there."""
     if output.exists() and not output.is_dir():
         raise TagsegError(f"{output}: is a file; give a folder to write to")
     records = [r for r in read_index(project / results / "tags.csv", "train") if r.tags]
@@ -123,7 +121,7 @@ def _plan(project: Path, results: str, output: Path, layout: Layout) -> _Plan:
         lists[output / "ImageSets" / "Segmentation" / "train.txt"] = [record.id for record in records]
     require_own(path for path, _ in masks.values())
     for path, original in photographs.items():
-        if form_of(path) != PHOTOGRAPH and not (has_content_of(path, original) and is_upright_jpeg(original)):
+        if file_type(path) != PHOTOGRAPH and not (has_content_of(path, original) and is_upright_jpeg(original)):
             require_own([path])
     for path, lines in lists.items():
         require_list(path, lines)
@@ -131,6 +129,7 @@ def _plan(project: Path, results: str, output: Path, layout: Layout) -> _Plan:
 
 
 def _copy(source: Path, plan: _Plan) -> None:
+    """Write the files of a copy; `source` is the folder of masks at the size of the working copies."""
     for image_id, (path, size) in tqdm(plan.masks.items(), unit="image", disable=None):
         with Image.open(source / f"{image_id}.png") as mask:
             labels = np.asarray(mask.resize(size, Image.Resampling.NEAREST))
@@ -140,28 +139,28 @@ def _copy(source: Path, plan: _Plan) -> None:
         _write_jpeg(original, path)
     for path, lines in plan.lists.items():
         write_text(path, "".join(f"{line}\n" for line in lines))
-    tidied(path for path, _ in plan.masks.values())
+    remove_leftovers(path for path, _ in plan.masks.values())
 
 
 def _originals(project: Path) -> dict[str, tuple[Path, tuple[int, int]]]:
-    """Original photograph, and its width and height, by id; of a project without working copies, none."""
+    """Original photographs, and their widths and heights, by id; none for a project without working copies."""
     _, dataset = _configuration(project)
     if dataset.data.kind != "folder":
         return {}
     file = (project / dataset.data.root / dataset.data.images).parent / ORIGINALS
-    if form_of(file) != "originals":
+    if file_type(file) != "originals":
         return {}
     rows = [row for _, row in read_table(file, ["id", "original", "width", "height"])]
     return {row["id"]: (project / row["original"], (int(row["width"]), int(row["height"]))) for row in rows}
 
 
 def _write_jpeg(source: Path, target: Path) -> None:
-    """The photograph as an upright JPEG: as it is, if it is one."""
-    plain = is_upright_jpeg(source)
-    if plain and has_content_of(target, source):
-        return  # it is the very photograph, perhaps
+    """Write a photograph as an upright JPEG; if it is one already, the copy has the same bytes."""
+    upright = is_upright_jpeg(source)
+    if upright and has_content_of(target, source):
+        return  # the target may be the photograph itself
     with atomic(target) as temporary:
-        if plain:
+        if upright:
             shutil.copyfile(source, temporary)
             return
         image = Image.fromarray(read_image(source))

@@ -1,4 +1,4 @@
-"""A trained model on any photographs."""
+"""Label any photographs with a trained model."""
 
 import sys
 from pathlib import Path
@@ -38,24 +38,25 @@ def run(
     skip_existing: Annotated[bool, Field(description="Leave what the same command made before")] = False,
     threads: Threads = 1,
 ) -> None:
-    """Label maps of any photographs, by a trained model.
+    """Label any photographs with a trained model.
 
-    A photograph that fails does not stop the others: it is named on standard error, and the exit status is 1.
+    For each there is a label map `NAME.png` in the folder `output`; `summary.csv` lists what was found. A photograph
+    that fails does not stop the others: it is named on standard error, and the exit status is 1.
     """
     listed = lines_of(sys.stdin) if "-" in images else []
     unread: list[str] = []
     photographs = gather(images, listed, output, unread)
     # imported here, once it is known that there are photographs: torch takes three seconds
-    from tagseg.commands.labelling import SUMMARY, Outputs, label_photographs
+    from tagseg.commands.label_files import Outputs
+    from tagseg.commands.labelling import Smoothing, label_photographs
 
+    outputs = Outputs(output, overlay, scores)
     results = label_photographs(
         model,
         photographs,
-        Outputs(output, overlay, scores),
-        smoothing,
-        regions,
+        outputs,
+        Smoothing(crf, smoothing, regions),
         machine,
-        crf=crf,
         classes=classes,
         tags=tags,
         skip_existing=skip_existing,
@@ -65,7 +66,7 @@ def run(
     failed = [result for result in results if result.failure]
     skipped = sum(result.skipped for result in results)
     counts = f"{len(results) - len(failed) - skipped} done, {skipped} skipped, {len(failed)} failed"
-    print(f"{counts}{f', {len(unread)} not read' if unread else ''}; in {output}, see {output / SUMMARY}")
+    print(f"{counts}{f', {len(unread)} not read' if unread else ''}; in {output}, see {outputs.summary}")
     if unread:
         print(f"tagseg: {unread_line(unread)}", file=sys.stderr)
     for result in failed:

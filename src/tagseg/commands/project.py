@@ -1,9 +1,11 @@
-"""A configuration fitted to somebody's own photographs, and what is worth knowing of them before a run."""
+"""A configuration fitted to somebody's own photographs, and what is worth knowing about them before a run."""
 
 import math
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
@@ -12,7 +14,7 @@ import yaml
 from tagseg.datasets.index import ImageRecord
 
 NAME = "photos"  # of the data set in a project's configuration, and so of its folder below results/
-FEW = 10  # photographs of a class; on fewer its map is little more than the pre-trained classifier's
+FEW = 10  # photographs of a class: with fewer, its maps are little more than those of the pre-trained classifier
 
 # Core-seconds a photograph of 500 x 375 pixels (activations, CAMs, regions, the second round's pixels and maps, the CRF
 # with regions), and a training step of one photograph at 320: measured with the light backbone.
@@ -26,7 +28,7 @@ SHAPES = "shapes"  # the demo's network, pre-trained on the demo's classes
 
 @dataclass(frozen=True)
 class Survey:
-    """What a data set holds. `known`: classes that the pre-trained classifier has rows for."""
+    """The classes and images of a data set. `known`: classes that the pre-trained classifier has rows for."""
 
     classes: list[str]
     records: Sequence[ImageRecord]
@@ -43,7 +45,7 @@ class Survey:
         return {name: found[name] for name in self.classes}
 
     def table(self) -> str:
-        """One line a class: its training photographs, and whether the pre-trained network has met it."""
+        """One line a class: its number of training photographs, and whether it is new to the pre-trained network."""
         width = max(len(name) for name in self.classes)
         new = "   not in ILSVRC: learned from your tags alone"
         return "\n".join(
@@ -51,7 +53,7 @@ class Survey:
         )
 
     def doubts(self) -> list[str]:
-        """What will make masks poor, one sentence each: no method that has tags alone can do better."""
+        """What will make masks poor with any method that learns from tags alone, one sentence each."""
         training, counts = self.training, self.counts()
         found = []
         few = [name for name, count in counts.items() if count < FEW]
@@ -74,7 +76,7 @@ class Survey:
         return found
 
     def _companions(self) -> dict[str, str]:
-        """Classes of two photographs or more whose every photograph shows another one too, and that one."""
+        """Classes of two or more photographs, all of which also show the same other class, and that other class."""
         found = {}
         for name in self.classes:
             sets = [set(record.tags) for record in self.training if name in record.tags]
@@ -84,7 +86,7 @@ class Survey:
         return found
 
     def size(self) -> tuple[int, int]:
-        """Median width and height in pixels."""
+        """Median width and height of the images in pixels."""
         return (
             round(median(record.width for record in self.records)),
             round(median(record.height for record in self.records)),
@@ -92,19 +94,19 @@ class Survey:
 
 
 def shards_for(images: int, cores: int) -> int:
-    """Pieces of a hundred images, and no fewer than there are cores to make them."""
+    """Number of shards: one for every hundred images, but at least one for each core, and at most 999."""
     return max(1, min(999, images, max(cores, math.ceil(images / 100))))
 
 
 def iterations_for(training: int, device: Literal["cpu", "cuda"]) -> int:
-    """Steps: of one photograph on a CPU (more, of more at a time, gained nothing on 128), of eight on a GPU."""
+    """Training steps: of one image on a CPU (larger batches gained nothing on 128 images), of eight on a GPU."""
     if device == "cuda":
         return min(max(1000, 5 * training), 20000)
     return min(max(600, 5 * training), 4000)
 
 
 def minutes(survey: Survey, cores: int, iterations: int) -> tuple[int, int]:
-    """Expected minutes on a CPU for the masks, and for training after them."""
+    """Expected minutes on a CPU for the masks, and for the training on them."""
     pixels = sum(record.width * record.height for record in survey.records)
     masks = _MASK_SECONDS * pixels / _PIXELS / min(cores, len(survey.records))
     return math.ceil(masks / 60), math.ceil(_STEP_SECONDS * iterations / 60)
@@ -113,9 +115,9 @@ def minutes(survey: Survey, cores: int, iterations: int) -> tuple[int, int]:
 def settings_for(
     survey: Survey, backbone: str, device: Literal["cpu", "cuda"], cores: int, recipe: Recipe = "best"
 ) -> dict[str, Any]:
-    """Values of a data set's block that differ from the recipe's, `data` apart.
+    """The keys of a data set, without `data`, that differ from the recipe's.
 
-    Of the paper's recipe hardly any: a key that is written down counts before it.
+    For the paper's recipe there are few, since a key that is written down takes precedence over the recipe.
     """
     training = len(survey.training)
     common: dict[str, Any] = {
@@ -151,7 +153,7 @@ def settings_for(
     )
 
 
-# The demo's small network is for scenes of 80 pixels, and its settings with it; config.yaml says why each.
+# The settings for the demo's small network, which is for scenes of 80 pixels; config.yaml gives reasons for each.
 _SHAPES: dict[str, Any] = {
     "views": {"scales": [1], "mirror": False, "stride": 0},
     "localization": {
@@ -168,10 +170,15 @@ _SHAPES: dict[str, Any] = {
 }  # fmt: skip
 
 
-def config_text(survey: Survey, places: dict[str, Any], settings: dict[str, Any], device: str) -> str:
-    """A project's `config.yaml`: every key that is not the default's, and what it is for.
+def path_in_config(project: Path, path: Path) -> str:
+    """A path as the configuration in `project` names it: relative to that folder."""
+    return Path(os.path.relpath(path.absolute(), project.absolute())).as_posix()
 
-    `places` are the keys of `data` but its kind, `settings` what `settings_for` gave.
+
+def config_text(survey: Survey, places: dict[str, Any], settings: dict[str, Any], device: str) -> str:
+    """A project's `config.yaml`: every key that is not the default, with a comment on what it is for.
+
+    `places` are the keys of `data` without its kind, `settings` those of `settings_for`.
     """
     count = len(survey.records)
     gpu = device == "cuda"

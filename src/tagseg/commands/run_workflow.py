@@ -1,4 +1,4 @@
-"""Where the workflow is, for commands that run it."""
+"""Run the workflow that comes with the package."""
 
 import os
 import shlex
@@ -12,16 +12,16 @@ _SNAKEFILE = Path(__file__).resolve().parents[3] / "Snakefile"
 
 
 def command_line(folder: Path, cores: int) -> str:
-    """What to type to make all of a project, from the folder that one is in."""
+    """The command that makes all of a project, to be typed in the current folder."""
     beside = Path.cwd() == _SNAKEFILE.parent
     snakefile = "" if beside else f"--snakefile {shlex.quote(os.path.relpath(_SNAKEFILE))} "
     return f"snakemake {snakefile}--cores {cores} --directory {shlex.quote(str(folder))}"
 
 
 def make(folder: Path, targets: list[str], cores: int) -> None:
-    """Have Snakemake make `targets`, paths seen from `folder`, with what it needs done again and no more.
+    """Have Snakemake make `targets`, paths relative to `folder`, and what they depend on, where out of date.
 
-    Raises TagsegError if the workflow is not beside the package, or if a job failed; what was made stays.
+    Raises TagsegError if the workflow is not beside the package, or if a job failed; finished files are kept.
     """
     if not _SNAKEFILE.is_file():
         raise TagsegError(

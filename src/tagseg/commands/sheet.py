@@ -1,4 +1,4 @@
-"""A contact sheet of a results folder: each step that a few images have gone through so far."""
+"""Draw a contact sheet of a results folder: each step that a few images have gone through so far."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -10,7 +10,6 @@ from tagseg.artifacts.shard_sets import ShardSet
 from tagseg.datasets.index import ImageRecord, evenly, read_classes, read_index
 from tagseg.datasets.truths import TruthMasks
 from tagseg.errors import TagsegError
-from tagseg.evaluation.confusion import ConfusionMatrix
 from tagseg.figures.grid import Cell, Row, image_grid
 from tagseg.figures.letters import in_pictures, key_to
 from tagseg.figures.panels import heat_panel, image_panel, label_panel, region_panel
@@ -18,8 +17,9 @@ from tagseg.images.files import read_image
 from tagseg.images.palette import IGNORE
 from tagseg.images.resize import resize_map
 from tagseg.priors.foreground import scale_min_max
-from tagseg.runtime.label_maps import strongest
-from tagseg.runtime.pictures import checked_outputs, stored_class_maps, write_figure
+from tagseg.runtime.evaluations import compare
+from tagseg.runtime.label_maps import upsampled_argmax
+from tagseg.runtime.pictures import check_suffixes, stored_class_maps, write_figure
 
 PRIORS = ("fgbg", "localization", "multiclass")
 CRFS = ("none", "pairwise", "higher_order")
@@ -31,18 +31,18 @@ Draw = Callable[[ImageRecord], Cells]
 
 
 def draw_sheet(folder: Path, images: Sequence[str], output: Path) -> str:
-    """Write the sheet for the images of these ids, or, without any, for a few of split val.
+    """Draw the sheet of the images of these ids, or, without any, of a few of split val.
 
-    Where split val has none, they are of all splits. Returns lines for the terminal: where the sheet is, and which
-    steps could not be drawn. Raises TagsegError for an id that is not in `tags.csv`, and for a file of the run that
-    cannot be read.
+    If split val has none, they are of all splits. Returns lines for the terminal: where the sheet is, and which steps
+    could not be drawn. Raises TagsegError for an id that is not in `tags.csv`, and for a file of the run that cannot be
+    read.
     """
-    checked_outputs([output])
-    seen_from = _run_folder(folder)
-    chosen = [replace(r, path=seen_from / r.path) for r in _chosen(folder / "tags.csv", images)]
+    check_suffixes([output])
+    root = _run_folder(folder)
+    chosen = [replace(r, path=root / r.path) for r in _chosen(folder / "tags.csv", images)]
     classes = read_classes(folder / "classes.txt") if (folder / "classes.txt").is_file() else []
     shown = in_pictures(classes)
-    truth = TruthMasks(folder / "ground_truth.csv", seen_from) if (folder / "ground_truth.csv").is_file() else None
+    truth = TruthMasks(folder / "ground_truth.csv", root) if (folder / "ground_truth.csv").is_file() else None
     for record in chosen:
         if truth and record.id in truth:
             truth.require_size(record)
@@ -67,7 +67,7 @@ def draw_sheet(folder: Path, images: Sequence[str], output: Path) -> str:
 
 
 def _run_folder(folder: Path) -> Path:
-    """What the paths in a run's tables are relative to: the folder that holds results/NAME, else the current one."""
+    """The folder that paths in a run's tables are relative to: that of results/NAME, else the current one."""
     whole = folder.resolve()
     return whole.parents[1] if whole.parent.name == "results" else Path()
 
@@ -87,7 +87,7 @@ def _chosen(tags: Path, images: Sequence[str]) -> list[ImageRecord]:
 
 
 def _sources(folder: Path, truth: TruthMasks | None) -> Iterator[tuple[str, Draw | None]]:
-    """The steps in the pipeline's order: the name of each artifact, and what draws it; None where it does not exist."""
+    """The steps in the pipeline's order: the name of each artifact, and a function that draws it, None without it."""
     yield "activations", _drawn(folder / "activations", "activations", _activations)
     yield "cams", _drawn(folder / "cams", "cams", lambda s, r: [("CAMs of the tags", stored_class_maps(s, r, "cams"))])
     for prior in PRIORS:
@@ -111,7 +111,7 @@ def _sources(folder: Path, truth: TruthMasks | None) -> Iterator[tuple[str, Draw
 
 
 def _predictions(experiment: Path, truth: TruthMasks | None) -> Iterator[tuple[str, Draw]]:
-    """Label maps of each CRF, of any split; where there are none yet, the label of the largest score."""
+    """Label maps of each CRF, of any split; if there are none yet, the label of the largest score."""
     splits = {path.name for path in experiment.iterdir() if path.is_dir() and not path.name.endswith("-png")}
     smoothed = {name: crf for name in splits for crf in CRFS if name.endswith(f"-{crf}")}
     for crf in CRFS:
@@ -129,17 +129,17 @@ def _shards(folder: Path, kind: str) -> ShardSet:
 
 
 def _drawn(folder: Path, kind: str, draw: Callable[[ShardSet, ImageRecord], Cells]) -> Draw | None:
-    """What draws an image from the shards of a folder, or nothing if they do not hold it; None without shards."""
+    """A function that draws an image from the shards of a folder that hold it; None if there are no shards."""
     return _first(draw, [_shards(folder, kind)]) if any(folder.glob("*.h5")) else None
 
 
 def _first(draw: Callable[[ShardSet, ImageRecord], Cells], sets: list[ShardSet]) -> Draw:
-    """What draws an image from the first of several sets of shards that holds it."""
+    """A function that draws an image from the first of several sets of shards that holds it."""
     return lambda record: next((draw(shards, record) for shards in sets if record.id in shards), [])
 
 
 def _activations(shards: ShardSet, record: ImageRecord) -> Cells:
-    """conv4 and conv5, each the mean over the scales of the image, every map first scaled to [0, 1]."""
+    """conv4 and conv5, each averaged over the scales of the image, with every map first scaled to [0, 1]."""
     cells = []
     for layer in ("conv4", "conv5"):
         names = [name for name in shards.names(record.id) if name.split("-")[0] == layer]
@@ -167,7 +167,7 @@ def _regions(shards: ShardSet, record: ImageRecord) -> Cells:
 
 
 def _labels(title: str, truth: TruthMasks | None) -> Callable[[ShardSet, ImageRecord], Cells]:
-    """A label map, with the image's mean IoU where there is truth; an fgbg mask as a map, for its 1 is no class."""
+    """A label map, with the image's mean IoU if there is truth; an fgbg mask as a heat map, as its 1 is no class."""
 
     def draw(shards: ShardSet, record: ImageRecord) -> Cells:
         labels = shards.get(record.id, "labels")
@@ -175,12 +175,9 @@ def _labels(title: str, truth: TruthMasks | None) -> Callable[[ShardSet, ImageRe
             return [(title, heat_panel(labels))]
         if truth is None or record.id not in truth:
             return [(title, label_panel(labels))]
-        right = truth.labels(record)
-        matrix = ConfusionMatrix(int(max(labels.max(), np.where(right == IGNORE, 0, right).max())) + 1)
-        try:
-            matrix.update(right, labels)
-        except ValueError as error:
-            raise TagsegError(f"{truth.path(record)}: {error}; fix the mask, or take it out") from None
+        expected = truth.labels(record)
+        classes = int(max(labels.max(), np.where(expected == IGNORE, 0, expected).max())) + 1
+        matrix = compare(expected, labels, classes, truth.path(record))
         return [(f"{title}, mIoU {100 * matrix.mean_iou():.1f}", label_panel(labels))]
 
     return draw
@@ -190,7 +187,7 @@ def _scores(title: str) -> Callable[[ShardSet, ImageRecord], Cells]:
     """The label of the largest score at each pixel."""
 
     def draw(shards: ShardSet, record: ImageRecord) -> Cells:
-        return [(title, label_panel(strongest(shards.get(record.id, "maps"), _size(record))))]
+        return [(title, label_panel(upsampled_argmax(shards.get(record.id, "maps"), _size(record))))]
 
     return draw
 

@@ -1,4 +1,4 @@
-"""The tables of a run as text, for people, and a contact sheet."""
+"""Show the tables of a run as text, and draw a contact sheet."""
 
 import shlex
 from collections.abc import Sequence
@@ -24,12 +24,11 @@ def run(
         Field(description="Contact sheet to write, .png or .svg: images' way through the pipeline"),
     ] = None,
 ) -> str:
-    """The tables of a run, and a contact sheet of its images.
+    """Show the tables of a run, and draw a contact sheet of its images.
 
-    Headline, ablation and mask tables of a results folder, those that exist, and where its pictures are.
-
-    With `sheet`, also draws that contact sheet, of the images of these ids or of a few. Raises TagsegError if there is
-    no such folder, if images are named and no sheet, or if there is no table and no sheet is asked for.
+    The headline, ablation and mask tables of a results folder are shown, those that exist, and where its pictures are.
+    The sheet is drawn if `sheet` is given, of the images of these ids or of a few. Raises TagsegError if there is no
+    such folder, if images are named but no sheet, or if there is no table and no sheet is asked for.
     """
     if images and sheet is None:
         raise TagsegError("--image is for the contact sheet: say where to write it (-o sheet.png)")

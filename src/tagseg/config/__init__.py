@@ -1,8 +1,8 @@
 """The configuration: the one place where a key, its default and its meaning are defined.
 
 A configuration holds one block for each data set (`datasets.NAME`), complete in itself: merging another file adds or
-changes blocks and never touches a neighbour. The command line takes its options from the same classes, so a key of
-the file and a flag of a stage cannot drift apart.
+changes blocks without affecting the others. The command line takes its options from the same classes, so a key of the
+file and a flag of a stage cannot drift apart.
 """
 
 from typing import Any, Literal, Self
@@ -28,8 +28,8 @@ Fov = Literal["small", "large"]
 class Experiment(Settings):
     """One row of the ablation (Table 6): which masks, which CRF, which field of view."""
 
-    mask: Mask = Field(description="Masks of the loss: none (Eq. 10), fgbg (Eq. 12), localization, multiclass (Eq. 15)")
-    crf: Crf = Field("pairwise", description="CRF that smooths the masks and the predictions")
+    mask: Mask = Field(description="Masks in the loss: none (Eq. 10), fgbg (Eq. 12), localization, multiclass (Eq. 15)")
+    crf: Crf = Field("pairwise", description="CRF applied to the masks and the predictions")
     fov: Fov = Field("small", description="Field of view of the score network's head")
 
 
@@ -44,14 +44,14 @@ def _table6() -> dict[str, Experiment]:
 
 
 class DatasetConfig(Settings):
-    """Everything about the run on one data set."""
+    """All settings of a run on one data set."""
 
     recipe: Literal["best", "paper"] = Field(
         "best",
-        description="Values of the keys that are not given: what measured best, or the paper's where it speaks of one",
+        description="Defaults of keys that are not given: best, as measured, or paper, where the paper states a value",
     )
     data: Data
-    shards: int = Field(8, ge=1, le=999, description="Pieces that the data set is cut into; one job each")
+    shards: int = Field(8, ge=1, le=999, description="Number of shards that the data set is split into; one job each")
     seed: int = Field(0, ge=0, description="Seed of training and initialisation")
     network: BackboneSettings = BackboneSettings()
     views: ViewSettings = ViewSettings()
@@ -69,15 +69,14 @@ class DatasetConfig(Settings):
         ["fgbg", "localization", "multiclass"], min_length=1, description="Priors whose masks masks.csv evaluates"
     )
     compare: list[str] = Field(
-        [], description="Blocks of the same photographs whose class masks recipes.png sets beside this one's"
+        [], description="Other blocks of the same photographs, whose class masks recipes.png shows beside this one's"
     )
-    panels: int = Field(12, ge=1, description="Images on the panel picture")
+    panels: int = Field(12, ge=1, description="Number of images on panels.png")
     published: Literal["none", "voc", "yto", "coco"] = Field(
-        "none", description="Published rows to set beside the run's own, where the data set is the paper's"
+        "none", description="Published results to list beside the run's own, if the data set is one of the paper's"
     )
-
     submission: Literal["test", "val"] = Field(
-        "test", description="Split of submission.tar.gz: the test server's images, or, to try it out, val"
+        "test", description="Split that submission.tar.gz holds: test for the evaluation server, or val to try it out"
     )
 
     @model_validator(mode="before")
@@ -98,7 +97,7 @@ class DatasetConfig(Settings):
         return self
 
     def recipe_name(self) -> str:
-        """The recipe as tables name it: of the paper's, also the keys that this block sets otherwise."""
+        """The recipe as tables name it; for the paper's, with the keys that this block sets to other values."""
         if self.recipe != "paper":
             return self.recipe
         own = departures(self.model_dump(include=set(PAPER)))
@@ -106,13 +105,13 @@ class DatasetConfig(Settings):
 
 
 class Config(TrainingMachine, InferenceMachine):
-    """The whole file."""
+    """The whole configuration file."""
 
-    default: str = Field("shapes", description="Data set that a bare `snakemake` makes")
+    default: str = Field("shapes", description="Data set that `snakemake` runs on when no target is given")
     keep_maps: bool = Field(
         True,
-        description="Keep activations, CAMs, probability maps and scores. false: each goes once all that the run makes "
-        "of it is there, which a large data set needs; what later reads it makes it again",
+        description="Keep activations, CAMs, probability maps and scores. false: delete each once the run has made "
+        "everything from it, to save disk space on a large data set; a later run makes it again",
     )
     datasets: dict[str, DatasetConfig] = Field(description="One block for each data set")
 

@@ -3,11 +3,11 @@
 import re
 import unicodedata
 
-# What no screen shows: zero-width spaces, byte order marks, soft hyphens, marks of the direction of writing.
+# Characters that are invisible: zero-width spaces, byte order marks, soft hyphens, marks of text direction.
 _UNSEEN = "\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff"
 _HIDDEN = re.compile(f"[{_UNSEEN}]")
 _ENDS = re.compile(rf"^[\s{_UNSEEN}]+|[\s{_UNSEEN}]+$")
-# A joiner belongs into a word of some scripts, and into an emoji of several; next to a Latin letter it is a stray.
+# Joiners belong to words of some scripts and to composed emoji; next to a Latin letter they are strays.
 _STRAY_JOINER = re.compile("(?<![\u0600-\U0010ffff])[\u200c\u200d]|[\u200c\u200d](?![\u0600-\U0010ffff])")
 _BLANKS = re.compile("[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 _QUOTES = {'"': '"', "'": "'", "“": "”", "„": "“", "‘": "’", "«": "»", "»": "«", "`": "`"}
@@ -16,8 +16,8 @@ _QUOTES = {'"': '"', "'": "'", "“": "”", "„": "“", "‘": "’", "«": "
 def plain(name: str) -> str:
     """One spelling of a name: NFC, without hidden characters, single common spaces, none at its ends.
 
-    An accented letter is one character or two, depending on the program; a space from a web page may be one that does
-    not break. Line breaks and tabs within the name stay: they are no part of any name, and to be told.
+    An accented letter is one character or two, depending on the program; a space from a web page may be a non-breaking
+    one. Line breaks and tabs within the name stay: they belong to no name, and are reported.
     """
     if name.isascii() and "  " not in name:
         return name.strip()
@@ -26,7 +26,7 @@ def plain(name: str) -> str:
 
 
 def trimmed(name: str) -> str:
-    """A name without blanks and hidden characters at its ends; within it, a file's name may have them."""
+    """A name without spaces and hidden characters at its ends; a file's name may have them inside."""
     return _ENDS.sub("", name)
 
 

@@ -1,4 +1,4 @@
-"""From YAML to settings and back to command-line options; every fault of a configuration in one line."""
+"""From YAML to settings and on to command-line options, with one line for each fault of a configuration."""
 
 import difflib
 import json
@@ -18,7 +18,7 @@ S = TypeVar("S", bound=BaseModel)
 def parse_config(data: dict[str, Any]) -> Config:
     """Check a configuration as read from YAML.
 
-    Raises TagsegError with one line for each fault: the key's path, what is wrong, how to mend it.
+    Raises TagsegError with one line for each fault: the key's path, what is wrong, how to fix it.
     """
     try:
         return Config.model_validate(data)
@@ -27,7 +27,7 @@ def parse_config(data: dict[str, Any]) -> Config:
 
 
 def flags(settings: Settings) -> str:
-    """The command-line options, shell-quoted, that hand `settings` to a stage."""
+    """The command-line options, shell-quoted, that pass `settings` to a stage."""
     words: list[str] = []
     for name, value in settings.model_dump(mode="json").items():
         if name == "kind":
@@ -46,14 +46,19 @@ def schema() -> str:
     return json.dumps(Config.model_json_schema(), indent=2, sort_keys=True) + "\n"
 
 
+_RENAMED = {"refit": "second_round"}  # keys of earlier versions
+
+
 def _explain(fault: Any) -> str:
     loc = fault["loc"]
-    # datasets.NAME.data.KIND.key: the kind is what was validated, no key of the file
+    # datasets.NAME.data.KIND.key: pydantic adds the kind, which is not a key of the file
     union = len(loc) > 3 and loc[0] == "datasets" and loc[2] == "data"
     where = ".".join(str(part) for i, part in enumerate(loc) if not (union and i == 3)) or "the top level"
     if fault["type"] == "extra_forbidden":
         known = _siblings(loc)
         close = difflib.get_close_matches(str(loc[-1]), known, n=1, cutoff=0.5)
+        if _RENAMED.get(loc[-1]) in known:
+            return f"config: {where}: this key is called {_RENAMED[loc[-1]]} now; rename it"
         hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
         return f"config: {where}: unknown key; {hint}"
     if fault["type"] == "missing":
@@ -64,7 +69,7 @@ def _explain(fault: Any) -> str:
 
 
 def _siblings(loc: tuple[Any, ...]) -> list[str]:
-    """Known keys of the group that the last part of `loc` was put in, by walking the classes along `loc`."""
+    """Known keys of the group that the last part of `loc` is in, found by walking the classes along `loc`."""
     here: Any = Config
     for part in loc[:-1]:
         if isinstance(here, type) and issubclass(here, BaseModel):
@@ -77,7 +82,7 @@ def _siblings(loc: tuple[Any, ...]) -> list[str]:
 
 
 def checked(settings: type[S], values: dict[str, Any]) -> S:
-    """Settings of these values. Raises TagsegError naming the option that has a wrong one."""
+    """Settings with these values. Raises TagsegError naming the option that has a wrong one."""
     try:
         return settings.model_validate(values)
     except ValidationError as error:

@@ -1,8 +1,8 @@
-"""The paper's choices: what `recipe: paper` fills in for keys that are not given.
+"""The paper's values: what `recipe: paper` fills in for keys that are not given.
 
-A key that the paper speaks of is here, whether or not the default differs today; `docs/method.md` says where. One that
-it does not speak of (the CRF's weights, its iterations, the threshold of regions, `localization.hidden` and `stride`,
-mirrored training images) keeps its default under every recipe.
+Every key that the paper states a value for is here, whether or not the default differs today; `docs/method.md` says
+where. The others (the CRF's weights, its iterations, the threshold of regions, `localization.hidden` and `stride`,
+mirrored training images) keep their defaults under every recipe.
 """
 
 from typing import Any
@@ -54,13 +54,13 @@ PAPER: dict[str, dict[str, Any]] = {
 
 
 def filled(block: dict[str, Any]) -> dict[str, Any]:
-    """A block of `recipe: paper` as read from YAML, with the paper's values where it gives none."""
+    """A block with `recipe: paper` as read from YAML, completed with the paper's values."""
     groups = {name: block.get(name) or {} for name in PAPER}
     return block | {name: {**PAPER[name], **given} for name, given in groups.items() if isinstance(given, dict)}
 
 
 def departures(groups: dict[str, dict[str, Any]]) -> list[str]:
-    """The keys, as GROUP.KEY, in which the settings of a block are not the paper's where the paper speaks of them."""
+    """The keys, as GROUP.KEY, that a block sets to other values than the paper's."""
     return [
         f"{name}.{key}" for name, keys in PAPER.items() for key, value in keys.items() if groups[name][key] != value
     ]

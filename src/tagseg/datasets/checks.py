@@ -1,4 +1,4 @@
-"""What is wrong with a data set, collected: every fault by file and line, with its remedy, not only the first."""
+"""Collect all faults of a data set, each with its file, line and remedy, instead of stopping at the first."""
 
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,7 +22,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong: the file, its line (0: the whole file), the image's id or name if it is of one."""
+    """One fault: the file, the line (0: the whole file), and the image's id or name ('' if it is of no image)."""
 
     file: Path
     line: int
@@ -35,13 +35,20 @@ class Fault:
 
 
 class Checks:
-    """Takes the faults that are found while a data set is indexed, and says which images are to be left out.
+    """Takes the faults found while a data set is indexed, and knows which images to leave out.
 
-    Collecting, it keeps them in `faults`, so that one look at a data set tells all that is wrong. Not collecting, it
-    raises the first as a TagsegError. `threads` look at photographs. `leave_out` are ids, or names as a table of tags
-    writes them; `left_out` the ids of those that were met. `unnamed` are photographs that no table names, `unmatched`
-    masks that are of no photograph of the index, `unread` files that may be photographs and are of a form that is not
-    read: no faults, but to be told.
+    Args:
+        collect: keep faults in `faults`, so that one run reports them all; otherwise the first is raised as a
+            TagsegError.
+        threads: how many photographs are checked at a time.
+        leave_out: ids, or names as a table of tags writes them.
+
+    Attributes:
+        faults: the faults collected so far.
+        left_out: ids of images that were left out.
+        unnamed: photographs that no table names.
+        unmatched: masks of no indexed photograph.
+        unread: files that may be photographs but are in a format that is not read.
     """
 
     def __init__(self, collect: bool = False, threads: int = 1, leave_out: Iterable[str] = ()):
@@ -56,14 +63,14 @@ class Checks:
         self._met: set[str] = set()
 
     def add(self, fault: Fault) -> None:
-        """Keep a fault, or raise it."""
+        """Keep a fault, or raise it as a TagsegError."""
         if not self._collect:
             raise TagsegError(str(fault))
         self.faults.append(fault)
 
     @contextmanager
     def of(self, image: str) -> Iterator[None]:
-        """A TagsegError of this block is a fault of `image`."""
+        """Turn a TagsegError raised in this context into a fault of `image`."""
         try:
             yield
         except TagsegError as error:
@@ -72,15 +79,15 @@ class Checks:
             self.faults.append(_parsed(str(error), image))
 
     def sizes(self, photographs: Mapping[str, Path]) -> dict[str, tuple[int, int]]:
-        """Width and height of each photograph, by id. Every one is decoded; a broken one is a fault, and not there."""
-        return self.looked_at(photographs, image_size)
+        """(width, height) in pixels of each photograph, by id. Each is decoded; broken ones are faults and left out."""
+        return self.apply(photographs, image_size)
 
-    def looked_at(self, items: Mapping[str, T], look: Callable[[T], R], unit: str = "image") -> dict[str, R]:
-        """What `look` finds of each item, by id, on all threads; what it raises is a fault, and the item not there."""
+    def apply(self, items: Mapping[str, T], check: Callable[[T], R], unit: str = "image") -> dict[str, R]:
+        """Results of `check` for each item, by id, on all threads; a TagsegError is a fault, and its item left out."""
 
         def safely(item: T) -> R | TagsegError:
             try:
-                return look(item)
+                return check(item)
             except TagsegError as error:
                 return error
 
@@ -96,20 +103,20 @@ class Checks:
         return results
 
     def leaves_out(self, image_id: str, *names: str) -> bool:
-        """Whether an image is to be left out, by its id or another of its names; it is noted as met."""
+        """Whether to leave an image out, by its id or another of its names."""
         met = self._leave_out.keys() & {unicodedata.normalize("NFC", name) for name in (image_id, *names)}
         if met and image_id not in self.left_out:
             self.left_out.append(image_id)
         self._met |= met
         return bool(met)
 
-    def not_met(self) -> list[str]:
-        """What is to be left out and was never there: a misspelt name, perhaps."""
+    def unknown_left_out(self) -> list[str]:
+        """Names in `leave_out` that no image had: misspelt ones, perhaps."""
         return sorted(name for key, name in self._leave_out.items() if key not in self._met)
 
 
 def _parsed(text: str, image: str) -> Fault:
-    """The parts of `FILE[:LINE]: what is wrong; what to do`, the form of every error here."""
+    """Parse `FILE[:LINE]: what is wrong; what to do`, the format of every TagsegError here."""
     place, _, rest = text.partition(": ")
     what, _, remedy = rest.partition("; ")
     file, _, line = place.rpartition(":")
@@ -118,7 +125,7 @@ def _parsed(text: str, image: str) -> Fault:
 
 
 def write_report(path: Path, checks: Checks) -> None:
-    """Write all that a look at a data set found as CSV, one thing a row: wrong, left out, not named, not read."""
+    """Write all findings as CSV, one per row: faults, and images left out, not named or not read."""
     rows: list[list[object]] = [["fault", f.image, f.file, f.line or "", f.what, f.remedy] for f in checks.faults]
     rows += [["left out", image, "", "", "named in data.leave_out", ""] for image in checks.left_out]
     rows += [["not used", "", file, "", "no table names it", "add a row, if it is wanted"] for file in checks.unnamed]
@@ -126,5 +133,5 @@ def write_report(path: Path, checks: Checks) -> None:
     rows += [["not used", "", file, "", *what] for file in checks.unmatched]
     rows += [["not read", "", file, "", *reason_and_remedy(file)] for file in checks.unread]
     text = csv_text(["status", "image", "file", "line", "what", "remedy"], rows)
-    # a file's name may be in any encoding
+    # file names may be in any encoding
     write_text(path, text.encode("utf-8", "backslashreplace").decode())

@@ -1,7 +1,7 @@
 """Microsoft COCO: folders of photographs, and `instances_*.json` files with the objects in them.
 
-Tags are the categories of an image's annotations. Its truth has one label a pixel: where objects overlap, the
-smallest wins; groups that are annotated as a crowd are ignored (255) wherever no single object lies on them.
+Tags are the categories of an image's annotations. The truth has one label per pixel: where objects overlap, the
+smallest wins; crowds are ignored (255), except where a single object covers them.
 """
 
 import hashlib
@@ -18,20 +18,20 @@ from tagseg.datasets.checks import Checks
 from tagseg.datasets.coco_file import CocoFile, CocoImage, Id, read_coco, shown
 from tagseg.datasets.coco_images import CocoPhotographs
 from tagseg.datasets.coco_truth import draw
+from tagseg.datasets.digests import files_below
 from tagseg.datasets.folder_names import image_id
 from tagseg.datasets.index import ImageRecord
-from tagseg.datasets.watching import files_below
 from tagseg.errors import TagsegError
 
 log = logging.getLogger(__name__)
 
 
 def index(data: CocoData, checks: Checks | None = None) -> tuple[list[str], list[ImageRecord]]:
-    """Classes by ascending category id, and records of both files, training images first.
+    """Classes by ascending category id, and the records of both files, training images first.
 
-    The official files' order is that of the paper's Table 8. An image's id is its file's path without suffix; images
-    without annotations have no tags. Raises TagsegError naming the file and what is wrong with it; what is wrong with
-    single photographs goes to `checks`.
+    In the official files this is the order of the paper's Table 8. An image's id is its file's path without suffix;
+    images without annotations have no tags. Raises TagsegError naming an annotation file that cannot be used; faults of
+    single photographs go to `checks`.
     """
     checks = checks or Checks()
     records: dict[str, ImageRecord] = {}
@@ -42,14 +42,14 @@ def index(data: CocoData, checks: Checks | None = None) -> tuple[list[str], list
         if categories and content.categories != categories:
             raise TagsegError(f"{path}: its categories are not those of {data.train}; use files that belong together")
         categories = content.categories
-        _tell(content)
+        _warn_of_missing_outlines(content)
         photographs = CocoPhotographs(folder)
         for image in content.images:
-            named = image_id(image.name)  # its id in a report as long as its photograph is not found
+            named = image_id(image.name)  # its id in reports until its photograph is found
             if checks.leaves_out(named, image.name):
                 continue
             with checks.of(named):
-                new, photograph = _found(path, photographs, image)
+                new, photograph = _find(path, photographs, image)
                 if checks.leaves_out(new):
                     continue
                 if new in records:
@@ -73,12 +73,12 @@ def index(data: CocoData, checks: Checks | None = None) -> tuple[list[str], list
 
 
 def truth(data: CocoData, records: list[ImageRecord]) -> dict[str, Path]:
-    """None: masks are drawn by `render`."""
+    """No mask files: `render` draws the masks."""
     return {}
 
 
 def render(data: CocoData, records: list[ImageRecord]) -> Iterator[tuple[str, np.ndarray]]:
-    """Ids and truth masks (H, W) uint8 of the records, without those of which an object has no outline.
+    """Ids and truth masks (H, W) uint8 of the records, except images with an object that has no outline.
 
     Raises TagsegError for an outline that cannot be drawn.
     """
@@ -88,7 +88,7 @@ def render(data: CocoData, records: list[ImageRecord]) -> Iterator[tuple[str, np
         labels = {category: label for label, category in enumerate(content.categories, start=1)}
         photographs = CocoPhotographs(folder)
         for image in content.images:
-            record = wanted.get(_found(path, photographs, image)[0])
+            record = wanted.get(_find(path, photographs, image)[0])
             if record is None:
                 continue
             mask = draw(path, (record.height, record.width), content.objects.get(image.id, []), labels)
@@ -97,22 +97,22 @@ def render(data: CocoData, records: list[ImageRecord]) -> Iterator[tuple[str, np
 
 
 def sources(data: CocoData) -> list[Path]:
-    """The annotation files: a new index is made when one changes."""
+    """The annotation files, whose changes require a new index."""
     return [path for _, path, _ in _files(data)]
 
 
 def photographs(data: CocoData) -> list[Path]:
-    """The files in the folders of photographs: which are used, the annotations say, which are long to read."""
+    """All files in the folders of photographs: to find those in use, the annotations would be read, which is slow."""
     return [path for _, _, folder in _files(data) for path in files_below(folder)]
 
 
 def has_truth(data: CocoData) -> bool:
-    """Whether there are images to evaluate on: all of them have truth."""
+    """Whether there are evaluation images, all of which have truth."""
     return bool(data.val or data.val_share)
 
 
 def _files(data: CocoData) -> list[tuple[str, Path, Path]]:
-    """(split, annotation file, folder of photographs)."""
+    """Split, annotation file and folder of photographs of each part."""
     files = [("train", data.root / data.train, data.root / data.train_images)]
     if data.val:
         files.append(("val", data.root / data.val, data.root / data.val_images))
@@ -120,24 +120,23 @@ def _files(data: CocoData) -> list[tuple[str, Path, Path]]:
 
 
 def _held_out(image_id: str, share: float) -> bool:
-    """Whether a training image is kept for evaluation: a draw that depends on its id alone, so it is stable."""
+    """Whether a training image is held out for evaluation; it depends on the id alone, so it is stable."""
     digest = hashlib.sha256(image_id.encode()).digest()
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
-def _tell(content: CocoFile) -> None:
-    """Say how many objects have no outline."""
+def _warn_of_missing_outlines(content: CocoFile) -> None:
     objects = [found for group in content.objects.values() for found in group]
     without = sum(found.outline is None for found in objects)
     if without:
         log.warning(
-            "%s: %d of %d annotations have no segmentation: they give tags, but their images no truth",
+            "%s: %d of %d annotations have no segmentation: they give tags, but their images have no truth",
             content.path, without, len(objects),
         )  # fmt: skip
 
 
-def _found(path: Path, photographs: CocoPhotographs, image: CocoImage) -> tuple[str, Path | None]:
-    """An image's id, and its photograph if it is there."""
+def _find(path: Path, photographs: CocoPhotographs, image: CocoImage) -> tuple[str, Path | None]:
+    """An image's id, and its photograph, or None if it is missing."""
     try:
         return photographs.find(image.name)
     except TagsegError as error:
@@ -147,7 +146,7 @@ def _found(path: Path, photographs: CocoPhotographs, image: CocoImage) -> tuple[
 def _missing(path: Path, folder: Path, image: CocoImage) -> str:
     which = f"{path}: image {shown(image.id)} is {shown(image.name)}"
     if os.path.isfile(folder / image.name):  # noqa: PTH113 (a name may be too long or odd for a path)
-        return f"{which}, of a form that is not read; convert it to .jpg or .png"
+        return f"{which}, in a format that is not read; convert it to .jpg or .png"
     return (
         f"{which}, and there is no such photograph under {folder}; add it, drop the image, or set data.train_images "
         "and data.val_images"
@@ -155,7 +154,7 @@ def _missing(path: Path, folder: Path, image: CocoImage) -> str:
 
 
 def _check_size(photograph: Path, width: int, height: int, image: CocoImage) -> None:
-    """Raise TagsegError if an annotation file tells another size; it may tell none."""
+    """Raise TagsegError if the annotation file states another size; it may state none."""
     if (image.width or width, image.height or height) != (width, height):
         raise TagsegError(
             f"{photograph}: {width} x {height} pixels, but {image.width or width} x {image.height or height} in "

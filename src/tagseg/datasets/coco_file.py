@@ -1,4 +1,4 @@
-"""Annotation files of COCO's form, as many tools write them: read as far as possible, and refused in one line."""
+"""Read annotation files in COCO's format, leniently, as many tools write them; refuse others in one line."""
 
 import json
 import logging
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tagseg.datasets.index import BACKGROUND
-from tagseg.datasets.other_json import what_it_is
-from tagseg.errors import TagsegError, barred
+from tagseg.datasets.json_formats import recognise
+from tagseg.errors import TagsegError, read_error
 from tagseg.images.palette import IGNORE
 
 log = logging.getLogger(__name__)
@@ -20,16 +20,16 @@ Id = int | str
 _PARTS = ("images", "categories", "annotations")
 _NEEDS = "it needs images, categories, and annotations with an image_id and a category_id"
 _BACKGROUNDS = (BACKGROUND, "_background_")
-_ROOTS = (None, "", "none", "None")  # supercategory of a category that is itself but the others' supercategory
-_NAMES = ("file_name", "coco_url", "url", "path")  # where an image's name may stand, the best first
+_ROOTS = (None, "", "none", "None")  # how a category says that it has no supercategory
+_NAMES = ("file_name", "coco_url", "url", "path")  # keys that may hold an image's name, the best first
 _WHOLE = re.compile(r"-?\d{1,18}(\.0+)?")
-_LONGEST = 100  # characters of a message's id or name
+_LONGEST = 100  # characters of an id or name in a message
 _YES = (1, "1", "true", "True")
 
 
 @dataclass(frozen=True, slots=True)
 class CocoImage:
-    """An image: its id and name as written, and its size in pixels, None where the file does not tell it."""
+    """An image: its id and name as written, and its size in pixels, None if the file does not state it."""
 
     id: Id
     name: str
@@ -39,9 +39,9 @@ class CocoImage:
 
 @dataclass(frozen=True, slots=True)
 class CocoObject:
-    """An annotation: its id (or place in the file), its category, its outline in any of COCO's forms, if it is a crowd.
+    """An annotation: its id (or position in the file), category, outline in any of COCO's formats, and crowd flag.
 
-    The outline is None where the file has a box alone, or nothing.
+    The outline is None if the file has only a box, or nothing.
     """
 
     id: Id
@@ -59,7 +59,7 @@ class _Category:
 
 @dataclass(frozen=True)
 class CocoFile:
-    """What an annotation file holds: names by category id, ascending; images; and each image's objects by its id."""
+    """The content of an annotation file: category names by ascending id, images, and the objects by image id."""
 
     path: Path
     categories: dict[Id, str]
@@ -70,9 +70,9 @@ class CocoFile:
 def read_coco(path: Path) -> CocoFile:
     """Read an annotation file.
 
-    Ids are numbers or text; 1, 1.0 and "1" are one id. A category that no annotation is of is left out if it is the
-    background, or only the others' `supercategory`. An image that is listed twice in the same words counts once. Raises
-    TagsegError naming the file, what is wrong with it, and, of a file of another kind, what it seems to be.
+    Ids are numbers or text; 1, 1.0 and "1" are the same id. A category without annotations is left out if it is the
+    background, or serves only as the others' `supercategory`. An image listed twice with the same name counts once.
+    Raises TagsegError naming the file and what is wrong with it; for another format, what it seems to be.
     """
     content = _loaded(path)
     if not isinstance(content, dict) or not all(isinstance(content.get(part), list) for part in _PARTS):
@@ -106,12 +106,12 @@ def read_coco(path: Path) -> CocoFile:
 
 
 def order(given: Id) -> tuple[bool, Id]:
-    """A key to sort ids by: numbers first, then text."""
+    """Sort key of ids: numbers first, then text."""
     return isinstance(given, str), given
 
 
 def shown(value: Id) -> str:
-    """An id or a name for a message: text in quotes, on one line, and not too long."""
+    """An id or a name as shown in messages: text in quotes, on one line, shortened if long."""
     text = repr(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
@@ -122,7 +122,7 @@ def _loaded(path: Path) -> Any:
     except FileNotFoundError:
         raise TagsegError(f"{path}: no such file; set data.train and data.val to instances_*.json files") from None
     except OSError as error:
-        raise (barred(error, path) or error) from None
+        raise (read_error(error, path) or error) from None
     try:
         return json.loads(text)
     except RecursionError:
@@ -144,11 +144,11 @@ def _is_lines(text: bytes) -> bool:
 
 
 def _refuse_other(path: Path, content: Any) -> NoReturn:
-    what = what_it_is(content)
+    what = recognise(content)
     if what:
         raise TagsegError(f"{path}: not an instances_*.json file of COCO, but {what}")
     missing = next(part for part in _PARTS if not isinstance(content.get(part), list))
-    raise _wrong(path, f"{missing!r} is {'no list' if missing in content else 'missing'}")
+    raise _wrong(path, f"{missing!r} is {'not a list' if missing in content else 'missing'}")
 
 
 def _wrong(path: Path, what: str) -> TagsegError:
@@ -156,7 +156,7 @@ def _wrong(path: Path, what: str) -> TagsegError:
 
 
 def _id(value: Any) -> Id | None:
-    """An id in one form, whichever it was written in; None if it is none."""
+    """An id, normalised to an int if it is a whole number; None if the value cannot be an id."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -168,9 +168,9 @@ def _id(value: Any) -> Id | None:
 
 
 def _needed(path: Path, what: str, entry: Any, key: str) -> Id:
-    """An id that an entry must have."""
+    """A required id of an entry."""
     if not isinstance(entry, dict):
-        raise _wrong(path, f"{what} is no object")
+        raise _wrong(path, f"{what} is not an object")
     found = _id(entry.get(key))
     if found is None:
         raise _wrong(path, f"{what} has {'no' if key not in entry else 'an unreadable'} {key!r}")
@@ -187,7 +187,7 @@ def _image(path: Path, place: int, entry: Any) -> CocoImage:
 
 
 def _size(value: Any) -> int | None:
-    """Pixels, or None for what tells nothing: null, 0, -1, text without a number."""
+    """A size in pixels; None if it is unknown: null, 0, -1, text without a number."""
     found = _id(value)
     return found if isinstance(found, int) and found > 0 else None
 
@@ -215,7 +215,7 @@ def _category(path: Path, place: int, entry: Any) -> _Category:
 
 
 def _object(path: Path, place: int, entry: Any) -> tuple[Id, CocoObject]:
-    """The image's id, and what is on it."""
+    """The image's id, and the object."""
     number = _id(entry.get("id")) if isinstance(entry, dict) else None
     number = place if number is None else number
     image = _needed(path, f"annotation {shown(number)}", entry, "image_id")
@@ -227,13 +227,13 @@ def _object(path: Path, place: int, entry: Any) -> tuple[Id, CocoObject]:
 
 
 def _outline(given: Any) -> Any:
-    """An outline as it is written; None for one without any point, which is what tools write beside a box."""
+    """An outline as written; None for an empty one, which tools write beside a box."""
     empty = not given or (isinstance(given, list) and all(part in ([], {}, None) for part in given))
     return None if empty else given
 
 
 def _is_no_class(category: _Category, given: list[_Category]) -> bool:
-    """Whether a category that nothing is of is the background, or the root that the others are under."""
+    """Whether an unused category is the background, or the root of the others."""
     children = [other for other in given if other.id != category.id and other.parent == category.name]
     return category.name in _BACKGROUNDS or (bool(children) and category.parent in _ROOTS)
 
@@ -244,12 +244,12 @@ def _check_names(path: Path, categories: list[_Category]) -> None:
     for category in categories:
         name = category.name
         if name in _BACKGROUNDS:
-            raise TagsegError(f"{path}: a category is called {shown(name)}, every image's own class; rename it")
+            raise TagsegError(f"{path}: a category is called {shown(name)}, the class of every image; rename it")
         if name in names or category.id in numbers:
             raise TagsegError(f"{path}: category {shown(name)} or its id is there twice; keep one")
         if ";" in name or not name.isprintable():
             raise TagsegError(
-                f"{path}: category {shown(name)}: a name has letters, and no ';' or line break; rename it"
+                f"{path}: category {shown(name)}: a name needs letters, and no ';' or line break; rename it"
             )
         names.add(name)
         numbers.add(category.id)

@@ -1,4 +1,4 @@
-"""The photographs that COCO files name: by a path, with whatever the tool or its machine put before it, or by a URL."""
+"""Find the photographs that COCO files name by a path, with any folders before it, or by a URL."""
 
 import re
 import unicodedata
@@ -12,9 +12,9 @@ _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
 class CocoPhotographs:
-    """The photographs below a folder, found by what an annotation file calls them.
+    """The photographs below a folder, found by their names in an annotation file.
 
-    Raises TagsegError if there is no such folder.
+    Raises TagsegError if the folder is missing.
     """
 
     def __init__(self, folder: Path):
@@ -25,12 +25,11 @@ class CocoPhotographs:
             self._by_name.setdefault(key.rpartition("/")[2], []).append(key)
 
     def find(self, written: str) -> tuple[str, Path | None]:
-        """The id of an image and its photograph; None where there is none, and the id is then that of its name.
+        """The id of an image and its photograph; None if it is missing, and then the id is that of its name.
 
-        A relative name is a path below the folder, with `/` or `\\` between folders, and perhaps the last folders of
-        the folder's own path before it. Of an absolute path or a URL, only the last parts count: as many as fit, but at
-        least the file's name, if no other folder has one of that name. Raises TagsegError (`what; remedy`) if several
-        fit.
+        A relative name is a path below the folder, with `/` or `\\`; it may begin with the last parts of the folder's
+        own path. An absolute path or a URL is matched from its end, by as many parts as possible, at least by a unique
+        file name. Raises TagsegError (`what; remedy`) if several photographs match.
         """
         name = unicodedata.normalize("NFC", written)
         key = name if name in self._paths else self._key(*_parts(name))
@@ -55,14 +54,14 @@ class CocoPhotographs:
 
 
 def _parts(name: str) -> tuple[list[str], bool]:
-    """Folders and name, and whether they count from another place than the folder of photographs."""
+    """The parts of a path, and whether it is foreign: not relative to the folder of photographs."""
     foreign = name.startswith(("/", "\\")) or bool(_DRIVE.match(name)) or "://" in name
     if "://" in name or name.startswith("/data/local-files"):
         try:
             link = urlsplit(name)
-        except ValueError:  # brackets that are no address
+        except ValueError:  # brackets that are not an IP address
             return [name], True
-        # Label Studio's way to say which file of its machine is meant
+        # Label Studio's URLs of local files
         name = parse_qs(link.query).get("d", [unquote(link.path)])[0]
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
     return [part for part in parts if part != ".." and not part.endswith(":")], foreign or ".." in parts

@@ -1,4 +1,4 @@
-"""Truth masks drawn from COCO's outlines: polygons, run lengths, and run lengths as compressed text."""
+"""Draw truth masks from COCO's outlines: polygons, run lengths, and run lengths as compressed text."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,17 +12,17 @@ from tagseg.datasets.coco_file import CocoObject, Id, order, shown
 from tagseg.errors import TagsegError
 from tagseg.images.palette import IGNORE
 
-_FARTHEST = 100_000  # pixels: the library takes memory by the length of an outline
+_FARTHEST = 100_000  # pixels: the library's memory grows with the length of an outline
 
 
 def draw(
     path: Path, size: tuple[int, int], objects: Sequence[CocoObject], labels: Mapping[Id, int]
 ) -> np.ndarray | None:
-    """Truth mask (H, W) uint8 of `size`: crowds as 255, then objects from the largest to the smallest.
+    """The truth mask (H, W) = `size`, uint8: crowds as 255, then objects from the largest to the smallest.
 
-    Size is the area of the mask itself. Of two objects of one size, that with the larger annotation id is on top. None
-    where an object has no outline: its pixels would be counted as background. Raises TagsegError naming the file and
-    the annotation whose outline cannot be drawn.
+    Objects are compared by the area of their masks; of two of the same area, the larger annotation id is on top. None
+    if an object has no outline: its pixels would count as background. `labels` are the labels by category id.
+    Raises TagsegError naming the file and the annotation whose outline cannot be drawn.
     """
     if any(found.outline is None for found in objects):
         return None
@@ -30,7 +30,7 @@ def draw(
     for found in objects:
         try:
             code = _run_lengths(found.outline, size)
-        except Exception as error:  # the library says what is wrong by exceptions of many kinds
+        except Exception as error:  # the library raises many types
             why = " ".join(str(error).split())[:200]
             raise TagsegError(
                 f"{path}: annotation {shown(found.id)}: its segmentation cannot be drawn ({why}); fix or drop it"
@@ -44,9 +44,9 @@ def draw(
 
 
 def _run_lengths(outline: Any, size: tuple[int, int]) -> Any:
-    """An outline in the library's form; None if it has no area. Raises ValueError or what the library raises."""
+    """An outline in the library's format; None if it has no area. Raises ValueError or what the library raises."""
     height, width = size
-    if isinstance(outline, list):  # polygons; the official files have a few of less than three points
+    if isinstance(outline, list):  # polygons; the official files have a few with fewer than three points
         polygons = [polygon for polygon in _polygons(outline) if len(polygon) >= 6]
         return coco_mask.merge(coco_mask.frPyObjects(polygons, height, width)) if polygons else None
     if not isinstance(outline, dict) or "counts" not in outline:
@@ -56,14 +56,14 @@ def _run_lengths(outline: Any, size: tuple[int, int]) -> Any:
         raise ValueError(f"run lengths of size {given}, but the photograph is {height} x {width}, height first")
     counts = outline["counts"]
     runs = [int(count) for count in counts] if isinstance(counts, list) else _runs(counts)
-    # of too few the library would leave pixels as the memory was
+    # with too few, the library would leave pixels uninitialised
     if min(runs, default=0) < 0 or sum(runs) != height * width:
         raise ValueError(f"run lengths of {sum(runs)} pixels, but there are {height * width}")
     return coco_mask.frPyObjects({"size": [height, width], "counts": runs}, height, width)
 
 
 def _polygons(outline: list[Any]) -> list[list[float]]:
-    """Polygons as lists x, y, x, y, ...: also of a single one, and of points that are pairs."""
+    """Polygons as lists x, y, x, y, ...; accepts a single polygon, and points given as pairs."""
     if all(isinstance(part, list) and len(part) == 2 and not isinstance(part[0], list) for part in outline):
         parts = [outline] if len(outline) > 2 else outline
     elif any(isinstance(part, list) for part in outline):
@@ -77,13 +77,13 @@ def _polygons(outline: list[Any]) -> list[list[float]]:
         if len(polygon) % 2:
             raise ValueError(f"{len(polygon)} coordinates, an odd number")
         if not all(math.isfinite(number) and abs(number) < _FARTHEST for number in polygon):
-            raise ValueError("a coordinate that is no number, or far outside of the photograph")
+            raise ValueError("a coordinate that is not a number, or lies far outside the photograph")
         polygons.append(polygon)
     return polygons
 
 
 def _runs(text: str) -> list[int]:
-    """Run lengths of COCO's compressed text: each a number of 5 bits a character, from the third on a difference."""
+    """Decode COCO's compressed run lengths: 5 bits per character, and differences from the third run on."""
     runs: list[int] = []
     value = shift = 0
     for character in text:

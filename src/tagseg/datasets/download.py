@@ -1,4 +1,4 @@
-"""Archives from the network: resumed after a break, checked, and unpacked without a file outside the folder."""
+"""Download archives, resuming after interruptions, verify them, and unpack them safely."""
 
 import hashlib
 import http.client
@@ -15,19 +15,19 @@ from tagseg.artifacts.disk import explained
 from tagseg.errors import TagsegError
 
 _BLOCK = 1 << 20
-_SECONDS = 60  # without a byte
+_TIMEOUT = 60  # seconds without a byte
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A tar file of the network, and the MD5 sum that its makers' users know it by."""
+    """A tar file on the network, and its published MD5 sum."""
 
     url: str
     md5: str
 
     @property
     def name(self) -> str:
-        """Its file name."""
+        """The file name."""
         return self.url.rsplit("/", 1)[-1]
 
 
@@ -41,10 +41,11 @@ SBD = Archive(
 
 
 def fetch(archive: Archive, folder: Path, progress: Callable[..., Any]) -> Path:
-    """The archive as a file in `folder`: the one that is there, or downloaded.
+    """The archive as a file in `folder`, downloaded if it is missing.
 
-    What came before a break is kept as `NAME.part`, and the next call goes on from there. `progress(total=, initial=)`
-    gives a bar with `update` and `close`. Raises TagsegError naming the URL for a break, and the file for a wrong sum.
+    An interrupted download is kept as `NAME.part`, from which the next call resumes. `progress(total=, initial=)`, in
+    bytes, gives a bar with `update` and `close`. Raises TagsegError naming the URL of a failed download, or the file
+    with a wrong sum.
     """
     path, part = folder / archive.name, folder / f"{archive.name}.part"
     if not path.is_file():
@@ -63,10 +64,10 @@ def fetch(archive: Archive, folder: Path, progress: Callable[..., Any]) -> Path:
 
 
 def unpack(path: Path, folder: Path) -> None:
-    """Unpack a tar file of files and folders into `folder`. Raises TagsegError for a broken one.
+    """Unpack a tar file of files and folders into `folder`.
 
-    One that holds anything else (a link, a device), or a name that leads out of the folder, is refused before a byte is
-    written. Python's own filter would do, but it is not in every 3.11.
+    Raises TagsegError for a broken archive, and, before anything is written, for one that holds anything else (a link,
+    a device) or a path that leads out of the folder. Python's own filter does the same, but not every 3.11 has it.
     """
     try:
         with tarfile.open(path) as archive:
@@ -83,18 +84,18 @@ def unpack(path: Path, folder: Path) -> None:
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # of reading, or of writing what is in it
             raise explained(error, error.filename or folder) or error from None
-        reason = str(error).partition("\n")[0].rstrip(":")  # a line for each compression that was tried may follow
+        reason = str(error).partition("\n")[0].rstrip(":")  # more lines may follow, one for each compression tried
         raise TagsegError(f"{path}: cannot be unpacked ({reason}); delete it and run again") from None
 
 
 def _download(url: str, part: Path, progress: Callable[..., Any]) -> None:
-    """Append to `part` what it lacks."""
+    """Download what `part` lacks."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
-        with urllib.request.urlopen(request, timeout=_SECONDS) as answer:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
             resumed = answer.status == http.client.PARTIAL_CONTENT
-            have = have if resumed else 0  # a server that cannot go on sends all of it
+            have = have if resumed else 0  # a server that cannot resume sends the whole file
             length = answer.headers.get("Content-Length")
             total = have + int(length) if length else None
             bar = progress(total=total, initial=have)
@@ -105,7 +106,7 @@ def _download(url: str, part: Path, progress: Callable[..., Any]) -> None:
             bar.close()
     except urllib.error.HTTPError as error:
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
-            return  # nothing is lacking: the sum says whether it is the whole
+            return  # nothing is lacking; the MD5 sum tells whether it is right
         raise TagsegError(
             f"{url}: the server says {error.code} {error.reason}; try later, or get it elsewhere"
         ) from None

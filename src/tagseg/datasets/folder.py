@@ -1,4 +1,4 @@
-"""An own folder: photographs, a table of their tags (or folders of classes) and, for evaluation only, masks."""
+"""A folder of your own: photographs, a table of their tags (or class folders) and, for evaluation only, masks."""
 
 import difflib
 import logging
@@ -6,11 +6,11 @@ from pathlib import Path
 
 from tagseg.config.data import CLASS_FOLDERS, MOST_CLASSES, FolderData
 from tagseg.datasets.checks import Checks
+from tagseg.datasets.digests import files_below
 from tagseg.datasets.folder_masks import masks_by_id, masks_folder
 from tagseg.datasets.folder_names import Photographs, image_id
 from tagseg.datasets.index import ImageRecord
 from tagseg.datasets.tag_tables import SPLITS, TagRow, TagTable, read_class_folders, read_tags
-from tagseg.datasets.watching import files_below
 from tagseg.errors import TagsegError
 from tagseg.images.formats import not_read
 
@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 def index(data: FolderData, checks: Checks | None = None) -> tuple[list[str], list[ImageRecord]]:
     """Classes (without background) and records, in the order of the table, or of the class folders.
 
-    A photograph that no row names is not used. What is wrong with rows and photographs goes to `checks`; without, the
-    first such thing is raised as a TagsegError naming file and line. So is a missing or unreadable table, always.
+    A photograph that no row names is not used. Faults of rows and photographs go to `checks`; without it, the first is
+    raised as a TagsegError naming file and line. A missing or unreadable table always raises one.
     """
     checks = checks or Checks()
     found, table = _read(data)
@@ -57,12 +57,12 @@ def index(data: FolderData, checks: Checks | None = None) -> tuple[list[str], li
 
 
 def truth(data: FolderData, records: list[ImageRecord]) -> dict[str, Path]:
-    """Masks by id, of the images that have one: `ID.png`, or the photograph's own path with the suffix `.png`."""
+    """Masks by id of the images that have one: `ID.png`, or the photograph's own path with the suffix `.png`."""
     return masks_by_id(data, records)
 
 
 def sources(data: FolderData) -> list[Path]:
-    """The table of tags, or the folders of photographs: a new index is made when one changes."""
+    """The table of tags, or the folders of photographs, whose changes require a new index."""
     if data.tags != CLASS_FOLDERS:
         return [_source(data)]
     folder = _source(data)
@@ -70,7 +70,7 @@ def sources(data: FolderData) -> list[Path]:
 
 
 def photographs(data: FolderData) -> list[Path]:
-    """The photographs that rows name. Where the table is broken, none: the index says what is wrong with it."""
+    """The photographs that rows name; none if the table is broken, which the index reports."""
     try:
         found, table = _read(data)
     except TagsegError:
@@ -105,15 +105,15 @@ def _read(data: FolderData) -> tuple[Photographs, TagTable]:
     path = _source(data)
     if not path.is_file():
         raise TagsegError(
-            f"{path}: no such file; an own folder needs images/ and tags.csv (image,tags); set data.tags to another "
-            f"table, or to {CLASS_FOLDERS} where the photographs lie in folders of classes"
+            f"{path}: no such file; a folder data set needs images/ and tags.csv (image,tags); set data.tags to "
+            f"another table, or to {CLASS_FOLDERS} where the photographs lie in folders of classes"
         )
     table = read_tags(path, data.classes)
     return Photographs(data.root / data.images), table
 
 
 def _find(photographs: Photographs, written: str) -> tuple[str, str]:
-    """The path below the folder of the photograph that a table calls `written`; or that name, and what is wrong."""
+    """The path below the folder of the photograph that a table calls `written`, and ''; or `written` and its fault."""
     try:
         return photographs.find(written), ""
     except TagsegError as error:
@@ -123,7 +123,7 @@ def _find(photographs: Photographs, written: str) -> tuple[str, str]:
 def _add(
     row: TagRow, photographs: Photographs, classes: list[str], checks: Checks, rows: dict[str, tuple[TagRow, Path]]
 ) -> None:
-    """Put a row under its image's id. Raises TagsegError if something is wrong with it, unless it is left out."""
+    """Add a row to `rows` by its image's id, unless that is left out. Raises TagsegError if the row has a fault."""
     where = f"{row.file}:{row.line}" if row.line else f"{row.file}"
     name, missing = _find(photographs, row.image)
     new = image_id(name)
@@ -132,14 +132,16 @@ def _add(
     if missing:
         raise TagsegError(f"{where}: {missing}")
     if photographs.is_made(name):
-        raise TagsegError(f"{where}: image {row.image!r} is a picture that tagseg made, no photograph; drop the line")
+        raise TagsegError(
+            f"{where}: image {row.image!r} is a picture that tagseg made, not a photograph; drop the line"
+        )
     for tag in row.tags:
         if tag not in classes:
             close = difflib.get_close_matches(tag.lower(), {c.lower(): c for c in classes}, n=1, cutoff=0.75)
             meant = next((f"did you mean {c!r}?" for c in classes if close and c.lower() == close[0]), "")
             raise TagsegError(
                 f"{where}: tag {tag!r} is not among the classes: {', '.join(classes)}; "
-                f"{meant or 'mend the tag, or add it to data.classes'}"
+                f"{meant or 'fix the tag, or add it to data.classes'}"
             )
     if new in rows:
         other, path = rows[new]
@@ -152,12 +154,12 @@ def _add(
 
 
 def _warn(classes: list[str], rows: dict[str, tuple[TagRow, Path]]) -> None:
-    """What is no fault, but may be a slip of the pen."""
+    """Warn of what is valid, but may be a mistake."""
     alike: dict[str, str] = {}
     for name in classes:
         other = alike.setdefault(name.casefold(), name)
         if other != name:
-            log.warning("classes %r and %r differ in their case alone, but are two classes", other, name)
+            log.warning("classes %r and %r differ only in case, but are two classes", other, name)
     strange = sorted({row.split for row, _ in rows.values()} - set(SPLITS))
     if strange:
         log.warning("split %s: no target uses it; the workflow knows %s", ", ".join(strange), ", ".join(SPLITS))

@@ -1,4 +1,4 @@
-"""Which mask in an own folder is whose: masks are called like their photographs, with the suffix .png in any case."""
+"""Match masks to photographs in a folder of your own: by the photograph's name, with the suffix .png in any case."""
 
 import difflib
 import os
@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from tagseg.config.data import FolderData
+from tagseg.datasets.digests import files_below
 from tagseg.datasets.folder_names import Photographs
 from tagseg.datasets.index import ImageRecord
 from tagseg.datasets.truth_checks import TruthFile
-from tagseg.datasets.watching import files_below
 from tagseg.errors import TagsegError
 from tagseg.images.files import read_labels
 from tagseg.images.formats import SUFFIXES
@@ -21,7 +21,7 @@ _DEFAULT = FolderData.model_fields["masks"].default
 
 
 def masks_folder(data: FolderData) -> Path | None:
-    """The folder of masks, where there is one with anything in it that may be a mask."""
+    """The folder of masks; None if there is none, or nothing in it that may be a mask."""
     folder = data.root / data.masks
     return folder if data.masks and candidates(folder) else None
 
@@ -44,10 +44,10 @@ def masks_by_id(data: FolderData, records: list[ImageRecord]) -> dict[str, Path]
 
 
 def truth_files(data: FolderData, records: list[ImageRecord], classes: list[str]) -> list[TruthFile]:
-    """The masks with what reads them. With `data.foreground`, white is the class that the photograph is tagged with.
+    """The masks, each with its reader. With `data.foreground`, the foreground is the photograph's tagged class.
 
-    Raises TagsegError if there is a folder of masks and none of them is a photograph's, none of split val, or an image
-    has two; and if there is no folder, but one was named.
+    Raises TagsegError if there is a folder of masks and none belongs to a photograph, or an image has two; and if a
+    folder is named that does not exist.
     """
     folder = masks_folder(data)
     if folder is None:
@@ -69,7 +69,7 @@ def truth_files(data: FolderData, records: list[ImageRecord], classes: list[str]
 
 
 def unmatched(data: FolderData, files: list[TruthFile]) -> list[Path]:
-    """What lies in the folder of masks, may be one, and is of no image; photographs are none."""
+    """Files in the folder of masks that may be masks but belong to no image, without photographs."""
     folder = masks_folder(data)
     if folder is None:
         return []
@@ -80,12 +80,12 @@ def unmatched(data: FolderData, files: list[TruthFile]) -> list[Path]:
 
 
 def candidates(folder: Path) -> list[Path]:
-    """What lies in a folder and may be meant as a mask."""
+    """The files in a folder that may be meant as masks."""
     return [path for path in files_below(folder) if path.suffix.lower() in _OTHERS]
 
 
 def _by_name(data: FolderData) -> dict[str, list[Path]]:
-    """The .png files of the folder by their path below it, without suffix."""
+    """The .png files in the folder of masks by their path below it, without suffix."""
     folder = masks_folder(data)
     found: dict[str, list[Path]] = {}
     if folder is None:
@@ -97,21 +97,21 @@ def _by_name(data: FolderData) -> dict[str, list[Path]]:
 
 
 def _names(data: FolderData, record: ImageRecord) -> list[str]:
-    """What a mask of an image may be called, below the folder and without suffix."""
+    """The paths, below the folder of masks and without suffix, that an image's mask may have."""
     path, images = record.path.absolute(), (data.root / data.images).absolute()
     below = [_plain(path.relative_to(images).with_suffix("").as_posix())] if path.is_relative_to(images) else []
     return list(dict.fromkeys([record.id, *below]))
 
 
 def _label(record: ImageRecord, classes: list[str]) -> int:
-    """The class that the foreground of an image is of; 0 if neither tags nor classes leave but one."""
+    """The label of an image's foreground: its only tag, or the only class; 0 if there are several."""
     if len(classes) == 1:
         return 1
     return classes.index(record.tags[0]) + 1 if len(record.tags) == 1 else 0
 
 
 def _none_matches(data: FolderData, folder: Path, records: list[ImageRecord]) -> str:
-    """Why no mask is a photograph's, by the example that comes nearest, and what to do."""
+    """Why no mask belongs to a photograph, by the closest example, and what to do."""
     photographs = {record.path.absolute() for record in records}
     others = [path for path in candidates(folder) if path.absolute() not in photographs]
     if not others:
@@ -148,5 +148,5 @@ def _none_matches(data: FolderData, folder: Path, records: list[ImageRecord]) ->
 
 
 def _plain(name: str) -> str:
-    """One spelling of a name, as ids have it."""
+    """A name in NFC, as in ids."""
     return unicodedata.normalize("NFC", name)

@@ -1,4 +1,4 @@
-"""The photographs below a folder, under any names: how a table's names find them, and the ids that they get."""
+"""The photographs below a folder: how names in tables are matched to them, and the ids that they get."""
 
 import hashlib
 import re
@@ -8,18 +8,19 @@ from pathlib import Path, PurePosixPath
 from tagseg.config.names import plain, trimmed, unquoted
 from tagseg.errors import TagsegError
 from tagseg.images.files import is_made
-from tagseg.images.formats import SUFFIXES, form, is_photograph, is_unread, walk
+from tagseg.images.formats import SUFFIXES, format_name, is_photograph, is_unread, walk
 
-_LONGEST_ID = 200  # bytes of UTF-8: a file's name has 255, and artifacts add suffixes and a mark while they are written
+_LONGEST_ID = 200  # bytes of UTF-8: a file name has at most 255, and artifacts add suffixes and temporary marks
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f\ud800-\udfff\\:*?"<>|]|^[.\s]|[.\s]$')
 
 
 def image_id(name: str) -> str:
-    """The id of a photograph by its path below the folder, `/` between folders: a safe name of files and HDF5 groups.
+    """The id of a photograph from its path below the folder, with `/`: a safe name for files and HDF5 groups.
 
-    The suffix goes, and `/` becomes `__`: `001.jpg` is 001, `dog/001.jpg` is dog__001. What a file's name cannot hold
-    on any system becomes `_`; then, if a name is too long, or if a folder's name leaves doubt where it ends, six digits
-    of a digest of the path follow. An id depends on its own path alone, so it stays when other images come or go.
+    The suffix is dropped, and `/` becomes `__`: `001.jpg` gives 001, `dog/001.jpg` gives dog__001. Characters that some
+    system forbids in file names become `_`. In that case, or if the name is too long or folders in it would be
+    ambiguous, six digits of a digest of the path are appended. An id depends on its own path alone, so it stays when
+    other images come or go.
     """
     path = PurePosixPath(unicodedata.normalize("NFC", name))
     whole = path.with_suffix("").as_posix() if path.suffix.lower() in SUFFIXES else path.as_posix()
@@ -34,14 +35,13 @@ def image_id(name: str) -> str:
 
 
 class Photographs:
-    """The image files below a folder, in folders of any depth; hidden ones (`.name`) are passed over.
+    """The image files below a folder, at any depth, without hidden ones (`.name`) and a project's working copies.
 
-    So are working copies that a project below it has. Pictures that tagseg made are among them, since to tell them
-    takes a look into each file: `is_made` does.
+    Pictures that tagseg made are among them, since recognising one means opening it; `is_made` does that.
 
-    `paths` has them by their path below the folder (NFC, `/` between folders), in order; `folders` are all folders, and
-    `unread` the paths of files that may be photographs and are of a form that is not read.
-    Raises TagsegError if the folder is missing.
+    `paths` holds their files by their path below the folder (NFC, with `/`), sorted; `folders` are all folders, and
+    `unread` the paths of files that may be photographs but are in a format that is not read. Raises TagsegError if the
+    folder is missing.
     """
 
     def __init__(self, folder: Path):
@@ -52,10 +52,10 @@ class Photographs:
         found: dict[str, str] = {}
         self._others: set[str] = set()
         self.unread: list[str] = []
-        self._twice: set[str] = set()  # two files whose names differ in the form of their accents alone
+        self._twice: set[str] = set()  # names that two files share once their accents are normalised
         for base, below, folders, files in walk(folder):
             self.folders += [f"{below}{name}" for name in folders]
-            # plain text, not Path: there may be a hundred thousand
+            # strings instead of Path, which is slow for a hundred thousand files
             for name in files:
                 if name.startswith("."):
                     continue
@@ -71,7 +71,7 @@ class Photographs:
         self.unread.sort()
         self.paths = {key: Path(found[key]) for key in sorted(found)}
         self._made: dict[str, bool] = {}
-        self._by_looks: dict[str, list[str]] = {}  # filled when first needed, as are ids
+        self._by_plain_name: dict[str, list[str]] = {}  # filled when first needed, as is `_by_id`
         self._by_id: dict[str, str] = {}
         self._by_name: dict[str, list[str]] = {}
         for key in self.paths:
@@ -80,7 +80,7 @@ class Photographs:
                 self._by_name.setdefault(known, []).append(key)
 
     def is_made(self, key: str) -> bool:
-        """Whether the file of this path is a picture that tagseg made."""
+        """Whether the file with this path below the folder is a picture that tagseg made."""
         if key not in self._made:
             self._made[key] = is_made(self.paths[key])
         return self._made[key]
@@ -88,10 +88,10 @@ class Photographs:
     def find(self, written: str) -> str:
         """The path below the folder of the photograph that a table calls `written`.
 
-        That is its path below the folder or below the folder's parent, with or without suffix, `/` or `\\` between
-        folders; or its name alone, if no other folder has one of that name; or its id. Quotes around it, and spaces
-        and hidden characters that differ, do not count where nothing is called as it is written. Raises TagsegError
-        with what is wrong and the remedy (`what; remedy`), without a place.
+        `written` may be its path below the folder or below the folder's parent, with or without suffix, with `/` or
+        `\\`; or its file name alone, if that is unique; or its id. If nothing matches exactly, quotes around it and
+        differences in spaces and hidden characters are ignored. Raises TagsegError with what is wrong and the remedy
+        (`what; remedy`), without a file and line.
         """
         fitting = self._fitting(written)
         if len(fitting) > 1:
@@ -107,7 +107,7 @@ class Photographs:
         name = spellings(written)[-1]
         if name in self._others:
             raise TagsegError(
-                f"image {written!r} is of a form that is not read ({form(name)}); convert it to JPEG or PNG"
+                f"image {written!r} is in a format that is not read ({format_name(name)}); convert it to JPEG or PNG"
             )
         thumbnails = next((key for key in self._others if key.endswith("/") and name.startswith(key)), "")
         if thumbnails:
@@ -118,7 +118,7 @@ class Photographs:
         raise TagsegError(f"no image {written!r} under {self.folder}; add it or drop the line")
 
     def _fitting(self, written: str) -> list[str]:
-        """The photographs that a name may mean, by the first of its readings that is some photograph's."""
+        """The photographs that a name may mean, by the first of its spellings that any photograph has."""
         parent = f"{self.folder.name}/"
         names = [form for name in spellings(written) for form in dict.fromkeys((name, name.removeprefix(parent)))]
         for name in names:
@@ -126,18 +126,18 @@ class Photographs:
                 found = self._by_name[name]
                 exact = [key for key in found if key == name] or [key for key in found if _stem(key) == name]
                 return exact or found
-        if not self._by_looks:
+        if not self._by_plain_name:
             for name, keys in self._by_name.items():
-                self._by_looks.setdefault(plain(name), []).extend(keys)
+                self._by_plain_name.setdefault(plain(name), []).extend(keys)
             self._by_id = {image_id(key): key for key in reversed(self.paths)}
         for name in names:
-            if plain(name) in self._by_looks:
-                return list(dict.fromkeys(self._by_looks[plain(name)]))
+            if plain(name) in self._by_plain_name:
+                return list(dict.fromkeys(self._by_plain_name[plain(name)]))
         return [self._by_id[name] for name in names[:1] if name in self._by_id]
 
 
 def spellings(written: str) -> list[str]:
-    """A file's name in a table or list as it may be meant: NFC, with `/` for `\\`, without `./`, without quotes."""
+    """What a file name in a table or list may mean: in NFC, with `/` for `\\`, without `./`, without quotes."""
     names = [nfc(written), nfc(unquoted(trimmed(written)))]
     return list(dict.fromkeys(form for name in names for form in (name, name.replace("\\", "/").removeprefix("./"))))
 
@@ -148,5 +148,5 @@ def _stem(name: str) -> str:
 
 
 def nfc(name: str) -> str:
-    """One spelling of a name: a macOS file's accents are characters of their own, a table's are not."""
+    """A name in NFC: macOS writes accents as separate characters, tables do not."""
     return unicodedata.normalize("NFC", name)

@@ -1,6 +1,6 @@
-"""The index of a data set: `tags.csv`, `classes.txt`, `ground_truth.csv`.
+"""Read and write the index of a data set: `tags.csv`, `classes.txt` and `ground_truth.csv`.
 
-`tags.csv` is all that training stages know of a data set. Truth masks are named in `ground_truth.csv` alone, which
+`tags.csv` is all that training stages know of a data set. Truth masks are listed in `ground_truth.csv` alone, which
 only evaluation reads.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from tagseg.artifacts.atomic import write_text
 from tagseg.config.names import plain
-from tagseg.datasets.watching import content
+from tagseg.datasets.digests import content_digest
 from tagseg.errors import TagsegError
 from tagseg.images.mask_values import Foreground
 
@@ -24,7 +24,7 @@ _COLUMNS = ["id", "split", "path", "width", "height", "tags"]
 
 @dataclass(frozen=True, slots=True)
 class ImageRecord:
-    """One row of `tags.csv`: size in pixels as displayed, tags as class names without background."""
+    """One row of `tags.csv`: width and height in pixels as displayed, tags as class names without background."""
 
     id: str
     split: str
@@ -32,7 +32,7 @@ class ImageRecord:
     width: int
     height: int
     tags: tuple[str, ...]
-    digest: str = field(default="", compare=False)  # of the photograph's content: a replaced one makes another index
+    digest: str = field(default="", compare=False)  # of the content, so that a replaced photograph changes the index
 
 
 def write_index(path: Path, records: Iterable[ImageRecord]) -> None:
@@ -42,7 +42,7 @@ def write_index(path: Path, records: Iterable[ImageRecord]) -> None:
 
 
 def read_index(path: Path, split: str | None = None) -> list[ImageRecord]:
-    """Read `tags.csv`, all rows or those of one split. Raises TagsegError naming file and line."""
+    """Read `tags.csv`, all rows or those of one split. Raises TagsegError naming file and line of what is wrong."""
     records = []
     for line, row in _rows(path, _COLUMNS):
         if split is not None and row["split"] != split:
@@ -73,22 +73,22 @@ def evenly(records: Sequence[ImageRecord], count: int) -> list[ImageRecord]:
 
 
 def write_ground_truth(path: Path, masks: dict[str, Path], foregrounds: Mapping[str, Foreground] | None = None) -> None:
-    """Write `ground_truth.csv`: id -> mask path, and a digest of the mask's content, so that a replaced one shows.
+    """Write `ground_truth.csv`: the mask's path by id, and a digest of its content, so that a replaced mask shows.
 
-    `foregrounds` says of masks in two values what these are; the others hold labels.
+    `foregrounds` gives the meaning of masks with two values; the others hold labels.
     """
     of = foregrounds or {}
-    rows = [[i, mask, content(mask) if mask.is_file() else "", of.get(i, "")] for i, mask in masks.items()]
+    rows = [[i, mask, content_digest(mask) if mask.is_file() else "", of.get(i, "")] for i, mask in masks.items()]
     write_text(path, csv_text(["id", "mask", "digest", "foreground"], rows))
 
 
 def read_ground_truth(path: Path) -> dict[str, Path]:
-    """Read `ground_truth.csv`."""
+    """Read `ground_truth.csv`: paths of masks by id. Raises TagsegError if it is missing or lacks a column."""
     return {row["id"]: Path(row["mask"]) for _, row in _rows(path, ["id", "mask"])}
 
 
 def read_foregrounds(path: Path) -> dict[str, Foreground]:
-    """What `ground_truth.csv` says of masks in two values, by id. Raises TagsegError naming file and line."""
+    """The meaning of masks with two values in `ground_truth.csv`, by id. Raises TagsegError naming file and line."""
     found = {}
     for line, row in _rows(path, ["id", "mask"]):
         if row.get("foreground"):
@@ -103,7 +103,7 @@ def read_foregrounds(path: Path) -> dict[str, Foreground]:
 
 
 def write_classes(path: Path, names: Iterable[str]) -> None:
-    """Write `classes.txt`: one name a line, background first, the line number is the label."""
+    """Write `classes.txt`: one name per line in the order of the labels, with background (label 0) first."""
     write_text(path, "".join(f"{name}\n" for name in [BACKGROUND, *names]))
 
 
@@ -113,7 +113,7 @@ def read_classes(path: Path) -> list[str]:
 
 
 def read_utf8(path: Path) -> str:
-    """Text of a file. Raises TagsegError if it is missing, or naming the line that is in another encoding."""
+    """The text of a file. Raises TagsegError if it is missing, or naming the line that is not UTF-8."""
     if not path.is_file():
         raise TagsegError(f"{path}: no such file; index the data set first (tagseg index --help)")
     content = path.read_bytes()
@@ -125,7 +125,7 @@ def read_utf8(path: Path) -> str:
 
 
 def labels_of(tags: Iterable[str], classes: list[str]) -> list[int]:
-    """Labels of an image's tags plus background, ascending, 0 first. Raises TagsegError for an unknown tag."""
+    """Labels of the background (0) and of an image's tags, ascending. Raises TagsegError for an unknown tag."""
     try:
         return [0, *sorted(classes.index(tag) for tag in tags)]
     except ValueError as error:
@@ -136,7 +136,7 @@ def labels_of(tags: Iterable[str], classes: list[str]) -> list[int]:
 
 
 def csv_text(columns: list[str], rows: Iterable[Iterable[object]]) -> str:
-    """A header and rows as the text of a CSV file; lines end in a bare line feed."""
+    """The text of a CSV file with a header and rows; lines end in a line feed."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -150,7 +150,7 @@ def read_table(path: Path, columns: list[str]) -> list[tuple[int, dict[str, str]
 
 
 def _rows(path: Path, columns: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """The same one by one: of a hundred thousand rows not all are held at once."""
+    """The same as an iterator, which does not hold a hundred thousand rows at once."""
     reader = csv.DictReader(io.StringIO(read_utf8(path), newline=""))
     missing = [column for column in columns if column not in (reader.fieldnames or [])]
     if missing:

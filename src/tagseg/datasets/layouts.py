@@ -1,4 +1,4 @@
-"""Every layout on disk by the name that a configuration gives it."""
+"""The layouts of data sets on disk, by the `kind` that a configuration gives."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,18 +18,24 @@ from tagseg.datasets.truth_checks import TruthFile
 class Layout:
     """How one layout is read; each function takes the settings of its kind.
 
-    `index` gives classes without background and records, and hands `Checks` what is wrong; `truth` gives the mask file
-    of each record that has one, `sources` the files whose change makes a new index, `has_truth` whether anything can be
-    evaluated. `render` draws the masks (H, W) uint8 of the records whose truth is in another form than PNG, and is None
-    where that never happens; `rendered` says whether it happens under these settings. `has_test`: there are images
-    without truth, of split test. `train_truth`: some training images have truth, too. `memory`: MB that reading the
-    annotations takes. `photographs` and `masks` give the files that the index and the truth are made of, besides
-    `sources`: that one of them was replaced is noticed by its size.
-
-    `truth_files` gives the masks with what reads them, for the checks of a first look; none where truth is drawn from
-    annotations. `unmatched` gives what looks like a mask and is of no image; `white` says what to do about masks that
-    hold 0 and 255 alone. `index_settings` are those that the index depends on, if not all;
-    `truth_settings` the others.
+    Attributes:
+        index: classes without background, and records; faults go to `Checks`.
+        truth: the mask file of each record that has one, by id.
+        sources: the files whose changes require a new index.
+        has_truth: whether there is anything to evaluate on.
+        render: draws masks (H, W) uint8 of the records whose truth is not PNG; None if the layout has none of those.
+        rendered: whether `render` is needed under these settings.
+        has_test: whether there are images without truth, of split test.
+        train_truth: whether some training images have truth, too.
+        memory: MB of memory that reading the annotations takes.
+        photographs, masks: the files, besides `sources`, that the index and the truth are made from; a replaced one is
+            noticed by its size.
+        truth_files: the masks, each with its reader, to be checked with the index; none if truth is drawn from
+            annotations.
+        unmatched: files that may be masks but belong to no image.
+        white: the remedy for masks that hold only 0 and 255.
+        index_settings: the settings that the index depends on; None for all.
+        truth_settings: the others.
     """
 
     index: Callable[[Any, Checks], tuple[list[str], list[ImageRecord]]]

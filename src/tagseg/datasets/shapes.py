@@ -1,10 +1,9 @@
-"""A made world of textured shapes: the embedded demo's data set, with no download and no photograph.
+"""Synthetic scenes of textured shapes: the embedded demo's data set, which needs no download.
 
-Fourteen classes of single shapes stand for what a recognition network was pre-trained on; the first eight,
-`TARGETS`, are the classes to segment, as ILSVRC's classes include VOC's. Every class carries a dark or bright
-part, its head, that most share with another class: a network finds the part first, as it finds the heads of
-animals on photographs, and needs the outline to tell two such classes apart. Image i of a seed is always the
-same, whatever else is drawn.
+Fourteen classes of single shapes stand for what a classification network was pre-trained on; the first eight,
+`TARGETS`, are the classes to segment, as ILSVRC's include VOC's. Every class has a dark or bright part, its head, that
+most share with another class: a network finds it first, like the heads of animals in photographs, and needs the outline
+to tell two such classes apart. Image i of a seed is always the same, whatever else is drawn.
 """
 
 import colorsys
@@ -17,11 +16,11 @@ from PIL import Image, ImageChops, ImageDraw
 
 from tagseg.artifacts.atomic import atomic_folder, write_text
 from tagseg.artifacts.outputs import require_own
-from tagseg.images.files import noted
+from tagseg.images.files import png_info
 from tagseg.images.marks import PHOTOGRAPH, TRUTH
 
 Points = np.ndarray
-"""(n, 2) float corners x, y of a polygon in a shape's own frame: y down, about the unit circle."""
+"""(n, 2) float corners x, y of a polygon in a shape's own frame, about as large as the unit circle; y points down."""
 
 _Range = tuple[float, float]
 
@@ -30,14 +29,14 @@ _OUTLINE = 1.6
 """Width of the dark outline in pixels."""
 _RECOGNITION, _SCENES = 0, 1
 _FIRST_VAL = 1_000_000
-"""Index of the first validation scene: far away, so that more training scenes do not change it."""
+"""Index of the first validation scene: so large that more training scenes do not change it."""
 _PALETTE = bytes.fromhex("000000 800000 008000 808000 000080 800080 008080 808080 400000")
 """VOC's colours of values 0 to 8."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """One class: a body, perhaps with a hole, and its head, which is drawn on the body only."""
+    """One class: a body, which may have a hole, and its head, which is drawn on the body only."""
 
     name: str
     body: Points
@@ -120,11 +119,11 @@ TARGETS: tuple[str, ...] = CLASSES[:8]
 
 
 def recognition_image(seed: int, index: int, size: int = 48) -> tuple[np.ndarray, int]:
-    """A picture of one shape, as a recognition network is pre-trained on.
+    """A picture of one shape, as used to pre-train a classification network.
 
     Args:
-        seed: names the world.
-        index: names the image, 0 or more.
+        seed: seed of all pictures.
+        index: number of the image, 0 or more.
         size: side of the picture in pixels.
 
     Returns:
@@ -139,14 +138,14 @@ def recognition_image(seed: int, index: int, size: int = 48) -> tuple[np.ndarray
 
 
 def scene(seed: int, index: int, size: int = 80) -> tuple[np.ndarray, np.ndarray]:
-    """A picture of one to three target shapes, often with shapes that are no target, and what lies where.
+    """A picture of one to three target shapes, often with other shapes, and its mask.
 
-    As in photographs, not every object that a recognition network knows is one of the classes sought: shapes beyond
-    `TARGETS` belong to the background, bear no tag, and draw the foreground prior all the same.
+    As in photographs, not every object that a classification network knows is of a class to segment: shapes beyond
+    `TARGETS` belong to the background and have no tag, but attract the foreground prior all the same.
 
     Args:
-        seed: names the world.
-        index: names the scene, 0 or more.
+        seed: seed of all scenes.
+        index: number of the scene, 0 or more.
         size: side of the picture in pixels, 48 or more.
 
     Returns:
@@ -161,7 +160,7 @@ def scene(seed: int, index: int, size: int = 80) -> tuple[np.ndarray, np.ndarray
     targets = rng.integers(len(TARGETS), size=rng.choice([1, 2, 3], p=[0.35, 0.45, 0.2])).tolist()
     for kind in others + targets:
         radius = rng.triangular(11, 13, 24)
-        # The farthest of three places from what is there already: some overlap, but few hidden shapes.
+        # Of three random places, the farthest from the other shapes: some overlap, but few are hidden.
         places = rng.uniform(0.75 * radius, size - 0.75 * radius, (3, 2))
         room = [min((float(np.hypot(*(place - other))) for other in centres), default=0.0) for place in places]
         centres.append(places[int(np.argmax(room))])
@@ -174,13 +173,13 @@ def _colour(rng: np.random.Generator, hue: float, saturation: _Range, value: _Ra
 
 
 def _clouds(rng: np.random.Generator, size: int, cells: int) -> np.ndarray:
-    """(size, size) smooth noise in [0, 1] with about `cells` blobs to a side."""
+    """(size, size) smooth noise in [0, 1] with about `cells` blobs per side."""
     noise = Image.fromarray(rng.normal(0.5, 0.35, (cells + 2, cells + 2)).astype(np.float32))
     return np.clip(np.asarray(noise.resize((size, size), Image.Resampling.BICUBIC)), 0, 1)
 
 
 def _stripes(rng: np.random.Generator, size: int) -> np.ndarray:
-    """(size, size) a sine grating in [0, 1], 4 to 9 pixels to a period."""
+    """(size, size) sine grating in [0, 1] with a period of 4 to 9 pixels."""
     angle, period, phase = rng.uniform(0, np.pi), rng.uniform(4, 9), rng.uniform(0, 2 * np.pi)
     along = np.arange(size)
     wave = np.cos(angle) * along[None, :] + np.sin(angle) * along[:, None]
@@ -197,7 +196,7 @@ def _background(rng: np.random.Generator, size: int) -> tuple[np.ndarray, float]
 
 
 def _clutter(rng: np.random.Generator, picture: np.ndarray, strokes: float, dots: float) -> np.ndarray:
-    """`picture` with about as many strokes and dots to 80 x 80 pixels as asked for."""
+    """`picture` with about `strokes` strokes and `dots` dots per 80 x 80 pixels."""
     size, big = len(picture), 3
     canvas = Image.fromarray(picture.astype(np.uint8))
     canvas = canvas.resize((big * size, big * size), Image.Resampling.BILINEAR)
@@ -217,7 +216,7 @@ def _clutter(rng: np.random.Generator, picture: np.ndarray, strokes: float, dots
 def _draw(
     rng: np.random.Generator, picture: np.ndarray, shape: Shape, radius: float, centre: np.ndarray, hue: float
 ) -> np.ndarray:
-    """Draw one shape on `picture` in place; (size, size) bool, the pixels that it covers by half or more."""
+    """Draw one shape on `picture` in place; returns (size, size) bool, the pixels that it covers at least half."""
     size = len(picture)
     turn, stretch, mirror = rng.uniform(-0.8, 0.8), rng.uniform(0.8, 1.25), rng.choice([-1, 1])
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
@@ -240,7 +239,7 @@ def _draw(
     def coverage(layer: Image.Image) -> np.ndarray:
         return np.asarray(layer.reduce(_OVERSAMPLING), dtype=np.float64)[..., None] / 255
 
-    # Some way round the colour circle from the ground: a shape is to be seen, not guessed.
+    # At some distance from the background on the colour wheel, so that every shape is visible.
     tint = hue + rng.uniform(1 / 10, 9 / 10)
     first = _colour(rng, tint, (0.35, 0.9), (0.5, 0.85))
     second = _colour(rng, tint + rng.uniform(-0.06, 0.06), (0.4, 0.9), (0.4, 0.9))
@@ -256,7 +255,7 @@ def _draw(
 
 
 def _finish(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:
-    """A little clutter in front of everything, grain, and 8 bits."""
+    """Add a little clutter in front and grain, and round to uint8."""
     littered = _clutter(rng, picture, 1.5, 3)
     grain = rng.normal(0, rng.uniform(3, 9), (*picture.shape[:2], 1))
     return np.clip(np.rint(littered + grain), 0, 255).astype(np.uint8)
@@ -273,17 +272,18 @@ def write_scenes(
     size: int = 80,
     progress: Callable[[list[str]], Iterable[str]] = iter,
 ) -> None:
-    """Write the segmentation data set: pictures, true masks, and the table of tags.
+    """Write the segmentation data set: pictures, truth masks, and the table of tags.
 
     Args:
-        images: folder to make, `{id}.png` RGB; ids are `train_00000`, ..., `val_00000`, ...
-        masks: folder to make, `{id}.png` with a palette, values as `scene`'s mask.
-        tags: CSV to make, `image,tags,split`, an image's tags joined by `;` in the order of `TARGETS`. It is
-            written last, so where it is, the folders are whole. What tagseg made there before is replaced.
-        seed: names the world.
+        images: folder to write, `{id}.png` RGB; ids are `train_00000`, ..., `val_00000`, ...
+        masks: folder to write, `{id}.png` with a palette, values as in `scene`'s mask.
+        tags: CSV to write, `image,tags,split`, an image's tags joined by `;` in the order of `TARGETS`. It is written
+            last: if it exists, the folders are complete. Earlier files of tagseg's are replaced.
+        seed: seed of all scenes.
         train, val: numbers of training and validation scenes; a scene does not depend on either.
         size: side of a scene in pixels.
         progress: wraps the list of ids to show progress, such as `tqdm`.
+    Raises TagsegError if a file that tagseg did not write is in the way.
     """
     scenes = {f"train_{i:05d}": i for i in range(train)} | {f"val_{i:05d}": _FIRST_VAL + i for i in range(val)}
     require_own([tags])
@@ -291,9 +291,9 @@ def write_scenes(
     with atomic_folder(images, PHOTOGRAPH) as pictures, atomic_folder(masks, TRUTH) as truths:
         for name in progress(list(scenes)):
             picture, mask = scene(seed, scenes[name], size)
-            Image.fromarray(picture).save(pictures / f"{name}.png", pnginfo=noted(PHOTOGRAPH))
+            Image.fromarray(picture).save(pictures / f"{name}.png", pnginfo=png_info(PHOTOGRAPH))
             (indexed := Image.fromarray(mask)).putpalette(_PALETTE)
-            indexed.save(truths / f"{name}.png", pnginfo=noted(TRUTH))
+            indexed.save(truths / f"{name}.png", pnginfo=png_info(TRUTH))
             present = ";".join(TARGETS[value - 1] for value in np.unique(mask) if value > 0)
             lines.append(f"{name},{present},{name.split('_')[0]}")
         tags.unlink(missing_ok=True)

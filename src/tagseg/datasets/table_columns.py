@@ -1,4 +1,4 @@
-"""The columns of a table of tags: which there are, how they are spelt, and what stands in a row of them."""
+"""The columns of a table of tags: their names, and where they are in a header."""
 
 import difflib
 from collections.abc import Sequence
@@ -8,10 +8,10 @@ from pathlib import Path
 from tagseg.config.names import plain, unquoted
 from tagseg.errors import TagsegError
 
-# Each column and the headings that it may have, in any case; an index that a run wrote has id in image's place.
+# The headings that each column may have, in any case; an index that a run wrote has `id` in place of `image`.
 COLUMNS = {"image": ("image", "id"), "tags": ("tags",), "split": ("split",)}
 _NEEDED = ("image", "tags")
-# Headings of other programs, not read: a column called like one may hold anything. The error says what to rename.
+# Headings of other programs. They are not read, since such a column may hold anything, but errors suggest to rename it.
 _ALIKE = {
     "image": ("images", "filename", "filenames", "file_name", "file", "files", "path", "filepath", "name", "photo"),
     "tags": ("tag", "label", "labels", "class", "classes", "category", "categories"),
@@ -20,14 +20,13 @@ _ALIKE = {
 
 @dataclass(frozen=True)
 class Unread:
-    """A cell that holds no text to take for a name: what it is instead, and the remedy."""
+    """A cell without usable text: what it holds instead, and the remedy."""
 
     what: str
     remedy: str
 
 
 Cell = str | Unread
-Rows = Sequence[tuple[int, Sequence[Cell]]]  # each with its line, from 1
 
 
 def fits(header: Sequence[Cell]) -> bool:
@@ -36,14 +35,14 @@ def fits(header: Sequence[Cell]) -> bool:
 
 
 def headings(header: Sequence[Cell]) -> list[str]:
-    """A header's cells in one spelling: lower case, without hidden characters and quotes."""
+    """The cells of a header, normalised: lower case, without hidden characters and quotes."""
     return [unquoted(plain(cell)).lower() if isinstance(cell, str) else "" for cell in header]
 
 
 def places(path: Path, line: int, header: Sequence[Cell], hint: str = "") -> dict[str, int]:
-    """Where each column of COLUMNS stands, of those that are there.
+    """The position of each column of `COLUMNS` in a header that has it.
 
-    Raises TagsegError naming file and line if a needed one is missing (with `hint` behind), or if one is there twice.
+    Raises TagsegError naming file and line if a required column is missing (followed by `hint`), or appears twice.
     """
     names = headings(header)
     missing = _missing(names)
@@ -62,7 +61,7 @@ def _missing(names: Sequence[str]) -> list[str]:
 
 
 def _renames(missing: Sequence[str], names: Sequence[str]) -> str:
-    """Which heading to rename, where one is plainly meant for a missing column."""
+    """Which heading to rename, if one is clearly meant as a missing column."""
     hints = []
     for column in missing:
         known = [name for name in names if name in _ALIKE[column]]

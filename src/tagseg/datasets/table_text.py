@@ -1,4 +1,4 @@
-"""Rows of CSV and TSV as spreadsheets and people write them: the separator is that under which the header fits."""
+"""Read rows of CSV and TSV as spreadsheets and people write them, with the separator found from the header."""
 
 import csv
 import io
@@ -16,10 +16,11 @@ _Rows = Iterator[tuple[int, list[str]]]
 
 
 def text_rows(path: Path, text: str, faults: list[Fault]) -> Iterator[tuple[int, list[Cell]]]:
-    """(line, cells) of each row with something in it, the header first; where it is no CSV any more goes to `faults`.
+    """Line number and cells of each row that is not empty, the header first; malformed CSV goes to `faults`.
 
-    Columns are separated by what a first line `sep=;` says, or else by that of , tab ; | which gives a header with the
-    columns that a table of tags needs. A row may be quoted as a whole. Raises TagsegError for a page of HTML.
+    The separator is the one that a first line such as `sep=;` states, or else the one of `,`, tab, `;` and `|` that
+    gives a header with the columns that a table of tags needs. Rows may be quoted as a whole. Raises TagsegError for a
+    page of HTML.
     """
     if text.lstrip()[:1] == "<":
         raise TagsegError(f"{path}:1: a page of HTML or XML, no table; save it as CSV (UTF-8)")
@@ -35,25 +36,25 @@ def text_rows(path: Path, text: str, faults: list[Fault]) -> Iterator[tuple[int,
 
 
 def separator_hint(header: list[Cell]) -> str:
-    """What may be wrong with a header that lacks its columns, if one of its cells holds several."""
+    """A hint on a header that lacks columns because one of its cells holds several; '' if none does."""
     joined = [name for name in headings(header) if "image" in name and "tags" in name]
     return f"; {joined[0]!r} is one cell: separate columns by ',', ';' or a tab" if joined else ""
 
 
 def _filled(text: str, separator: str, whole: bool, path: Path, faults: list[Fault]) -> _Rows:
-    """Rows that are not empty. `whole`: each is one quoted cell, whose content is the row."""
+    """Rows that are not empty. `whole`: each row is one quoted cell."""
     outer = "," if whole else separator
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=outer, skipinitialspace=True)
     try:
         for cells in reader:
             if whole:
-                inner = ",".join(cells).rstrip(",")  # a row without quotes may hold commas
+                inner = ",".join(cells).rstrip(",")  # a row that is not quoted may hold commas
                 cells = next(csv.reader([inner], delimiter=separator, skipinitialspace=True), [])
             if any(cell.strip() for cell in cells):
                 yield reader.line_num, cells
     except csv.Error as error:
         faults.append(
-            Fault(path, reader.line_num, "", f"no CSV from here on ({error})", "close the quote, or save anew")
+            Fault(path, reader.line_num, "", f"not CSV from here on ({error})", "close the quote, or save anew")
         )
 
 

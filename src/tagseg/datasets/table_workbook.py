@@ -1,4 +1,4 @@
-"""Rows of an Excel workbook, and what other programs' table files are, by their content."""
+"""Read rows of Excel workbooks, and recognise the table files of other programs by their content."""
 
 import io
 import warnings
@@ -16,9 +16,9 @@ _SAVE = "save it as CSV (UTF-8) or as .xlsx"
 
 
 def is_workbook(path: Path, content: bytes) -> bool:
-    """Whether a file's content is an Excel workbook (.xlsx), whatever it is called.
+    """Whether a file is an Excel workbook (.xlsx) by its content, whatever its name.
 
-    Raises TagsegError for the files of other programs, and for workbooks that cannot be read.
+    Raises TagsegError for other programs' table files, and for workbooks that cannot be read.
     """
     if content.startswith(_OLE):
         if "EncryptedPackage".encode("utf-16-le") in content:
@@ -46,10 +46,10 @@ def is_workbook(path: Path, content: bytes) -> bool:
 
 
 def workbook_rows(path: Path, content: bytes) -> Iterator[tuple[int, list[Cell]]]:
-    """(line, cells) of each row with something in it, the header first, of the one sheet that has the columns.
+    """Line number and cells of each row that is not empty, the header first, of the one sheet that has the columns.
 
-    Whole numbers are written as such (7.0 as 7), formulas are what they gave when the workbook was saved. Raises
-    TagsegError if no sheet has the columns of a table of tags, or if several do.
+    Whole numbers are written as such (7.0 as 7); formulas have the values that they had when the workbook was saved.
+    Raises TagsegError if no sheet has the columns of a table of tags, or if several do.
     """
     sheets = {name: rows for name, rows in _sheets(path, content).items() if rows}
     fitting = [name for name, rows in sheets.items() if fits(rows[0][1])]
@@ -57,22 +57,22 @@ def workbook_rows(path: Path, content: bytes) -> Iterator[tuple[int, list[Cell]]
         raise TagsegError(f"{path}: sheets {', '.join(fitting)} all have columns image,tags; keep the one that counts")
     if not fitting:
         name, rows = next(iter(sheets.items()), ("", [(1, [])]))
-        more = f"; of {len(sheets)} sheets none has them" if len(sheets) > 1 else ""
+        more = f"; none of {len(sheets)} sheets has them" if len(sheets) > 1 else ""
         places(path, rows[0][0], rows[0][1], more)
         raise AssertionError(name)  # places raises: the header does not fit
     yield from sheets[fitting[0]]
 
 
 def _sheets(path: Path, content: bytes) -> dict[str, list[tuple[int, list[Cell]]]]:
-    """Rows that are not empty, of each sheet by its name."""
+    """The rows of each sheet, by its name, that are not empty."""
     from openpyxl import load_workbook  # here: few tables are workbooks
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of drawings and drop-down lists, which are no tags
+            warnings.simplefilter("ignore")  # about drawings and drop-down lists
             written = load_workbook(io.BytesIO(content))
             values = load_workbook(io.BytesIO(content), data_only=True)
-    except Exception as error:  # openpyxl lets through whatever a damaged part of the file leads to
+    except Exception as error:  # openpyxl raises any type for a damaged file
         raise TagsegError(f"{path}: not a readable workbook ({' '.join(str(error).split())}); {_SAVE} again") from None
     sheets = {}
     for sheet, cached in zip(written.worksheets, values.worksheets, strict=True):
@@ -92,7 +92,7 @@ def _sheets(path: Path, content: bytes) -> dict[str, list[tuple[int, list[Cell]]
 
 
 def _cell(written_as: str, value: Any, kind: str) -> Cell:
-    """A cell's text; `written_as` and `kind` are openpyxl's types of what was typed and of what is shown."""
+    """A cell's text; `written_as` and `kind` are openpyxl's types of what was typed and of what it shows."""
     if value is None:
         if written_as == "f":
             return Unread("a formula without a result", "open the workbook in a spreadsheet program and save it there")

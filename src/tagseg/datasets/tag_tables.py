@@ -1,4 +1,4 @@
-"""Tags as people keep them: a CSV or TSV table, a workbook, JSON, or folders that are called like the class in them."""
+"""Read tags as people keep them: a CSV or TSV table, a workbook, JSON, or folders named after their class."""
 
 import ast
 import re
@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from tagseg.config.names import plain, printable, trimmed, unquoted
-from tagseg.datasets import tag_json
+from tagseg.datasets import table_json
 from tagseg.datasets.checks import Fault
 from tagseg.datasets.folder_names import Photographs
 from tagseg.datasets.index import BACKGROUND
@@ -24,7 +24,7 @@ SPLITS = ("train", "val", "test")
 _REMEDY_CSV = "write image,tags[,split], with the tags of an image in one cell, separated by ;"
 _BETWEEN_TAGS = re.compile("[;；؛]")
 _BETWEEN_QUOTED = re.compile("""["'”’“»«`]\\s*[;；؛]""")  # the quotes are those of single tags
-# What people write between tags in place of ';': each by itself, then all of them mixed.
+# Separators that people write between tags in place of ';': each by itself, then all of them mixed.
 _JOINS = {
     "','": r"[,，、]",
     "'|'": r"[|｜]",
@@ -40,10 +40,10 @@ _NEVER_IN_NAMES = ("','", "'|'")
 
 @dataclass(frozen=True)
 class TagRow:
-    """What a table says of one image.
+    """What a table says about one image.
 
-    `image` as it is written there: a path under the folder of photographs, with or without its suffix. `tags` sorted,
-    each once; `split` train where none is given; `file` and `line` are where this stands (line 0: it has no line).
+    `image` is its name as written: a path below the folder of photographs, with or without its suffix. `tags` are
+    sorted and unique; `split` is train if none is given; `file` and `line` say where the row is (0: it has no line).
     """
 
     image: str
@@ -55,7 +55,7 @@ class TagRow:
 
 @dataclass
 class TagTable:
-    """The rows that can be used, and what is wrong with the others."""
+    """The valid rows, and the faults of the others."""
 
     rows: list[TagRow] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
@@ -64,16 +64,16 @@ class TagTable:
 def read_tags(path: Path, classes: Collection[str] = (), *, anywhere: bool = False) -> TagTable:
     """Rows of a table of tags: CSV or TSV with a header that has image, tags and perhaps split, JSON, or a workbook.
 
-    A workbook is told by its content, JSON by its suffix (`tag_json.SUFFIXES`). Header names may be in any case, and of
-    other columns there may be any. `classes` are all classes where they are known: a tag is one class, and no
-    several with another sign than ; between them, if it is one of these. `anywhere`: images may be named by paths from
-    elsewhere than the folder of photographs. Raises TagsegError naming the file (and line) if it is missing, in an
-    unknown encoding, or has another form as a whole; what is wrong with single rows is among the faults.
+    A workbook is recognised by its content, JSON by its suffix (`table_json.SUFFIXES`). Column names may be in any
+    case, and other columns are ignored. `classes` are all classes, if they are known: a tag that is one of them is
+    never taken for several tags with another separator than `;`. `anywhere`: paths of images may lead outside the
+    folder of photographs. Raises TagsegError naming the file (and line) if it is missing, in an unknown encoding, or in
+    another format as a whole; faults of single rows are in the table's `faults`.
     """
     table = TagTable()
     rows = list(_rows_of(path, table.faults))
     known = {*classes, *(tag for row in rows for tag in row.tags)}
-    in_lists = path.suffix.lower() in tag_json.SUFFIXES
+    in_lists = path.suffix.lower() in table_json.SUFFIXES
     wrong = {tag: what for tag in known - set(classes) if (what := _joined(tag, known, bool(classes), in_lists))}
     for row in rows:
         found = [wrong[tag] for tag in row.tags if tag in wrong] or list(_faults_of(row, anywhere=anywhere))
@@ -91,15 +91,15 @@ def _rows_of(path: Path, faults: list[Fault]) -> Iterator[TagRow]:
         yield from _of_cells(path, list(workbook_rows(path, content)), faults)
         return
     text = decoded(content, path)
-    if path.suffix.lower() in tag_json.SUFFIXES:
-        for line, image, tags, split in tag_json.json_entries(path, text, faults):
+    if path.suffix.lower() in table_json.SUFFIXES:
+        for line, image, tags, split in table_json.json_entries(path, text, faults):
             yield TagRow(trimmed(image), _sorted(tags), _split(split), path, line)
         return
     yield from _of_cells(path, list(text_rows(path, text, faults)), faults)
 
 
 def _of_cells(path: Path, rows: list[tuple[int, list[Cell]]], faults: list[Fault]) -> Iterator[TagRow]:
-    """Rows of a table with a header, which is the first of `rows`; those that are not whole go to `faults`."""
+    """Rows of a table whose header is the first of `rows`; faults of incomplete ones go to `faults`."""
     line, header = rows[0] if rows else (1, [])
     columns = places(path, line, header, separator_hint(header))
     width = len(header)
@@ -140,9 +140,9 @@ def _sorted(tags: list[str]) -> tuple[str, ...]:
 
 
 def _joined(tag: str, known: set[str], told: bool, in_lists: bool) -> tuple[str, str] | None:
-    """What is wrong with a tag that is several classes in one, or may be: with another sign than ; between them.
+    """The fault of a tag that joins several classes, or may do so, with another separator than `;`; None if sound.
 
-    `known` are all tags and classes; `told`: whether the classes are given, so that no other tag is one anyway.
+    `known` are all tags and classes; `told` says whether the classes are given, so that other tags are faults anyway.
     """
     if tag.isalnum():
         return None
@@ -165,10 +165,10 @@ def _joined(tag: str, known: set[str], told: bool, in_lists: bool) -> tuple[str,
 
 
 def read_class_folders(photographs: Photographs) -> TagTable:
-    """A row for each photograph in a folder: CLASS/..., or, if there are no other folders, train|val|test/CLASS/...
+    """A row for each photograph in a folder CLASS/..., or train|val|test/CLASS/... if there are no other folders.
 
-    Photographs outside of such a folder have no row, nor have pictures that tagseg made. A class folder without
-    photographs is a fault.
+    Photographs outside such folders and pictures that tagseg made have no row. A class folder without photographs is a
+    fault.
     """
     table = TagTable()
     everything = sorted(photographs.paths)
@@ -203,19 +203,19 @@ def _split(given: str) -> str:
 
 
 def _faults_of(row: TagRow, *, anywhere: bool = False) -> Iterator[tuple[str, str]]:
-    """What is wrong with a row by itself, and the remedy."""
+    """The faults of a row by itself, each with its remedy."""
     if not row.image:
         yield "no image ''", "add its name or drop the line"
     elif row.image.encode("utf-8", "replace").decode() != row.image:
-        yield f"image {row.image!r} has a name that is no UTF-8", "rename the file"
+        yield f"image {row.image!r} has a name that is not UTF-8", "rename the file"
     elif not anywhere and (_ROOTED.match(row.image) or ".." in re.split(r"[/\\]", row.image)):
         yield f"image {row.image!r} leads out of the folder of photographs", "write its path below that folder"
     for tag in row.tags:
         if tag == BACKGROUND:
-            yield f"tag {BACKGROUND!r} is every image's own class", "take it out of the tags"
+            yield f"tag {BACKGROUND!r} is the class of every image", "take it out of the tags"
         elif not printable(tag) or ";" in tag:
             yield f"tag {tag!r} has a line break or another character that no name has", "rename it"
         elif tag.startswith('"'):
             yield f"tag {tag!r} begins with a quote that never ends", "take it out"
     if not re.fullmatch(r"\w+", row.split):
-        yield f"split {row.split!r} is no word", f"use {', '.join(SPLITS)}"
+        yield f"split {row.split!r} is not a word", f"use {', '.join(SPLITS)}"

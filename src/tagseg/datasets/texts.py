@@ -1,4 +1,4 @@
-"""Text that other programs wrote, in the encodings that can be told for certain."""
+"""Decode text that other programs wrote, in the encodings that can be recognised with certainty."""
 
 import codecs
 from pathlib import Path
@@ -7,31 +7,31 @@ from tagseg.errors import TagsegError
 
 _MARKS = {
     codecs.BOM_UTF8: "utf-8",
-    codecs.BOM_UTF32_LE: "utf-32-le",  # before UTF-16, whose mark it begins with
+    codecs.BOM_UTF32_LE: "utf-32-le",  # before UTF-16, whose mark is its beginning
     codecs.BOM_UTF32_BE: "utf-32-be",
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
-_LOOKED_AT = 200  # bytes
+_PROBE = 200  # bytes in which zeros are counted
 
 
 def read_text(path: Path) -> str:
-    """Text of a file. Raises TagsegError as `decoded` does, or if the file is missing."""
+    """The text of a file. Raises TagsegError as `decoded` does, or if the file is missing."""
     if not path.is_file():
         raise TagsegError(f"{path}: no such file; correct the path")
     return decoded(path.read_bytes(), path)
 
 
 def decoded(content: bytes, where: Path | str) -> str:
-    """UTF-8, or UTF-16 and UTF-32 where a byte order mark or the zeros between Latin letters show it.
+    """Decode UTF-8, or UTF-16 and UTF-32 if a byte order mark or the zeros between Latin letters show it.
 
-    The mark is not part of the text. Raises TagsegError that begins with `where` and the line for bytes that are in
-    another encoding: eight bits alone do not tell which.
+    The mark is not part of the text. Raises TagsegError, beginning with `where` and the line, for bytes in another
+    encoding: which 8-bit encoding it is cannot be recognised.
     """
     for mark, encoding in _MARKS.items():
         if content.startswith(mark):
             return _as(encoding, content[len(mark) :], where)
-    start = content[:_LOOKED_AT]
+    start = content[:_PROBE]
     if start.count(0) > len(start) // 3:
         return _as("utf-16-le" if start[1::2].count(0) > start[::2].count(0) else "utf-16-be", content, where)
     return _as("utf-8", content, where)
@@ -44,7 +44,7 @@ def _as(encoding: str, content: bytes, where: Path | str) -> str:
         at = error.start
     line = content.count(b"\n", 0, at) + 1
     if encoding != "utf-8":
-        raise TagsegError(f"{where}:{line}: no text in {encoding.upper()} from here on; save it as UTF-8")
+        raise TagsegError(f"{where}:{line}: not {encoding.upper()} text from here on; save it as UTF-8")
     windows = content[at : at + 1].decode("cp1252", "replace")
     guess = f", {windows!r} in Windows-1252" if windows.isprintable() and windows != "\ufffd" else ""
     raise TagsegError(

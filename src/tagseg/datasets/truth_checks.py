@@ -1,6 +1,6 @@
-"""Whether truth masks can be compared with predictions, found when they are first seen: form, size, labels.
+"""Check when a data set is indexed whether its truth masks can be evaluated on: their format, size and labels.
 
-Nothing of this reaches training: it is told, or stops a run before it has begun.
+The results never reach training: they are reported, or stop a run before it begins.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,12 +17,12 @@ from tagseg.images.files import UNREADABLE
 from tagseg.images.mask_values import Foreground
 from tagseg.images.palette import IGNORE
 
-_FEW = 3  # names in a message
+_FEW = 3  # most names in a message
 
 
 @dataclass(frozen=True)
 class TruthFile:
-    """The mask of an image: where it lies, what reads it as labels (H, W) uint8, and what its pixels mean."""
+    """The mask of an image: its file, the function that reads it as labels (H, W) uint8, and its pixels' meaning."""
 
     record: ImageRecord
     path: Path
@@ -32,13 +32,13 @@ class TruthFile:
 
 @dataclass
 class TruthSurvey:
-    """What masks hold: how many there are by split, and those from which little or nothing can be learned."""
+    """What the masks hold: how many there are by split, and which are of little or no use for evaluation."""
 
     splits: dict[str, int] = field(default_factory=dict)
-    background: list[Path] = field(default_factory=list)  # alone
-    ignored: list[Path] = field(default_factory=list)  # throughout
-    black_and_white: list[Path] = field(default_factory=list)  # 0 and 255 among others with labels
-    contradicted: list[Path] = field(default_factory=list)  # no class of theirs is among the tags
+    background: list[Path] = field(default_factory=list)  # nothing but background, though there are tags
+    ignored: list[Path] = field(default_factory=list)  # nothing but 255
+    black_and_white: list[Path] = field(default_factory=list)  # nothing but 0 and 255
+    contradicted: list[Path] = field(default_factory=list)  # classes of which none is among the tags
 
     def doubts(self) -> list[str]:
         """One sentence each, with the number of masks and the first names."""
@@ -55,13 +55,13 @@ class TruthSurvey:
 
 
 def survey_truth(files: Sequence[TruthFile], classes: list[str], checks: Checks, remedy: str) -> TruthSurvey:
-    """Read every mask once, hand `checks` what is wrong with single ones, and say what the others hold.
+    """Read every mask once, hand faults of single masks to `checks`, and say what the others hold.
 
-    `classes` are the names without background. Raises TagsegError if no mask holds anything but 0 and 255, with
-    `remedy` as what to do.
+    `classes` are the names without background. Raises TagsegError, with `remedy` as what to do, if all masks hold only
+    0 and 255.
     """
 
-    def look(file: TruthFile) -> tuple[int, ...]:
+    def labels_in(file: TruthFile) -> tuple[int, ...]:
         labels = file.read()
         require_photographs_size(file.path, (labels.shape[1], labels.shape[0]), file.record)
         seen = np.zeros(256, dtype=bool)
@@ -70,7 +70,7 @@ def survey_truth(files: Sequence[TruthFile], classes: list[str], checks: Checks,
         require_known(file.path, values, classes)
         return values
 
-    found = checks.looked_at({file.record.id: file for file in files}, look, "mask")
+    found = checks.apply({file.record.id: file for file in files}, labels_in, "mask")
     survey = TruthSurvey()
     for file in files:
         if file.record.id in found:
@@ -113,7 +113,7 @@ def require_known(path: Path, values: Sequence[int], classes: list[str]) -> None
 
 
 def require_photographs_size(path: Path, size: tuple[int, int], record: ImageRecord) -> None:
-    """Raise TagsegError if a mask's (width, height) is not its upright photograph's."""
+    """Raise TagsegError if a mask's `size` (width, height) is not that of its upright photograph."""
     width, height = size
     if size == (record.width, record.height):
         return
@@ -131,7 +131,7 @@ def require_photographs_size(path: Path, size: tuple[int, int], record: ImageRec
 
 
 def _stored_size(photograph: Path) -> tuple[int, int] | None:
-    """Width and height before the EXIF orientation is followed; None if the photograph has gone."""
+    """(width, height) before the EXIF orientation is applied; None if the photograph cannot be read."""
     try:
         with Image.open(photograph) as image:
             return image.size

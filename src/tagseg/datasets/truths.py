@@ -1,6 +1,6 @@
-"""Truth masks as `ground_truth.csv` names them, and the images of a split that can be compared with them.
+"""The truth masks listed in `ground_truth.csv`, and the images of a split that have one.
 
-All that looks at pixel labels reads them here, so that they mean the same everywhere.
+Everything that uses pixel labels reads them here, so that they mean the same everywhere.
 """
 
 import copy
@@ -16,7 +16,7 @@ from tagseg.images.files import mask_size, read_labels
 
 
 class TruthMasks:
-    """The masks of `ground_truth.csv` by id; its paths are seen from `seen_from`."""
+    """The masks in `ground_truth.csv`, by id; its paths are relative to `seen_from`."""
 
     def __init__(self, ground_truth: Path, seen_from: Path = Path()):
         self._paths = {name: seen_from / path for name, path in read_ground_truth(ground_truth).items()}
@@ -26,7 +26,7 @@ class TruthMasks:
         return image_id in self._paths
 
     def path(self, record: ImageRecord) -> Path:
-        """Where an image's mask lies."""
+        """The mask file of an image."""
         return self._paths[record.id]
 
     def labels(self, record: ImageRecord) -> np.ndarray:
@@ -34,15 +34,15 @@ class TruthMasks:
         return read_labels(self._paths[record.id], self._foregrounds.get(record.id))
 
     def require_size(self, record: ImageRecord) -> None:
-        """Raise TagsegError if an image's mask is missing, or has another size; its header alone is read."""
+        """Raise TagsegError if an image's mask is missing or has another size; only its header is read."""
         require_photographs_size(self._paths[record.id], mask_size(self._paths[record.id]), record)
 
 
 class Truths:
-    """The records of one split, or of all (None), that have a truth mask, in the order of `tags.csv`, and these masks.
+    """The records of one split (None: of all) that have a truth mask, in the order of `tags.csv`, and their masks.
 
-    Raises TagsegError if none has one, or, before anything is computed, if one is missing or has another size than its
-    photograph.
+    Raises TagsegError if none has one, or, before anything is computed, if a mask is missing or differs in size from
+    its photograph. `purpose` ends the remedy `add masks to ...`.
     """
 
     def __init__(self, tags: Path, ground_truth: Path, split: str | None, purpose: str = "evaluate"):
@@ -55,7 +55,7 @@ class Truths:
             self.masks.require_size(record)
 
     def path(self, record: ImageRecord) -> Path:
-        """Where an image's mask lies."""
+        """The mask file of an image."""
         return self.masks.path(record)
 
     def labels(self, record: ImageRecord) -> np.ndarray:
@@ -63,7 +63,7 @@ class Truths:
         return self.masks.labels(record)
 
     def only(self, wanted: Callable[[ImageRecord], bool]) -> "Truths":
-        """The same with those records alone that are wanted; there may be none."""
+        """A copy with only the wanted records; there may be none."""
         fewer = copy.copy(self)
         fewer.records = [record for record in self.records if wanted(record)]
         return fewer
@@ -73,7 +73,7 @@ class Truths:
         return evenly(self.records, count)
 
     def sample(self, part: float, seed: int) -> list[ImageRecord]:
-        """A part of the records in their order, drawn without replacement; at least one, and the same for one seed."""
+        """A fraction `part` of the records, at least one, in their order, drawn without replacement with `seed`."""
         number = max(1, round(part * len(self.records)))
         chosen = np.random.default_rng(seed).choice(len(self.records), number, replace=False)
         return [self.records[i] for i in sorted(chosen)]

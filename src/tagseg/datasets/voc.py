@@ -1,10 +1,10 @@
 """A Pascal VOC devkit tree: `JPEGImages/`, `ImageSets/Segmentation/`, `Annotations/`, and a folder of masks.
 
 The larger training list, `train_aug`, is VOC's train and all of SBD, without VOC's val. Its masks are either PNG files
-of a ready folder (`SegmentationClassAug/`), or VOC's own PNG files and, for all other images, SBD's .mat files.
+in a ready folder (`SegmentationClassAug/`), or VOC's own PNG files and, for all other images, SBD's .mat files.
 
-Own data may have the same form, as annotation tools write it: its classes are then those of a key, or of a file that
-the tool wrote (`class_names.py`), and its masks perhaps painted in colours.
+Your own data may have the same format, as annotation tools write it: its classes are then given by a key, or by a file
+that the tool wrote (`voc_classes.py`), and its masks may be painted in colours.
 """
 
 import logging
@@ -17,13 +17,13 @@ import numpy as np
 from tagseg.config.data import VocData
 from tagseg.datasets import sbd
 from tagseg.datasets.checks import Checks
-from tagseg.datasets.class_names import LABELMAP, ClassNames, class_file, own_classes
 from tagseg.datasets.folder_names import image_id
 from tagseg.datasets.index import ImageRecord
 from tagseg.datasets.truth_checks import TruthFile
+from tagseg.datasets.voc_classes import LABELMAP, ClassNames, class_file, own_classes
 from tagseg.datasets.voc_lists import DevkitImages, list_path, read_list
 from tagseg.datasets.voc_masks import mask_path, painted, read_listed, read_mask
-from tagseg.datasets.voc_tags import annotation_path, look_for_other_classes, tag_reader
+from tagseg.datasets.voc_tags import annotation_path, check_annotated_classes, tag_reader
 from tagseg.errors import TagsegError
 
 log = logging.getLogger(__name__)
@@ -41,9 +41,9 @@ DERIVED = "train_aug"
 def index(data: VocData, checks: Checks | None = None) -> tuple[list[str], list[ImageRecord]]:
     """The classes and the records of all lists, training images first.
 
-    Tags are read once, here, from the place that `data.tags` names; test images have none. Raises TagsegError naming
-    what is missing, and where no classes are named, but the annotations have others than VOC's; what is wrong with
-    single images goes to `checks`.
+    Tags are read here, once, from the source that `data.tags` names; test images have none. Raises TagsegError naming
+    what is missing, or if no classes are given although the annotations have others than VOC's; faults of single
+    images go to `checks`.
     """
     checks = checks or Checks()
     images = DevkitImages(data.root)
@@ -65,8 +65,8 @@ def index(data: VocData, checks: Checks | None = None) -> tuple[list[str], list[
     tagged = [name for split, name in listed.values() if split != "test"]
     if not tagged and not checks.left_out:
         raise TagsegError(f"{_list_path(data, data.train)}: no image in it; write a name a line")
-    look_for_other_classes(data, classes, [name for name in tagged if images.knows(name)])
-    _look_for_masks(data)
+    check_annotated_classes(data, classes, [name for name in tagged if images.knows(name)])
+    _check_masks_folder(data)
     tags_of = tag_reader(data, classes)
     paths = {}
     for new, (_, name) in listed.items():
@@ -82,9 +82,9 @@ def index(data: VocData, checks: Checks | None = None) -> tuple[list[str], list[
 
 
 def truth(data: VocData, records: list[ImageRecord]) -> dict[str, Path]:
-    """PNG masks by id, of all but test images; those that are no label maps yet, `render` draws.
+    """PNG masks by id of all but test images; `render` draws those that are not label maps yet.
 
-    Some training images may have none where tags are not read from masks, and any image of an own data set.
+    Training images may have none if tags are not read from masks, and so may any image of your own data.
     """
     if not data.masks:
         return {}
@@ -94,7 +94,7 @@ def truth(data: VocData, records: list[ImageRecord]) -> dict[str, Path]:
 
 
 def truth_files(data: VocData, records: list[ImageRecord], classes: list[str]) -> list[TruthFile]:
-    """The masks of all but test images, PNG or SBD's, with what reads them.
+    """The masks of all but test images, PNG or SBD's, each with its reader.
 
     Raises TagsegError if no image has a mask.
     """
@@ -117,7 +117,7 @@ def truth_files(data: VocData, records: list[ImageRecord], classes: list[str]) -
 
 
 def _expected(data: VocData, record: ImageRecord) -> bool:
-    """Whether there must be a mask: of VOC's images, all to evaluate on, and all whose tags are read from it."""
+    """Whether a mask is required or exists. VOC's own images need one for evaluation, or if tags are read from it."""
     must = record.split == "val" or data.tags == "masks"
     return (must and not has_own_classes(data)) or mask_path(data, _name(data, record)).is_file()
 
@@ -125,7 +125,7 @@ def _expected(data: VocData, record: ImageRecord) -> bool:
 def render(data: VocData, records: list[ImageRecord]) -> Iterator[tuple[str, np.ndarray]]:
     """Ids and truth masks (H, W) uint8 of the images whose mask is SBD's, or painted in colours.
 
-    Raises TagsegError for one without any, unless the data is own.
+    Raises TagsegError for an image of VOC's without any mask.
     """
     classes = classes_of(data)
     own = has_own_classes(data)
@@ -143,13 +143,13 @@ def render(data: VocData, records: list[ImageRecord]) -> Iterator[tuple[str, np.
 
 
 def rendered(data: VocData) -> bool:
-    """Whether some masks are .mat files, or painted in the colours of a list."""
+    """Whether masks may be .mat files, or painted in the colours of a list."""
     found = class_file(data.root)
     return bool(data.sbd) or (found is not None and found.name == LABELMAP)
 
 
 def sources(data: VocData) -> list[Path]:
-    """The lists, of images and of classes, and the table of tags: a new index is made when one changes."""
+    """The lists of images and classes, and the table of tags, whose changes require a new index."""
     paths = [_list_path(data, name) for name in (data.train, data.val, data.test) if name]
     if data.train == DERIVED and not paths[0].is_file():
         paths.append(_list_path(data, "train"))
@@ -160,7 +160,7 @@ def sources(data: VocData) -> list[Path]:
 
 
 def photographs(data: VocData) -> list[Path]:
-    """The listed photographs, and what their tags are read from. Where a list is missing, none: the index says so."""
+    """The listed photographs, and the files that tags are read from; none if a list is missing."""
     images = DevkitImages(data.root)
     try:
         splits = _splits(data, images)
@@ -183,19 +183,19 @@ def masks(data: VocData) -> list[Path]:
 
 
 def _mask_files(data: VocData, names: list[str]) -> list[Path]:
-    """PNG masks and, with SBD, its .mat masks, whether they are there or not."""
+    """PNG masks and, with SBD, its .mat masks, whether they exist or not."""
     files = [mask_path(data, name) for name in names]
     return files + ([sbd.mask_path(Path(data.sbd), name) for name in names] if data.sbd else [])
 
 
 def has_truth(data: VocData) -> bool:
-    """Whether there are images to evaluate on. A devkit has masks; own data may have boxes alone."""
+    """Whether there are images to evaluate on. A devkit has masks; your own data may only have boxes."""
     there = bool(data.masks) and ((data.root / data.masks).is_dir() or not data.root.is_dir())
     return bool(data.val) and (there or bool(data.sbd))
 
 
 def train_truth(data: VocData) -> bool:
-    """Whether a training image has a mask; so it is taken where the lists are not there yet."""
+    """Whether any training image has a mask; assumed if the lists do not exist yet."""
     if data.tags == "masks" or data.sbd:
         return True
     try:
@@ -206,17 +206,17 @@ def train_truth(data: VocData) -> bool:
 
 
 def has_test(data: VocData) -> bool:
-    """Whether there is a list of the test server's images: an archive of its own, which few have unpacked."""
+    """Whether there is a list of the test server's images; they are in a separate archive."""
     return bool(data.test) and _list_path(data, data.test).is_file()
 
 
 def has_own_classes(data: VocData) -> bool:
-    """Whether a key or a file names the classes; if not, they are VOC's."""
+    """Whether a key or a file names the classes; otherwise they are VOC's."""
     return bool(data.classes) or class_file(data.root) is not None
 
 
 def other_classes(data: VocData) -> str:
-    """Where classes stand that are not VOC's twenty: a key, or a file; '' if they are, or the index is to complain."""
+    """The key or file that names classes other than VOC's twenty; '' if none does, or if the file is invalid."""
     try:
         classes = classes_of(data)
     except TagsegError:
@@ -225,12 +225,12 @@ def other_classes(data: VocData) -> str:
 
 
 def classes_of(data: VocData) -> ClassNames:
-    """The data set's classes: its own where a key or a file names them, or else VOC's, of source ''."""
+    """The data set's classes: those that a key or a file names, or else VOC's, with source ''."""
     return own_classes(data.root, data.classes) or ClassNames(CLASSES, "")
 
 
-def _look_for_masks(data: VocData) -> None:
-    """Raise TagsegError if tags come from masks and there is no folder of them; say if nothing can be evaluated."""
+def _check_masks_folder(data: VocData) -> None:
+    """Raise TagsegError if tags come from masks and there is no folder of them; else warn if there is none."""
     folder = data.root / data.masks
     if folder.is_dir() or data.sbd:
         return
@@ -242,7 +242,7 @@ def _look_for_masks(data: VocData) -> None:
 
 
 def _splits(data: VocData, images: DevkitImages) -> dict[str, list[str]]:
-    """Names of the images of each split."""
+    """Names of the images by split."""
     val = read_list(_list_path(data, data.val), images) if data.val else []
     test = read_list(_list_path(data, data.test), images) if has_test(data) else []
     return {"train": _training_names(data, images), "val": val, "test": test}
@@ -253,7 +253,7 @@ def _list_path(data: VocData, name: str) -> Path:
 
 
 def _training_names(data: VocData, images: DevkitImages) -> list[str]:
-    """The training list; `train_aug`, where there is no such file, is derived: VOC's train and SBD, without VOC's val.
+    """The training list. `train_aug`, if there is no such file, is VOC's train and SBD's images, without VOC's val.
 
     SBD's images are those of its lists, or else those that have a mask in a ready `SegmentationClassAug/`.
     """
@@ -265,7 +265,7 @@ def _training_names(data: VocData, images: DevkitImages) -> list[str]:
         more = set(sbd.read_ids(Path(data.sbd)))
     else:
         more = {mask.stem for mask in (data.root / data.masks).glob("*.png")}
-    # that of the devkit, whatever is evaluated: none of its images is for training
+    # the devkit's val, too, whatever is evaluated on: none of its images may be trained on
     kept = {name for split in {"val", data.val} - {""} for name in read_list(_list_path(data, split), images)}
     names = sorted((own | more) - kept)
     if not set(names) - own:
@@ -278,6 +278,6 @@ def _training_names(data: VocData, images: DevkitImages) -> list[str]:
 
 
 def _name(data: VocData, record: ImageRecord) -> str:
-    """What lists and masks call an image: its photograph's path below `JPEGImages/`, without suffix."""
+    """An image's name in lists and masks: its photograph's path below `JPEGImages/`, without suffix."""
     folder = data.root / "JPEGImages"
     return record.path.relative_to(folder).with_suffix("").as_posix() if folder in record.path.parents else record.id

@@ -1,4 +1,4 @@
-"""VOC's lists of images, and the photographs that they name."""
+"""Read VOC's lists of images, and find the photographs that they name."""
 
 import re
 import unicodedata
@@ -10,12 +10,12 @@ from tagseg.errors import TagsegError
 from tagseg.images.formats import SUFFIXES
 
 FOLDER = Path("ImageSets") / "Segmentation"
-_DETECTION = Path("ImageSets") / "Main"  # of tools that write boxes
-_FLAGGED = re.compile(r'(?:"(.+)"|(.+?))(?:\s+-?[01])?')  # a class's list says whether an image shows it
+_DETECTION = Path("ImageSets") / "Main"  # used by tools that write boxes
+_FLAGGED = re.compile(r'(?:"(.+)"|(.+?))(?:\s+-?[01])?')  # lists of a class flag whether an image shows it
 
 
 class DevkitImages:
-    """The photographs under `JPEGImages/`, of any readable form, by the names that lists and masks have for them."""
+    """The photographs under `JPEGImages/`, in any format that is read, by their names in lists and masks."""
 
     def __init__(self, root: Path):
         self.folder = root / "JPEGImages"
@@ -29,7 +29,7 @@ class DevkitImages:
         return name in self._files
 
     def path(self, name: str) -> Path:
-        """The file of a photograph; VOC's own name for it where there is none. Raises TagsegError where two fit."""
+        """The file of a photograph; if there is none, NAME.jpg as in VOC. Raises TagsegError if two match."""
         found = self._files.get(name, [])
         if len(found) > 1:
             raise TagsegError(f"{found[0]}: {found[1].name} is beside it, for one image {name!r}; keep one of the two")
@@ -37,7 +37,7 @@ class DevkitImages:
 
 
 def list_path(root: Path, name: str) -> Path:
-    """The file of a list: under `ImageSets/Segmentation`, or under `Main` where it is only there."""
+    """The file of a list: under `ImageSets/Segmentation`, or under `Main` if it is only there."""
     path, other = root / FOLDER / f"{name}.txt", root / _DETECTION / f"{name}.txt"
     return other if other.is_file() and not path.is_file() else path
 
@@ -45,9 +45,9 @@ def list_path(root: Path, name: str) -> Path:
 def read_list(path: Path, images: DevkitImages) -> list[str]:
     """The names of a list's images: their paths below `JPEGImages/`, without suffix.
 
-    A line is a name, which may have blanks, or stand in quotes, or be followed by 1 or -1 (a class's list), or have the
-    photograph's suffix. Where that is no photograph's, every word of the line is a name.
-    Raises TagsegError if the list is missing.
+    A line is a name, which may contain spaces, be quoted, be followed by 1 or -1 (lists of a class), or have the
+    photograph's suffix. If no photograph has this name, every word of the line is a name. Raises TagsegError if the
+    list is missing, or a line is not text.
     """
     if not path.is_file():
         folders = [path.parents[2] / folder for folder in (FOLDER, _DETECTION)]
@@ -63,7 +63,7 @@ def read_list(path: Path, images: DevkitImages) -> list[str]:
         if not text:
             continue
         if not text.isprintable():
-            raise TagsegError(f"{path}:{number}: {text[:40]!r} is no name; save the list as UTF-8, a name a line")
+            raise TagsegError(f"{path}:{number}: {text[:40]!r} is not a name; save the list as UTF-8, a name a line")
         found = _FLAGGED.fullmatch(text)
         bare = (found[1] or found[2]) if found else text
         whole = [name for name in (_plain(text), _plain(bare)) if images.knows(name)]
@@ -72,6 +72,6 @@ def read_list(path: Path, images: DevkitImages) -> list[str]:
 
 
 def _plain(name: str) -> str:
-    """A name as a path below the folder of photographs, without a photograph's suffix."""
+    """A name as a path below the folder of photographs, without suffix."""
     plain = unicodedata.normalize("NFC", name).replace("\\", "/").removeprefix("./")
     return plain.rpartition(".")[0] if plain.lower().endswith(SUFFIXES) else plain

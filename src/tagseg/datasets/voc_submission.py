@@ -1,4 +1,4 @@
-"""The archive that VOC's evaluation server takes: a `.tar.gz` of indexed PNG masks in a folder of the devkit's name."""
+"""Write and check the archive that VOC's evaluation server accepts: a `.tar.gz` of indexed PNG masks."""
 
 import gzip
 import io
@@ -12,27 +12,27 @@ import numpy as np
 from PIL import Image
 
 from tagseg.artifacts.atomic import atomic
-from tagseg.artifacts.forms import ARCHIVE
+from tagseg.artifacts.file_types import ARCHIVE
 from tagseg.datasets.index import ImageRecord, read_index
 from tagseg.datasets.voc import CLASSES
-from tagseg.errors import TagsegError, barred
+from tagseg.errors import TagsegError, read_error
 from tagseg.images.files import UNREADABLE, encode_labels
 from tagseg.images.palette import IGNORE, voc_palette
 
-# comp6: segmentation by a method that was trained on more than VOC's own train and val (here ImageNet, SBD)
+# comp6: segmentation by a method trained on more than VOC's own train and val (here ImageNet, SBD)
 FOLDER = "results/VOC2012/Segmentation/comp6_test_cls"
 
 
 def records_of(tags: Path, split: str) -> list[ImageRecord]:
-    """The images of `tags.csv` that an archive of one split is of.
+    """The images of one split in `tags.csv`, which the archive must hold.
 
-    Raises TagsegError if there is none, or if some image has a tag that is no class of VOC.
+    Raises TagsegError if there are none, or if any image has a tag that is not a class of VOC.
     """
     images = read_index(tags)
     other = next((tag for record in images for tag in record.tags if tag not in CLASSES), "")
     if other:
         raise TagsegError(
-            f"{tags}: tag {other!r} is no class of VOC; the evaluation server takes predictions of those alone"
+            f"{tags}: tag {other!r} is not a class of VOC; the evaluation server takes predictions of those alone"
         )
     records = [record for record in images if record.split == split]
     if not records:
@@ -41,9 +41,9 @@ def records_of(tags: Path, split: str) -> list[ImageRecord]:
 
 
 def write(path: Path, masks: Iterable[tuple[str, np.ndarray]]) -> int:
-    """Write the archive of (id, label map (H, W) uint8), and return their number. The same masks give the same bytes.
+    """Write an archive of ids with label maps (H, W) uint8, and return their number. Equal masks give equal bytes.
 
-    Raises TagsegError for a mask with a label that is no class of VOC.
+    Raises TagsegError for a mask with a label that is not a class of VOC.
     """
     count = 0
     with (
@@ -55,7 +55,7 @@ def write(path: Path, masks: Iterable[tuple[str, np.ndarray]]) -> int:
         for image_id, mask in masks:
             _check_values(f"{path}: {image_id}", mask)
             content = encode_labels(mask)
-            member = tarfile.TarInfo(f"{FOLDER}/{image_id}.png")  # of no time and no owner
+            member = tarfile.TarInfo(f"{FOLDER}/{image_id}.png")  # without time and owner
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
             count += 1
@@ -63,10 +63,10 @@ def write(path: Path, masks: Iterable[tuple[str, np.ndarray]]) -> int:
 
 
 def check(path: Path, records: list[ImageRecord]) -> None:
-    """Prove that an archive holds one mask of each record, as the server wants it, and nothing else.
+    """Check that an archive holds one mask for each record, as the server wants it, and nothing else.
 
-    Raises TagsegError naming the file and the first fault: names, then of each mask format, mode, palette, size and
-    values.
+    Raises TagsegError naming the file and the first fault: of names, then of each mask's format, mode, size, values
+    and palette.
     """
     try:
         with tarfile.open(path) as archive:
@@ -76,13 +76,15 @@ def check(path: Path, records: list[ImageRecord]) -> None:
             for name, record in wanted.items():
                 content = archive.extractfile(members[name])
                 if content is None:
-                    raise TagsegError(f"{path}: {name} is no plain file; put the PNG itself there")
+                    raise TagsegError(f"{path}: {name} is not a regular file; put the PNG itself there")
                 _check_mask(f"{path}: {name}", content.read(), record)
     except FileNotFoundError:
         raise TagsegError(f"{path}: no such file; make it first (snakemake results/NAME/submission.tar.gz)") from None
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         reason = str(error).partition("\n")[0].rstrip(":")
-        raise barred(error, path) or TagsegError(f"{path}: not a whole tar archive ({reason}); make it again") from None
+        raise read_error(error, path) or TagsegError(
+            f"{path}: not a whole tar archive ({reason}); make it again"
+        ) from None
 
 
 def _name(member: tarfile.TarInfo) -> str:
@@ -90,7 +92,7 @@ def _name(member: tarfile.TarInfo) -> str:
 
 
 def _is_parent(member: tarfile.TarInfo) -> bool:
-    """Whether a member is the folder itself or one above it: an archive may list them."""
+    """Whether a member is the folder itself or one above it, which an archive may list."""
     return (member.isdir() and f"{FOLDER}/".startswith(f"{_name(member)}/")) or _name(member) == "."
 
 

@@ -1,33 +1,35 @@
-"""The tags of a tree in VOC's form: the classes in masks, the objects in annotations, or a table."""
+"""Read the tags of a tree in VOC's format: from the classes in masks, the objects in annotations, or a table."""
 
+import difflib
 import logging
 import re
-from collections.abc import Callable, Iterable
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tagseg.config.data import VocData
-from tagseg.datasets.class_names import ClassNames
+from tagseg.config.names import plain
 from tagseg.datasets.folder_names import image_id
 from tagseg.datasets.tag_tables import read_tags
-from tagseg.datasets.voc_annotations import nearest, object_names
+from tagseg.datasets.voc_classes import ClassNames
 from tagseg.datasets.voc_masks import read_mask
 from tagseg.errors import TagsegError
 from tagseg.images.palette import IGNORE
 
 log = logging.getLogger(__name__)
-_VOC_NAME = re.compile(r"20\d\d_\d+")  # what VOC calls its photographs
-_NAMED = 8  # classes in a message
+_VOC_NAME = re.compile(r"20\d\d_\d+")  # names of VOC's photographs
+_NAMED = 8  # most classes in a message
 
 
 def annotation_path(data: VocData, name: str) -> Path:
-    """Where the annotation of an image lies."""
+    """The annotation file of an image."""
     return data.root / "Annotations" / f"{name}.xml"
 
 
-def look_for_other_classes(data: VocData, classes: ClassNames, names: list[str]) -> None:
-    """Raise TagsegError if `classes` are VOC's for want of others, but the annotations name other objects."""
+def check_annotated_classes(data: VocData, classes: ClassNames, names: list[str]) -> None:
+    """Raise TagsegError if `classes` are VOC's by default, but the annotations name other objects."""
     if classes.source:
         return
     where: dict[str, Path] = {}
@@ -37,14 +39,14 @@ def look_for_other_classes(data: VocData, classes: ClassNames, names: list[str])
         if path.is_file():
             annotated = True
             try:
-                found = object_names(path)
-            except TagsegError:  # told where it counts: if tags are read from it
+                found = _object_names(path)
+            except TagsegError:  # reported if tags are read from it
                 continue
             for one in found:
                 where.setdefault(one, path)
     strange = [one for one in where if one not in classes.names]
     if strange:
-        close = nearest(strange[0], classes.names)
+        close = _nearest(strange[0], classes.names)
         meant = f" (or, where {close!r} is meant, write that)" if close else ""
         raise TagsegError(
             f"{where[strange[0]]}: object {strange[0]!r} is none of VOC's classes, and no others are named; set "
@@ -54,8 +56,32 @@ def look_for_other_classes(data: VocData, classes: ClassNames, names: list[str])
         log.warning("%s: nothing names its classes: taken as VOC's twenty; if not, set data.classes", data.root)
 
 
+def _object_names(path: Path) -> list[str]:
+    """Names of the objects in an annotation, each once, in order, without parts of objects.
+
+    Its `filename` is ignored: tools do not update it when a file is renamed. Raises TagsegError naming the file if it
+    is missing, broken, not an annotation, or has an object without a name.
+    """
+    try:
+        root = ElementTree.parse(path).getroot()
+    except FileNotFoundError:
+        raise TagsegError(f"{path}: no such annotation; set data.tags to masks, or add the file") from None
+    except (ElementTree.ParseError, ValueError, LookupError, OSError) as error:
+        raise TagsegError(f"{path}: not a readable annotation ({error}); replace the file") from None
+    kind = root.tag.rpartition("}")[2]
+    if kind != "annotation":
+        raise TagsegError(f"{path}: <{kind}> in the place of <annotation>; export the annotations in Pascal VOC's form")
+    names = []
+    for found in root.iterfind("{*}object"):
+        name = plain(found.findtext("{*}name") or "")
+        if not name:
+            raise TagsegError(f"{path}: an object without a name; name it, or take it out")
+        names.append(name)
+    return list(dict.fromkeys(names))
+
+
 def tag_reader(data: VocData, classes: ClassNames) -> Callable[[str], tuple[str, ...]]:
-    """The function that gives the tags of an image by its name."""
+    """A function that gives the tags of an image by its name. Raises TagsegError if the table cannot be used."""
     if data.tags == "table":
         return _table_reader(Path(data.tags_table), classes)
     if data.tags == "annotations":
@@ -69,7 +95,7 @@ def _of_mask(data: VocData, classes: ClassNames, name: str) -> tuple[str, ...]:
 
 
 def _of_annotation(path: Path, classes: ClassNames) -> tuple[str, ...]:
-    names = object_names(path)
+    names = _object_names(path)
     for name in names:
         if name not in classes.names:
             raise TagsegError(f"{path}: object {name!r} {_not_among(name, classes)}")
@@ -77,7 +103,7 @@ def _of_annotation(path: Path, classes: ClassNames) -> tuple[str, ...]:
 
 
 def _table_reader(path: Path, classes: ClassNames) -> Callable[[str], tuple[str, ...]]:
-    """Tags of a table. Raises TagsegError for an unknown class, a doubled image, or one not in it."""
+    """Tags from a table. Raises TagsegError for an unknown class, or an image that is listed twice or missing."""
     if not path.is_file():
         raise TagsegError(f"{path}: no such file; set data.tags_table to a CSV file of columns image,tags")
     table = read_tags(path, classes.names)
@@ -101,8 +127,15 @@ def _table_reader(path: Path, classes: ClassNames) -> Callable[[str], tuple[str,
     return read
 
 
+def _nearest(name: str, classes: Sequence[str]) -> str:
+    """The class that a misspelt name may mean; '' if none is close."""
+    folded = {other.casefold(): other for other in classes}
+    close = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.75)
+    return folded[close[0]] if close else ""
+
+
 def _not_among(name: str, classes: ClassNames) -> str:
-    close = nearest(name, classes.names)
+    close = _nearest(name, classes.names)
     place = classes.source or "data.classes, with all others"
     hint = f"did you mean {close!r}?" if close else f"fix the name, or add it to {place}"
     return f"is not among the classes: {_some(classes.names)}; {hint}"

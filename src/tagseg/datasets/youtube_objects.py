@@ -1,7 +1,7 @@
-"""YouTube-Objects: frames of videos as CLASS/[data/]VIDEO/[shots/]SHOT/*.jpg, masks of some shots in a like tree.
+"""YouTube-Objects: video frames as CLASS/[data/]VIDEO/[shots/]SHOT/*.jpg, and masks of some shots in a similar tree.
 
-The class of its folder is a frame's only tag. Training frames are spread evenly over a class's videos, without those of
-the shots that have masks: these are for evaluation alone.
+A frame's only tag is the class of its folder. Training frames are spread evenly over a class's videos, without the
+shots that have masks: these are for evaluation only.
 """
 
 import re
@@ -16,10 +16,10 @@ from PIL import Image
 
 from tagseg.config.data import YoutubeObjectsData
 from tagseg.datasets.checks import Checks
+from tagseg.datasets.digests import files_below
 from tagseg.datasets.index import ImageRecord
 from tagseg.datasets.truth_checks import TruthFile
-from tagseg.datasets.watching import files_below
-from tagseg.errors import TagsegError, barred
+from tagseg.errors import TagsegError, read_error
 from tagseg.images.files import UNREADABLE
 from tagseg.images.formats import is_photograph
 from tagseg.images.palette import IGNORE
@@ -30,7 +30,7 @@ _VIDEOS = (".avi", ".mp4", ".mov", ".mkv", ".webm", ".flv", ".3gp", ".mpg", ".mp
 
 @dataclass(frozen=True)
 class _Labelled:
-    """A mask, its class, video and shot, and the photograph that it is of."""
+    """A labelled frame: its id, its shot (class, video, shot), its mask and its photograph."""
 
     id: str
     shot: tuple[str, str, str]
@@ -41,8 +41,8 @@ class _Labelled:
 def index(data: YoutubeObjectsData, checks: Checks | None = None) -> tuple[list[str], list[ImageRecord]]:
     """The ten classes and the records: `per_class` training frames of each (or all there are), then labelled frames.
 
-    Raises TagsegError naming the folder that is missing or empty, or the video whose frames are to be extracted; what
-    is wrong with single frames goes to `checks`.
+    Raises TagsegError naming a folder that is missing or empty, or a video whose frames have yet to be extracted;
+    faults of single frames go to `checks`.
     """
     checks = checks or Checks()
     labelled = _labelled(data)
@@ -84,12 +84,12 @@ def index(data: YoutubeObjectsData, checks: Checks | None = None) -> tuple[list[
 
 
 def truth(data: YoutubeObjectsData, records: list[ImageRecord]) -> dict[str, Path]:
-    """None: masks are drawn by `render`."""
+    """No mask files: `render` draws the masks."""
     return {}
 
 
 def truth_files(data: YoutubeObjectsData, records: list[ImageRecord], classes: list[str]) -> list[TruthFile]:
-    """The masks of the records that are labelled, with what reads them at the photographs' size."""
+    """The masks of the labelled records, each with its reader at the photograph's size."""
     wanted = {record.id: record for record in records}
     return [
         TruthFile(wanted[item.id], item.mask, partial(_read_labelled, item, wanted[item.id]))
@@ -99,7 +99,7 @@ def truth_files(data: YoutubeObjectsData, records: list[ImageRecord], classes: l
 
 
 def render(data: YoutubeObjectsData, records: list[ImageRecord]) -> Iterator[tuple[str, np.ndarray]]:
-    """Ids and truth masks (H, W) uint8, at the photographs' size, of the records that are labelled."""
+    """Ids and truth masks (H, W) uint8, at the photographs' size, of the labelled records."""
     wanted = {record.id: record for record in records}
     for item in _labelled(data):
         if item.id in wanted:
@@ -107,13 +107,13 @@ def render(data: YoutubeObjectsData, records: list[ImageRecord]) -> Iterator[tup
 
 
 def sources(data: YoutubeObjectsData) -> list[Path]:
-    """The class folders: a new index is made when a video is added."""
+    """The class folders, which change when a video is added, and then require a new index."""
     roots = [data.root, *([Path(data.masks)] if data.masks else [])]
     return [_inner(root / name, "data") for root in roots for name in CLASSES]
 
 
 def masks(data: YoutubeObjectsData) -> list[Path]:
-    """The files in the folder of the labelled shots. Frames are too many to be watched: some 700,000."""
+    """The files in the folder of the labelled shots. The frames, some 700,000, are too many to check for changes."""
     return files_below(Path(data.masks)) if data.masks else []
 
 
@@ -123,7 +123,7 @@ def has_truth(data: YoutubeObjectsData) -> bool:
 
 
 def _inner(folder: Path, name: str) -> Path:
-    """The published archives have one more folder here, of one name; trees made by hand do without."""
+    """The folder `name` in `folder`, which the published archives have, or `folder` itself if there is none."""
     return folder / name if (folder / name).is_dir() else folder
 
 
@@ -136,7 +136,7 @@ def _pictures(folder: Path) -> list[Path]:
 
 
 def _videos(folder: Path) -> list[Path]:
-    """The video folders of a class. Raises TagsegError if there is none, or a video that is still one file."""
+    """The video folders of a class. Raises TagsegError if there are none, or a video is still one file."""
     if not folder.is_dir():
         raise TagsegError(f"{folder}: no such folder; data.root needs a folder for each of {', '.join(CLASSES)}")
     base = _inner(folder, "data")
@@ -161,7 +161,7 @@ def _videos(folder: Path) -> list[Path]:
 def _labelled(data: YoutubeObjectsData) -> list[_Labelled]:
     """All masks: MASKS/CLASS/[data/]VIDEO/[shots/]SHOT/[labels/]NUMBER.jpg or .png.
 
-    A mask is of the photograph of its number in `images/` beside `labels/`, or else in the shot of `data.root`.
+    A mask's photograph has the same number, in `images/` beside `labels/`, or else in the shot below `data.root`.
     """
     if not data.masks:
         return []
@@ -193,7 +193,7 @@ def _numbered(folder: Path) -> dict[int, Path]:
 
 
 def _number(path: Path) -> int:
-    """Which frame of its shot a file is: `00012.jpg`, `frame0012.jpg`."""
+    """The number of a frame in its shot, from file names such as `00012.jpg` and `frame0012.jpg`."""
     digits = re.search(r"\d+$", path.stem)
     if digits is None:
         raise TagsegError(f"{path}: its name has no number; name frames and masks by their number, such as 00012")
@@ -201,7 +201,7 @@ def _number(path: Path) -> int:
 
 
 def _spread(count: int, lengths: dict[str, int]) -> dict[str, int]:
-    """How many frames of each video: as equal as their lengths allow, `count` in all or everything."""
+    """How many frames to take of each video: as equal as their lengths allow, `count` in all if there are as many."""
     shares: dict[str, int] = {}
     for i, video in enumerate(sorted(lengths, key=lambda video: (lengths[video], video))):
         shares[video] = min(lengths[video], (count - sum(shares.values())) // (len(lengths) - i))
@@ -215,8 +215,9 @@ def _read_labelled(item: _Labelled, record: ImageRecord) -> np.ndarray:
 def _read_mask(path: Path, label: int, size: tuple[int, int]) -> np.ndarray:
     """Truth (H, W) uint8 at `size` (width, height): `label` on the object, 0 elsewhere.
 
-    Of an indexed PNG, all but 0 is the object, and 255 ignored; of a grey PNG, all but 0; of a JPEG or a colour image,
-    what is lighter than half. Raises TagsegError naming a file that is broken or has another shape than its photograph.
+    The object is where an indexed PNG is not 0 (255 is ignored), where a grey PNG is not 0, and where a JPEG or a
+    colour image is lighter than half. Raises TagsegError naming a file that is broken, or has another aspect ratio than
+    its photograph.
     """
     try:
         with Image.open(path) as image:
@@ -228,11 +229,11 @@ def _read_mask(path: Path, label: int, size: tuple[int, int]) -> np.ndarray:
             else:
                 mask = np.where(np.asarray(image.convert("L")) > 127, label, 0)
     except UNREADABLE as error:
-        raise barred(error, path) or TagsegError(f"{path}: not a readable mask ({error}); replace it") from None
+        raise read_error(error, path) or TagsegError(f"{path}: not a readable mask ({error}); replace it") from None
     height, width = mask.shape
     if (width, height) == size:
         return mask.astype(np.uint8)
-    # masks were published at another resolution than the frames of some versions
+    # some versions of the frames have another resolution than the published masks
     if abs(width * size[1] - height * size[0]) > max(size) * max(width, height) // 50:
         raise TagsegError(f"{path}: {width} x {height} pixels, the photograph {size[0]} x {size[1]}; use its own mask")
     return np.asarray(Image.fromarray(mask.astype(np.uint8)).resize(size, Image.Resampling.NEAREST))

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from tagseg.figures.letters import drawable, families_for, quiet
 from tagseg.images.marks import FIGURE, NAME
@@ -30,8 +31,25 @@ def figure_bytes(figure: Figure, kind: Format) -> bytes:
     with matplotlib.rc_context(_SETTINGS), warnings.catch_warnings(), quiet():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         _plain_texts(figure)
+        _settle_layout(figure)
         figure.savefig(target, format=kind, metadata=_METADATA[kind])
     return target.getvalue()
+
+
+def _settle_layout(figure: Figure) -> None:
+    """Lay a figure out once and for all, with axes at places of nine digits.
+
+    The solver of the layout takes its equations in an order that differs from process to process, and so do the last
+    digits of its solution. An SVG names the parts of its axes by every digit of their places.
+    """
+    engine = figure.get_layout_engine()
+    if engine is None:
+        return
+    engine.execute(figure)
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        place = axes.get_position(original=True)
+        axes.set_position(Bbox(place.get_points().round(9)))
 
 
 def _plain_texts(figure: Figure) -> None:

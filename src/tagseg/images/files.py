@@ -1,4 +1,4 @@
-"""Photographs and label maps as files."""
+"""Read photographs, and read and write label maps."""
 
 import io
 import logging
@@ -12,16 +12,16 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from tagseg.errors import TagsegError, barred
+from tagseg.errors import TagsegError, read_error
 from tagseg.images.decoding import decoded
 from tagseg.images.formats import is_photograph, is_unread, unread_line
 from tagseg.images.marks import LABELS, NAME, PHOTOGRAPH, picture_of
 from tagseg.images.mask_values import Foreground, labels_of_samples, samples
 from tagseg.images.palette import voc_palette
+from tagseg.images.resize import SMALLEST_SIDE
 
 log = logging.getLogger(__name__)
-SMALLEST_SIDE = 32  # pixels: a trunk halves an image five times
-# What Pillow raises for a mask that is no image, is cut short, or has nonsense in it.
+# What Pillow raises for a file that is not an image, is truncated, or is malformed.
 UNREADABLE = (
     OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError, AssertionError,
     MemoryError, RuntimeError, struct.error, zlib.error, Image.DecompressionBombError,
@@ -29,15 +29,15 @@ UNREADABLE = (
 
 
 def is_made(path: Path) -> bool:
-    """Whether a file is a picture that tagseg made: label map, overlay, figure. Working copies are photographs."""
+    """Whether a file is a picture that tagseg made: a label map, overlay or figure. Working copies are photographs."""
     return picture_of(path) not in (None, PHOTOGRAPH)
 
 
 def photographs(folder: Path) -> list[Path]:
-    """The photographs of a folder by name, but for hidden ones and pictures that tagseg made.
+    """The photographs in a folder, sorted by name, without hidden files and pictures that tagseg made.
 
-    The log names what may be a photograph and is not read. Raises TagsegError if the folder is missing, or two
-    photographs differ in their suffix alone.
+    The log names files that may be photographs but are not read. Raises TagsegError if the folder is missing, or two
+    photographs differ only in their suffix.
     """
     if not folder.is_dir():
         raise TagsegError(f"{folder}: no such folder; put the photographs there")
@@ -59,25 +59,26 @@ def photographs(folder: Path) -> list[Path]:
 
 
 def read_image(path: Path) -> np.ndarray:
-    """Photograph as (H, W, 3) uint8 RGB, turned upright by its EXIF orientation; `decoding` says how.
+    """A photograph as (H, W, 3) uint8 RGB in 0..255, turned upright by its EXIF orientation (see `decoding`).
 
-    Raises TagsegError naming the file if it is missing, no image, cut short, or has far too many pixels, or more than 8
-    bits of grey.
+    Raises TagsegError naming the file if it is missing, not an image, truncated, or has far too many pixels, or more
+    than 8 bits of grey.
     """
     return np.asarray(decoded(path)[0])
 
 
 def read_labels(path: Path, foreground: Foreground | None = None) -> np.ndarray:
-    """Label map (H, W) uint8 of an indexed or grey PNG, 255 = ignore. Raises TagsegError naming the file.
+    """The label map (H, W) uint8 of an indexed or grey PNG: 0 background, 1..N-1 classes, 255 ignored.
 
-    `foreground` says what the pixels of a mask in two values are; without it, they are the labels.
+    `foreground` says what the pixels of a mask with two values mean; without it, they are labels. Raises TagsegError
+    naming the file if it is missing, unreadable, or does not hold labels.
     """
     with _opened_mask(path) as image:
         return labels_of_samples(path, samples(path, image), foreground)
 
 
 def mask_size(path: Path) -> tuple[int, int]:
-    """Width and height of a mask in pixels, read from its header alone. Raises TagsegError naming the file."""
+    """(width, height) of a mask in pixels, read from its header. Raises TagsegError naming an unreadable file."""
     with _opened_mask(path) as image:
         return image.size
 
@@ -92,20 +93,20 @@ def _opened_mask(path: Path) -> Iterator[Image.Image]:
     except Image.DecompressionBombError as error:
         raise TagsegError(f"{path}: not a readable mask ({error}); scale it down with its photograph") from None
     except UNREADABLE as error:
-        raise barred(error, path) or TagsegError(f"{path}: not a readable mask ({error}); replace it") from None
+        raise read_error(error, path) or TagsegError(f"{path}: not a readable mask ({error}); replace it") from None
 
 
-def noted(kind: str) -> PngInfo:
-    """The text chunk that marks a PNG as a picture of tagseg's, of this kind (`tagseg.images.marks`)."""
+def png_info(kind: str) -> PngInfo:
+    """The PNG text chunk that marks a picture of this kind as made by tagseg (see `tagseg.images.marks`)."""
     info = PngInfo()
     info.add_text(NAME, kind)
     return info
 
 
-def encode_labels(labels: np.ndarray, **notes: str) -> bytes:
-    """A label map (H, W) uint8 as the content of an indexed PNG with the VOC palette; `notes` are its text chunks."""
+def encode_labels(labels: np.ndarray, **texts: str) -> bytes:
+    """Encode a label map (H, W) uint8 as an indexed PNG with the VOC palette; `texts` are its text chunks by name."""
     info = PngInfo()
-    for name, text in notes.items():
+    for name, text in texts.items():
         info.add_text(name, text)
     image = Image.fromarray(labels.astype(np.uint8))
     image.putpalette(voc_palette().tobytes())
@@ -115,21 +116,22 @@ def encode_labels(labels: np.ndarray, **notes: str) -> bytes:
 
 
 def write_labels(path: Path, labels: np.ndarray, kind: str = LABELS) -> None:
-    """Write a label map (H, W) uint8 as an indexed PNG with the VOC palette, marked as tagseg's. Not atomic."""
+    """Write a label map (H, W) uint8 as an indexed PNG with the VOC palette and tagseg's mark. Not atomic."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode_labels(labels, **{NAME: kind}))
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Width and height in pixels as displayed. Decodes the file, so a broken one is found here and not hours later.
+    """(width, height) of a photograph in pixels, as displayed. The file is decoded, so that a broken one is found now.
 
-    A JPEG's every byte is read, but its pixels are made at an eighth of the size. Raises TagsegError as `read_image`.
+    Every byte of a JPEG is read, but its pixels are decoded at an eighth of the size. Raises TagsegError as
+    `read_image` does.
     """
     return decoded(path, reduced=True)[1]
 
 
 def require_size(path: Path, width: int, height: int) -> None:
-    """Raise TagsegError naming the image if a side is shorter than networks can take."""
+    """Raise TagsegError naming the image if a side, in pixels, is too short for networks."""
     if min(width, height) < SMALLEST_SIDE:
         raise TagsegError(
             f"{path}: {width} x {height} pixels; a network needs {SMALLEST_SIDE} each way; enlarge it, or take it out"

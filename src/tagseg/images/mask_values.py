@@ -1,4 +1,4 @@
-"""What the pixels of a mask's file say: one label each, however a program wrote it, or why they cannot be labels."""
+"""From the samples of a mask's file to labels, however a program wrote them, or a line on why they are not labels."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,17 +9,17 @@ from PIL import Image
 from tagseg.errors import TagsegError
 from tagseg.images.palette import IGNORE
 
-_DEPTH_AT = 24  # byte of a PNG file that holds the bits of a sample
-_SCALED = {2: 85, 4: 17}  # Pillow spreads grey samples of so few bits over 0..255: factor by bits
-_FEW = 4  # colours or values in a message
+_DEPTH_AT = 24  # offset of the byte of a PNG file that holds the bits of a sample
+_SCALED = {2: 85, 4: 17}  # Pillow scales grey samples of so few bits to 0..255: factor by bits
+_FEW = 4  # most colours or values in a message
 _WANTED = "a mask must be an indexed or 8-bit grey PNG"
 
 
 @dataclass(frozen=True)
 class Foreground:
-    """Of a mask in two values: pixels of `value` are of class `label`, pixels of 0 are background.
+    """The meaning of a mask with two values: pixels of `value` are of class `label`, pixels of 0 are background.
 
-    Label 0: nothing tells the class. Then the mask may not have such a pixel.
+    Label 0 means that the class is unknown; then the mask may have no pixel of `value`.
     """
 
     value: int
@@ -30,17 +30,17 @@ class Foreground:
 
     @classmethod
     def parse(cls, text: str) -> "Foreground":
-        """What `str` made. Raises ValueError for anything else."""
+        """Parse what `str` gives. Raises ValueError for any other text."""
         value, label = text.split(":")
         return cls(int(value), int(label))
 
 
 def samples(path: Path, image: Image.Image) -> np.ndarray:
-    """Samples of an opened mask as they stand in its file, (H, W) uint8 or, of 16 bits, uint16.
+    """The samples of an opened mask as stored in its file: (H, W) uint8, or uint16 if they have 16 bits.
 
-    Indexed: the indices, whatever the palette. Grey: the values, of 1, 2, 4, 8 or 16 bits. Colours are taken if red,
-    green and blue are equal everywhere and nothing is transparent: such a file is a grey one in three channels. Raises
-    TagsegError for all others, naming the first colours.
+    Indexed: the indices, whatever the palette. Grey: the values, of 1, 2, 4, 8 or 16 bits. RGB is accepted if all three
+    channels are equal and nothing is transparent: such a file is grey. Raises TagsegError for all others, naming the
+    first colours.
     """
     if image.format != "PNG":
         raise TagsegError(f"{path}: a {image.format} file; {_WANTED}, which keeps every label as it is")
@@ -53,7 +53,7 @@ def samples(path: Path, image: Image.Image) -> np.ndarray:
         return np.asarray(image) // np.uint8(_SCALED.get(depth, 1))
     if image.mode.startswith("I"):
         return np.asarray(image).astype(np.uint16)
-    if depth > 8:  # of which only the upper half would be seen
+    if depth > 8:  # Pillow would keep the upper half only
         raise TagsegError(f"{path}: mode {image.mode} of {depth} bits a channel; {_WANTED}, {_NUMBERED}")
     channels = np.asarray(image.convert("RGBA"))
     if (channels[..., 3] < 255).any():
@@ -68,9 +68,9 @@ _NUMBERED = "with the number of its class in each pixel, 0 for background (docs/
 
 
 def labels_of_samples(path: Path, values: np.ndarray, foreground: Foreground | None) -> np.ndarray:
-    """Label map (H, W) uint8, 255 = ignored, of the samples of a mask.
+    """The label map (H, W) uint8, with 255 for ignored pixels, of a mask's samples (H, W) uint8 or uint16.
 
-    Without `foreground` they are the labels. Raises TagsegError naming the file if a sample is no label.
+    Without `foreground` the samples are labels. Raises TagsegError naming the file if a sample is not a label.
     """
     if foreground is None:
         if values.max(initial=0) > IGNORE:
@@ -88,8 +88,8 @@ def labels_of_samples(path: Path, values: np.ndarray, foreground: Foreground | N
         )
     if seen.any() and not foreground.label:
         raise TagsegError(
-            f"{path}: pixels of {foreground.value}, but its photograph has not one single tag that tells their class; "
-            "draw a mask with labels, or take this one out of the folder"
+            f"{path}: pixels of {foreground.value}, but its photograph does not have exactly one tag to tell their "
+            "class; draw a mask with labels, or take this one out of the folder"
         )
     labels = np.where(values == IGNORE, IGNORE, 0).astype(np.uint8)
     labels[seen] = foreground.label
@@ -97,7 +97,7 @@ def labels_of_samples(path: Path, values: np.ndarray, foreground: Foreground | N
 
 
 def _depth(path: Path) -> int:
-    """Bits of a sample, as a PNG file's header says."""
+    """Bits per sample by the header of a PNG file."""
     with path.open("rb") as file:
         return file.read(_DEPTH_AT + 1)[_DEPTH_AT]
 

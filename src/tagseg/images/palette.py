@@ -1,4 +1,4 @@
-"""What a label is: 0 background, 1..N-1 classes, 255 ignored; and its colour."""
+"""Labels of pixels (0 background, 1..N-1 classes, 255 ignored) and their colours."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ IGNORE = 255
 
 
 def voc_palette() -> np.ndarray:
-    """Colours (256, 3) uint8 of the VOC devkit: the bits of a label spread over the high bits of R, G and B."""
+    """The VOC devkit's RGB colours (256, 3) uint8 by label: its bits are spread over the high bits of R, G and B."""
     labels = np.arange(256)
     colours = np.zeros((256, 3), dtype=np.uint8)
     for bit in range(8):

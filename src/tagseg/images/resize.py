@@ -1,15 +1,15 @@
-"""Images and maps at other sizes."""
+"""Resize images and maps."""
 
 import numpy as np
 from PIL import Image
 
-from tagseg.images.files import SMALLEST_SIDE
+SMALLEST_SIDE = 32  # pixels: a trunk halves an image five times
 
 
 def resized(image: Image.Image, side: int, method: Image.Resampling = Image.Resampling.BILINEAR) -> Image.Image:
-    """An image with its longer side at `side` pixels; 0: as it is.
+    """An image with its longer side resized to `side` pixels; 0 leaves it as it is.
 
-    A panorama whose shorter side would be less than a network takes has that at the least, and is longer.
+    The shorter side has at least `SMALLEST_SIDE` pixels, which networks need: a panorama is then longer than `side`.
     """
     if not side:
         return image
@@ -19,6 +19,6 @@ def resized(image: Image.Image, side: int, method: Image.Resampling = Image.Resa
 
 
 def resize_map(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize a map (h, w) to `size` = (H, W): float32, bilinear, antialiased when shrinking."""
+    """Resize a map (h, w) of any real dtype to (H, W) = `size`: float32, bilinear, antialiased when shrinking."""
     image = Image.fromarray(np.ascontiguousarray(values, dtype=np.float32))
     return np.asarray(image.resize((size[1], size[0]), Image.Resampling.BILINEAR))

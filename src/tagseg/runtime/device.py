@@ -1,4 +1,4 @@
-"""Device, threads and determinism: set once at the start of every stage that runs a network."""
+"""Device, threads and determinism, set once at the start of every stage that runs a network."""
 
 import os
 from dataclasses import dataclass
@@ -15,22 +15,22 @@ Module = TypeVar("Module", bound=nn.Module)
 
 @dataclass(frozen=True)
 class Device:
-    """Where a network runs, and how many threads decode photographs ahead of it."""
+    """The device that networks run on, and the number of threads that prefetch images for them."""
 
     torch_device: torch.device
     loaders: int
 
-    def put(self, network: Module) -> Module:
-        """Move a network there, its tensors channels last: a quarter faster on a CPU, and no slower elsewhere."""
+    def move(self, network: Module) -> Module:
+        """Move a network to the device in channels-last memory format: 25 % faster on a CPU, no slower on a GPU."""
         return network.to(self.torch_device).to(memory_format=torch.channels_last)
 
 
 def prepare(settings: MachineSettings, threads: int, seed: int = 0) -> Device:
-    """Set threads, seed and deterministic algorithms.
+    """Set threads, seed and deterministic algorithms; return the device to run networks on.
 
-    `threads` are the job's; `loaders` of them decode, the rest compute, and at least one does. Bytes of a result on a
-    CPU depend on how many compute. Raises TagsegError if CUDA is asked for and absent: a run must not fall back to a
-    machine a hundred times slower without a word.
+    Of the job's `threads`, `settings.loaders` prefetch images, and the rest, at least one, compute; the bytes of a
+    result on a CPU depend on how many compute. Raises TagsegError if CUDA is asked for and not there: a run must not
+    silently fall back to a device a hundred times slower.
     """
     if settings.device == "cuda":
         _prepare_gpu(settings.deterministic)
@@ -40,16 +40,16 @@ def prepare(settings: MachineSettings, threads: int, seed: int = 0) -> Device:
 
 
 def has_gpu() -> bool:
-    """Whether networks could run on a GPU here."""
+    """Whether this machine has a GPU that networks can run on."""
     return torch.cuda.is_available()
 
 
 def _prepare_gpu(deterministic: bool) -> None:
-    # cuBLAS reads it when it is first used, and sums in a fixed order only with a workspace of its own
+    # cuBLAS reads this when it is first used; only with a workspace of its own does it sum in a fixed order
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     if not has_gpu():
         raise TagsegError("device cuda: no usable GPU on this machine; set device: cpu, or run where nvidia-smi works")
-    # an operation that has no deterministic form is named in the log and runs all the same
+    # warn only: an operation without a deterministic implementation is logged, and runs all the same
     torch.use_deterministic_algorithms(deterministic, warn_only=True)
     torch.backends.cudnn.deterministic = deterministic
     torch.backends.cudnn.benchmark = not deterministic

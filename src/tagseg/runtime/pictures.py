@@ -1,4 +1,4 @@
-"""What stages that draw share: figures as PNG and SVG files, and the panel of an image's class maps."""
+"""Shared by the stages that draw: figures as PNG and SVG files, names of classes, the panel of class maps."""
 
 import logging
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ from tagseg.images.resize import resize_map
 log = logging.getLogger(__name__)
 
 
-def shown_as(classes: Sequence[str]) -> dict[str, str]:
-    """What figures call each class, in the order of the labels: its name, or a number that the log explains."""
+def display_names(classes: Sequence[str]) -> dict[str, str]:
+    """How figures name each class, in the order of the labels: by its name, or by a number that the log explains."""
     key = key_to(classes)
     if key:
         log.warning("%s", key)
@@ -28,25 +28,25 @@ def shown_as(classes: Sequence[str]) -> dict[str, str]:
 
 
 def write_figure(figure: Figure, *outputs: Path) -> None:
-    """Write one figure to files, each in the format of its suffix; equal figures give equal bytes.
+    """Write a figure to files, each in the format of its suffix; equal figures give equal bytes.
 
-    Raises TagsegError for a suffix that is no format.
+    Raises TagsegError if a suffix is not that of a supported format.
     """
-    for output in checked_outputs(outputs):
+    check_suffixes(outputs)
+    for output in outputs:
         with atomic(output) as temporary:
             temporary.write_bytes(figure_bytes(figure, FORMATS[output.suffix.lower()]))
 
 
-def checked_outputs(outputs: Sequence[Path]) -> Sequence[Path]:
-    """The same paths. Raises TagsegError for a suffix that is no format; a stage asks before it reads for minutes."""
+def check_suffixes(outputs: Sequence[Path]) -> None:
+    """Raise TagsegError if a suffix is not that of a supported format: to be called before minutes of work."""
     for output in outputs:
         if output.suffix.lower() not in FORMATS:
             raise TagsegError(f"{output}: a picture is one of {', '.join(FORMATS)}; give it such a suffix")
-    return outputs
 
 
 def stored_class_maps(shards: ShardSet, record: ImageRecord, name: str) -> Panel:
-    """The maps `name` of an image's classes, (C, h, w) in [0, 1] beside `labels` (C,), at the size of the image."""
+    """The panel of the maps `name` in a shard, (C, h, w) in [0, 1] beside `labels` (C,), at the size of the image."""
     size = record.height, record.width
     maps = [resize_map(values, size) for values in shards.get(record.id, name)]
     return class_maps_panel(np.array(maps).reshape(-1, *size), shards.get(record.id, "labels"))

@@ -1,4 +1,4 @@
-"""How fast work went, for the logs."""
+"""Log how fast work went."""
 
 import logging
 import time
@@ -9,8 +9,8 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def rate(unit: str, count: int) -> Iterator[None]:
-    """Log how many of `unit` the block handled, in what time."""
+def log_rate(unit: str, count: int) -> Iterator[None]:
+    """Log the time that the block took for `count` items of `unit`, and the items per second."""
     started = time.perf_counter()
     yield
     seconds = time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""Networks rebuilt from their bundles."""
+"""Load trained networks from their bundles."""
 
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ from tagseg.networks.segmentation import ScoreNetwork
 def load_localization(path: Path, stride: int = 0) -> tuple[LocalizationNetwork, list[str]]:
     """The localization network of a bundle, in evaluation mode, and its foreground classes.
 
-    A head on a frozen trunk is read at `stride`, 0 for that at which it was trained: dilation keeps the meaning of the
-    trunk's weights. A fine-tuned network is always read at its own.
+    A head on a frozen trunk runs at `stride` (0: that of its training), as dilation keeps the meaning of the trunk's
+    weights. A fine-tuned network always runs at its own. Raises TagsegError if the file is no such bundle.
     """
     bundle = load_bundle(path, "localization")
     if stride and bundle["settings"]["mode"] == "head":
@@ -30,7 +30,7 @@ def load_localization(path: Path, stride: int = 0) -> tuple[LocalizationNetwork,
 def load_segmentation(path: Path) -> tuple[ScoreNetwork, list[str], int]:
     """The score network of a bundle, in evaluation mode, its classes (background first), and its images' longer side.
 
-    0 stands for images at their own size.
+    The side is in pixels, 0 for images at their own size. Raises TagsegError if the file is no such bundle.
     """
     bundle = load_bundle(path, "segmentation")
     network = ScoreNetwork(_empty_backbone(bundle, pool5=True), bundle["classes"], bundle["fov"])
@@ -39,7 +39,7 @@ def load_segmentation(path: Path) -> tuple[ScoreNetwork, list[str], int]:
 
 
 def _empty_backbone(bundle: dict[str, Any], *, pool5: bool = False) -> Backbone:
-    """The architecture alone: the bundle's state dict fills it, so prediction needs no weight file and no network."""
+    """The architecture with random weights: the bundle has the trained ones, so nothing need be downloaded."""
     name, stride = bundle["backbone"], bundle["stride"]
     backbone = load_backbone(name, "random", stride=stride, pool5=pool5)
     mean, std = (tuple(values) for values in bundle["statistics"])

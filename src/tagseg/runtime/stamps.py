@@ -1,4 +1,4 @@
-"""What each image's results depend on, beside settings and inputs that all have in common."""
+"""Stamps of images: with another stamp, an image's results are computed anew."""
 
 from collections.abc import Iterable
 
@@ -6,10 +6,10 @@ from tagseg.datasets.index import ImageRecord
 
 
 def stamps(records: Iterable[ImageRecord]) -> dict[str, str]:
-    """By id, in the records' order: the row of `tags.csv`, size and time of the photograph's file.
+    """Stamps by id, in the records' order: the row of `tags.csv`, and size and modification time of the file.
 
-    A photograph that was replaced, or an image with other tags, has another stamp. A photograph that is not there has
-    one, too: the stage that reads it says so.
+    An image whose photograph was replaced or whose tags changed has another stamp. One whose photograph is missing has
+    a stamp, too: the stage that reads the photograph reports it.
     """
     return {record.id: f"{record!r} {_file(record)}" for record in records}
 

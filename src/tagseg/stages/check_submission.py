@@ -1,4 +1,4 @@
-"""Prove that an archive is what VOC's evaluation server takes."""
+"""Check that an archive is what VOC's evaluation server takes."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,9 +15,10 @@ def run(
     *,
     split: Annotated[str, Field(description="Split that it is of")] = "test",
 ) -> str:
-    """Prove that an archive is as VOC's evaluation server wants it: names, mode, palette, sizes, values.
+    """Check that an archive is as VOC's evaluation server wants it: names, mode, palette, sizes, values.
 
-    A line that says that the archive is whole, and of which split. Raises TagsegError naming the first fault.
+    Returns a line that says that the archive is complete, and of which split. Raises TagsegError naming the first
+    fault.
     """
     records = submission.records_of(tags, split)
     submission.check(archive, records)

@@ -1,4 +1,4 @@
-"""crf_{prior}.png: masks of the CRF without and with regions, after the paper's Fig. 6."""
+"""Draw masks of the CRF without and with regions, after the paper's Fig. 6."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ from tagseg.evaluation.confusion import any_foreground
 from tagseg.figures.grid import Cell, image_grid
 from tagseg.figures.panels import image_panel, label_panel, region_panel
 from tagseg.images.files import read_image
-from tagseg.runtime.pictures import shown_as, write_figure
+from tagseg.runtime.pictures import display_names, write_figure
 
 
 def run(
@@ -31,12 +31,10 @@ def run(
     split: Annotated[str, Field(description="Split to show")] = "val",
     count: Annotated[int, Field(ge=1, description="Images: those that regions change most")] = 6,
 ) -> None:
-    """The picture of the CRF with and without regions.
-
-    Draw masks of the dense CRF without and with regions, for the images that regions change most.
+    """Draw masks of the dense CRF without and with regions, for the images that regions change most.
 
     Columns: image, truth, dense CRF, regions, dense CRF with higher-order terms; rows: `count` images in the order of
-    the index. The label maps are masks of `prior`; those of `fgbg` are shown beside the truth's foreground. Raises
+    `tags.csv`. The label maps are masks of `prior`; those of `fgbg` are shown beside the truth's foreground. Raises
     TagsegError if no image of the split has truth.
     """
     truths = Truths(tags, ground_truth, split, "draw panels")
@@ -56,5 +54,5 @@ def run(
         ]
 
     rows = [(record.id, cells(record)) for record in (truths.records[i] for i in most_changed)]
-    names = ["background", "foreground"] if prior == "fgbg" else list(shown_as(read_classes(classes)).values())
+    names = ["background", "foreground"] if prior == "fgbg" else list(display_names(read_classes(classes)).values())
     write_figure(image_grid(rows, names), output)

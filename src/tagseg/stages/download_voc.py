@@ -1,4 +1,4 @@
-"""Fetch and unpack VOC 2012 and SBD. Only on request: no other stage needs the network."""
+"""Download and unpack VOC 2012 and SBD. Only on request: no other stage needs the network."""
 
 from functools import partial
 from pathlib import Path
@@ -16,11 +16,10 @@ def run(
     folder: Annotated[Path, WRITTEN, Field(description="Folder for the archives, VOCdevkit/ and benchmark_RELEASE/")],
     output: Annotated[Path | None, WRITTEN, Field(description="File to write when all is there")] = None,
 ) -> None:
-    """Fetch VOC 2012 and SBD (3.4 GB), check their sums, and unpack them; goes on after a break.
+    """Download VOC 2012 and SBD (3.4 GB), check their sums, and unpack them; an interrupted download is resumed.
 
-    Make `folder/VOCdevkit/VOC2012` and `folder/benchmark_RELEASE`; the archives stay beside them.
-
-    `output` is written last: a line for each archive with its sum.
+    Makes `folder/VOCdevkit/VOC2012` and `folder/benchmark_RELEASE`, and keeps the archives beside them. `output` is
+    written last: a line for each archive, with its MD5 sum.
     """
     for archive in (VOC, SBD):
         bar = partial(tqdm, unit="B", unit_scale=True, desc=archive.name, disable=None)

@@ -1,4 +1,4 @@
-"""Compare label maps with the truth of one split. Evaluation alone reads ground truth."""
+"""Compare label maps with the truth of one split. Only evaluation reads ground truth."""
 
 import logging
 from pathlib import Path
@@ -12,11 +12,11 @@ from tagseg.artifacts.shard_sets import ShardSet
 from tagseg.config.arguments import WRITTEN, Classes, Files, GroundTruth, Named, Output, Tags
 from tagseg.datasets.index import read_classes
 from tagseg.datasets.truths import Truths
-from tagseg.errors import TagsegError
 from tagseg.evaluation.confusion import ConfusionMatrix, Protocol, any_foreground
 from tagseg.evaluation.result import Result
 from tagseg.evaluation.tables import image_table
-from tagseg.runtime.progress import rate
+from tagseg.runtime.evaluations import compare
+from tagseg.runtime.progress import log_rate
 
 log = logging.getLogger(__name__)
 
@@ -39,30 +39,25 @@ def run(
     seed: Annotated[int, Named("sample-seed"), Field(ge=0, description="Seed of that draw")] = 0,
     per_image: Annotated[Path | None, WRITTEN, Field(description="Also write a row for each image to this CSV")] = None,
 ) -> None:
-    """Confusion matrix of label maps against the truth.
+    """Compute the confusion matrix of label maps against the truth.
 
-    Write the confusion matrix over all images of the split that have truth, as JSON with `facts`.
-
-    `foreground` counts any class as foreground, in truth and prediction; with `sample` .1 of split train that is
-    Table 4's protocol, while `classes` on masks of split val is Table 5's. `sample` is the part of the images that is
-    evaluated, drawn with `seed`. `per_image` also gets a row for each image. One image is in memory at a time. Raises
-    TagsegError naming the mask for truth of another size or with labels outside the classes.
+    It is summed over all images of the split that have truth, and written as JSON with `facts`. `per_image` also gets a
+    row for each image. `sample` is the part of the images that is evaluated, drawn with `seed`. The protocol
+    `foreground` counts any class as foreground, in truth and prediction: with a `sample` of 0.1 of split train it is
+    that of Table 4, while `classes` on masks of split val is that of Table 5. Only one image is in memory at a time.
+    Raises TagsegError naming the mask if the truth has another size than the label map, or labels outside the classes.
     """
     names = read_classes(classes) if protocol == "classes" else ["background", "foreground"]
     truths = Truths(tags, ground_truth, split)
     records = truths.records if sample == 1 else truths.sample(sample, seed)
     maps = ShardSet(labels, "labels")
     matrix, rows = ConfusionMatrix(len(names)), []
-    with rate("images", len(records)):
+    with log_rate("images", len(records)):
         for record in tqdm(records, unit="image", disable=None):
             truth, predicted = truths.labels(record), maps.get(record.id, "labels")
             if protocol == "foreground":
                 truth, predicted = any_foreground(truth), any_foreground(predicted)
-            own = ConfusionMatrix(len(names))
-            try:
-                own.update(truth, predicted)
-            except ValueError as error:
-                raise TagsegError(f"{truths.path(record)}: {error}; fix the mask, or take it out") from None
+            own = compare(truth, predicted, len(names), truths.path(record))
             matrix += own
             rows.append((record.id, own.mean_iou(), own.pixel_accuracy()))
     if sample < 1:

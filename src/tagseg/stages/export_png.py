@@ -1,4 +1,4 @@
-"""Label maps as indexed PNG files with the VOC palette."""
+"""Write label maps as indexed PNG files with the VOC palette."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,7 @@ from tagseg.artifacts.shard_sets import ShardSet
 from tagseg.config.arguments import WRITTEN, Files, OneSplit, Tags
 from tagseg.datasets.index import read_index
 from tagseg.images.files import write_labels
-from tagseg.runtime.progress import rate
+from tagseg.runtime.progress import log_rate
 
 
 def run(
@@ -21,12 +21,12 @@ def run(
     *,
     split: OneSplit = None,
 ) -> None:
-    """Label maps as indexed PNG files with the VOC palette.
+    """Write label maps as indexed PNG files with the VOC palette.
 
-    Write `output/ID.png` for each image (of one split); the folder appears whole or not at all.
+    They are `output/ID.png` for each image, or each of one split. The folder appears complete or not at all.
     """
     maps = ShardSet(labels, "labels")
     records = read_index(tags, split)
-    with atomic_folder(output) as folder, rate("images", len(records)):
+    with atomic_folder(output) as folder, log_rate("images", len(records)):
         for record in tqdm(records, unit="image", disable=None):
             write_labels(folder / f"{record.id}.png", maps.get(record.id, "labels"))

@@ -1,4 +1,4 @@
-"""Extract the mean activations of conv4 and conv5 (the paper's 3.1.1)."""
+"""Compute the mean activations of conv4 and conv5 (the paper's 3.1.1)."""
 
 from collections.abc import Callable, Iterator
 
@@ -12,8 +12,8 @@ from tagseg.config.networks import BackboneSettings, InferenceMachine, ViewSetti
 from tagseg.datasets.index import ImageRecord, in_shard, read_index
 from tagseg.runtime.device import prepare
 from tagseg.runtime.frozen_trunk import FrozenTrunk, network_facts
-from tagseg.runtime.prefetch import fetched, one_behind
-from tagseg.runtime.progress import rate
+from tagseg.runtime.prefetch import copy_to_cpu, delay_by_one
+from tagseg.runtime.progress import log_rate
 from tagseg.runtime.stamps import stamps
 
 
@@ -29,11 +29,10 @@ def run(
     shards: Shards = 1,
     threads: Threads = 1,
 ) -> None:
-    """Mean activations of conv4 and conv5 of each image.
+    """Compute the mean activations of conv4 and conv5 of each image.
 
-    Write one shard of activations, float16: `conv4-S` and `conv5-S` (h, w) of each image at scale number S.
-
-    Those of mirror images are turned back and averaged with the image's own.
+    The shard holds, for each image, `conv4-S` and `conv5-S` (h, w) float16, where S is the number of the scale. Those
+    of mirror images are flipped back and averaged with the image's own.
     """
     device = prepare(machine, threads)
     frozen = FrozenTrunk(network, views, device)
@@ -46,15 +45,15 @@ def run(
                 for number, layers in enumerate(frozen.activations(images))
                 for name, values in layers.items()
             }
-            yield group, fetched(maps)
+            yield group, copy_to_cpu(maps)
 
     facts = network_facts(network) | views.model_dump()
     with (
         write_shard(output, "activations", facts, stamps(records)) as writer,
-        rate("images", len(left := writer.left(records))),
+        log_rate("images", len(left := writer.left(records))),
         tqdm(total=len(left), unit="image", disable=None) as bar,
     ):
-        for group, wait in one_behind(activations()):
+        for group, wait in delay_by_one(activations()):
             maps = wait()
             for i, record in enumerate(group):
                 writer.put(record.id, {name: values[i] for name, values in maps.items()})

@@ -1,4 +1,4 @@
-"""Fig. 9: the average localization map of each class against its average truth."""
+"""Draw Fig. 9: the average localization map of each class above its average truth."""
 
 import numpy as np
 from tqdm import tqdm
@@ -10,8 +10,8 @@ from tagseg.datasets.truths import Truths
 from tagseg.evaluation.averages import AverageMaps
 from tagseg.figures.classes import average_figure
 from tagseg.images.resize import resize_map
-from tagseg.runtime.pictures import checked_outputs, shown_as, write_figure
-from tagseg.runtime.progress import rate
+from tagseg.runtime.pictures import check_suffixes, display_names, write_figure
+from tagseg.runtime.progress import log_rate
 
 SIDE = 64  # pixels; maps of all sizes are resized to a square
 
@@ -25,19 +25,17 @@ def run(
     *,
     split: Split = "val",
 ) -> None:
-    """Fig. 9: average localization map of each class against its average truth.
+    """Draw Fig. 9: the mean CAM of each class over the images tagged with it, above their mean truth.
 
-    Draw Fig. 9: the mean CAM of each class over the images tagged with it, above the mean of their truth.
-
-    Every map is first resized to 64 x 64. A pixel of the truth counts as 1 where it is of the class, else, and where it
-    is ignored, as 0.
+    Every map is first resized to 64 x 64. A pixel of the truth counts as 1 where it belongs to the class, and as 0
+    where it does not or is ignored.
     """
-    checked_outputs(outputs)
-    names = list(shown_as(read_classes(classes)).values())
+    check_suffixes(outputs)
+    names = list(display_names(read_classes(classes)).values())
     truths = Truths(tags, ground_truth, split, "draw average maps")
     cam_maps = ShardSet(cams, "cams")
     mean_cams, mean_truth = AverageMaps(len(names), SIDE), AverageMaps(len(names), SIDE)
-    with rate("images", len(truths.records)):
+    with log_rate("images", len(truths.records)):
         for record in tqdm(truths.records, unit="image", disable=None):
             truth = truths.labels(record)
             labels = cam_maps.get(record.id, "labels").tolist()

@@ -1,4 +1,4 @@
-"""Figs. 4 and 5: the class activation map of each tag, and what is left of it after fusion."""
+"""Draw Figs. 4 and 5: the class activation map of each tag, and what is left of it after fusion."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +15,9 @@ from tagseg.figures.grid import Cell, Row, image_grid
 from tagseg.figures.panels import Panel, heat_overlay_panel, heat_panel, image_panel, label_panel
 from tagseg.images.files import read_image
 from tagseg.images.resize import resize_map
-from tagseg.runtime.pictures import checked_outputs, shown_as, write_figure
+from tagseg.runtime.pictures import check_suffixes, display_names, write_figure
 
-_MOST_TAGS = 2  # of an image
+_MOST_TAGS = 2  # rows of an image
 
 
 def run(
@@ -33,22 +33,20 @@ def run(
     split: Split = "val",
     count: Count = 4,
 ) -> None:
-    """Fig. 4: class activation maps; with --foreground and --fused Fig. 5: their fusion.
-
-    Draw Fig. 4, class activation maps, or with foreground and fused maps Fig. 5, their fusion.
+    """Draw Fig. 4, class activation maps; with --foreground and --fused, Fig. 5, their fusion.
 
     There is a row for each of up to two tags of `count` images that have any. Fig. 4: image, CAM, CAM over the image,
     mask, truth; `masks` are those of the localization prior. Fig. 5: image, CAM, Pf, the fused maps of class and
     background, mask, truth; `masks` are those of the multi-class prior. Raises TagsegError if only one of `foreground`
-    and `fused` is given, or no image has a tag.
+    and `fused` is given, or if no image has a tag.
     """
-    checked_outputs(outputs)
+    check_suffixes(outputs)
     if bool(foreground) != bool(fused):
         raise TagsegError("fusion is drawn from --foreground and --fused together; give both, or neither for CAMs")
     tagged = Truths(tags, ground_truth, split, "draw maps of its tags").only(lambda record: bool(record.tags))
     if not tagged.records:
         raise TagsegError(f"{tags}: no image of split {split} with truth has a tag; choose another --split")
-    names = list(shown_as(read_classes(classes)).values())
+    names = list(display_names(read_classes(classes)).values())
     cam_maps, mask_maps = ShardSet(cams, "cams"), ShardSet(masks, "labels")
     foreground_maps, fused_maps = (ShardSet(paths, "probabilities") for paths in (foreground, fused))
     rows: list[Row] = []

@@ -1,4 +1,4 @@
-"""Fig. 11: which classes the pixels of each class were given."""
+"""Draw Fig. 11: the classes that the pixels of each class were given."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +8,7 @@ from pydantic import Field
 from tagseg.config.arguments import Outputs, Title
 from tagseg.figures.classes import confusion_figure
 from tagseg.runtime.evaluations import read_result
-from tagseg.runtime.pictures import checked_outputs, shown_as, write_figure
+from tagseg.runtime.pictures import check_suffixes, display_names, write_figure
 
 
 def run(
@@ -17,11 +17,8 @@ def run(
     *,
     title: Title = "confusion in percent",
 ) -> None:
-    """Fig. 11: confusion matrix, rows normalised.
-
-    Draw Fig. 11: the row-normalised confusion matrix of a result of tagseg evaluate.
-    """
-    checked_outputs(outputs)
+    """Draw Fig. 11: the confusion matrix of a result of tagseg evaluate, each row normalised to sum to 1."""
+    check_suffixes(outputs)
     evaluation = read_result(result)
-    names = list(shown_as(evaluation.classes).values())
+    names = list(display_names(evaluation.classes).values())
     write_figure(confusion_figure(names, evaluation.matrix.row_normalised(), title), *outputs)

@@ -1,4 +1,4 @@
-"""miou.png and ablation.png: the experiments as a bar chart."""
+"""Draw miou.png and ablation.png: the experiments as a bar chart."""
 
 import shlex
 from pathlib import Path
@@ -19,11 +19,10 @@ def run(
     *,
     title: Annotated[str, Field(description="Title of the chart")] = "",
 ) -> None:
-    """Bar chart of the experiments.
+    """Draw a bar chart of the experiments: their mIoU without and with the CRF.
 
-    Draw the mIoU of each experiment without and with the CRF, from ablation.csv or miou.csv.
-
-    Rows of published methods are left out. Raises TagsegError for a missing file, or another table.
+    The table is ablation.csv or miou.csv; rows of published methods are left out. Raises TagsegError if the file is
+    missing or is another table.
     """
     table = _measured(ablation)
     figure = experiment_chart(

@@ -1,4 +1,4 @@
-"""Fig. 3: from a network's mean activations to a foreground mask, beside the truth."""
+"""Draw Fig. 3: from a network's mean activations to a foreground mask, beside the truth."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ from tagseg.images.resize import resize_map
 from tagseg.priors.foreground import scale_min_max
 from tagseg.runtime.device import prepare
 from tagseg.runtime.frozen_trunk import FrozenTrunk
-from tagseg.runtime.pictures import checked_outputs, write_figure
+from tagseg.runtime.pictures import check_suffixes, write_figure
 
 
 def run(
@@ -38,15 +38,13 @@ def run(
     count: Count = 6,
     threads: Threads = 1,
 ) -> None:
-    """Fig. 3: activations of conv1 to conv5 (the network is run), their fusion, mask, truth.
-
-    Draw Fig. 3: mean activations of each layer, their fusion, the foreground mask, the truth.
+    """Draw Fig. 3: mean activations of each layer, their fusion, the foreground mask, the truth.
 
     `count` images are spread evenly over the split. Columns: image, the mean activations of every layer from conv1 to
-    conv5 that the backbone has, their fusion Pf, the mask of `fgbg`, the truth's foreground. The trunk is run on these
-    images alone: `tagseg extract` keeps only conv4 and conv5, of which Pf is made.
+    conv5 that the backbone has, their fusion Pf, the `fgbg` mask, the truth's foreground. The trunk runs on these
+    images here, because `tagseg extract` keeps only conv4 and conv5, of which Pf is made.
     """
-    checked_outputs(outputs)
+    check_suffixes(outputs)
     truths = Truths(tags, ground_truth, split, "draw the foreground")
     prior_maps, mask_maps = ShardSet(priors, "probabilities"), ShardSet(masks, "labels")
     records = truths.evenly(count)
@@ -73,7 +71,7 @@ def _activations(
 ) -> dict[str, dict[str, np.ndarray]]:
     """Mean activations (H, W) float32 in [0, 1] by image and layer.
 
-    As for Pf, they are brought to that range at each scale, averaged over the scales, and brought to it again.
+    As for Pf, they are scaled to that range at each scale, averaged over the scales, and scaled again.
     """
     activations = {}
     for group, images in trunk.batches(records, images_at_once):

@@ -1,4 +1,4 @@
-"""losses.png: the loss of each training, step by step."""
+"""Draw losses.png: the loss of each training, step by step."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,11 +19,10 @@ def run(
     *,
     title: Annotated[str, Field(description="Over the picture")] = "loss",
 ) -> None:
-    """The picture of the losses of trainings.
+    """Draw the losses of trainings, from the logs of tagseg train-segmentation and tagseg train-localization.
 
-    Draw the losses of trainings, from the CSV logs of tagseg train-segmentation and tagseg train-localization.
-
-    `trainings` gives the logs by the name of their training. Raises TagsegError for none, or for a log that is empty.
+    `trainings` are the CSV logs by the name of their training. Raises TagsegError if there is none, or if a log is
+    empty.
     """
     if not trainings:
         raise TagsegError("no training to draw: give --training NAME=FILE for each")
@@ -32,7 +31,7 @@ def run(
 
 
 def _curve(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Steps (n,) and losses (n,) of a log."""
+    """Steps (n,) and losses (n,) of a log. Raises TagsegError if it is empty or is no log."""
     rows = read_table(path, ["step", "loss"])
     if not rows:
         raise TagsegError(f"{path}: no step in it; train again")

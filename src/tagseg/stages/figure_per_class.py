@@ -1,4 +1,4 @@
-"""IoU of each class: this run's methods beside the published ones."""
+"""Draw the IoU of each class: this run's methods beside the published ones."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,7 @@ from tagseg.datasets.index import read_classes, read_table
 from tagseg.errors import TagsegError
 from tagseg.evaluation.tables import class_column
 from tagseg.figures.bars import class_bars
-from tagseg.runtime.pictures import checked_outputs, shown_as, write_figure
+from tagseg.runtime.pictures import check_suffixes, display_names, write_figure
 
 
 def run(
@@ -21,14 +21,12 @@ def run(
     *,
     title: Title = "IoU",
 ) -> None:
-    """IoU of each class beside the published.
-
-    Draw the IoU of each class in miou.csv: bars for measured methods, markers for the paper's own.
+    """Draw the IoU of each class in miou.csv: bars for measured methods, markers for the paper's own.
 
     A method is drawn with its CRF, or without if it was only measured so. Of the published rows only those of the
     paper's authors (`Ours`) are drawn. Raises TagsegError if a class has no column.
     """
-    checked_outputs(outputs)
+    check_suffixes(outputs)
     names = read_classes(classes)
     columns = [class_column(name) for name in names]
     rows = [row for _, row in read_table(table, ["method", "crf", "source", *columns])]
@@ -45,4 +43,4 @@ def run(
         for row, iou in zip(rows, values, strict=True)
         if row["source"] == "published" and row["method"].startswith("Ours") and np.isfinite(iou).any()
     }
-    write_figure(class_bars(list(shown_as(names).values()), measured, published, title), *outputs)
+    write_figure(class_bars(list(display_names(names).values()), measured, published, title), *outputs)

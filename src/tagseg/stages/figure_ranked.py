@@ -1,4 +1,4 @@
-"""Figs. 6 to 8: the best, median and worst images of a run, all its experiments side by side."""
+"""Draw Figs. 6 to 8: the best, median and worst images of a run, all its experiments side by side."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,13 +15,13 @@ from tagseg.errors import TagsegError
 from tagseg.figures.grid import Cell, Row, image_grid
 from tagseg.figures.panels import image_panel, label_panel
 from tagseg.images.files import read_image
-from tagseg.runtime.pictures import checked_outputs, shown_as, write_figure
+from tagseg.runtime.pictures import check_suffixes, display_names, write_figure
 
 Rank = Literal["best", "median", "worst"]
 
 
 def run(
-    rank: Annotated[Literal["best", "median", "worst"], Field(description="Which images")],
+    rank: Annotated[Rank, Field(description="Which images")],
     tags: Tags,
     classes: Classes,
     ground_truth: GroundTruth,
@@ -40,16 +40,14 @@ def run(
     split: Split = "val",
     count: Count = 6,
 ) -> None:
-    """Figs. 6 to 8: best, median and worst images of a run, all experiments side by side.
+    """Draw the best, median or worst images of a run, all its experiments side by side (Figs. 6 to 8).
 
-    Draw the best, median or worst images of a run, all its experiments side by side (Figs. 6 to 8).
-
-    Columns: image, each experiment's prediction, truth; beside each of the `count` images stands its IoU in percent.
-    `scores` are the per-image tables of tagseg evaluate by experiment. Images are ranked by the experiment whose mean
-    over them is highest; ties stay in the order of `tags.csv`. Raises TagsegError if scores and predictions are of
-    different experiments, or an image has no score.
+    Columns: image, each experiment's prediction, truth; beside each of the `count` images stands its IoU in percent
+    under each experiment. `scores` are the per-image tables of tagseg evaluate by experiment. Images are ranked by the
+    experiment with the highest mean; ties stay in the order of `tags.csv`. Raises TagsegError if scores and predictions
+    are of different experiments, or if an image has no score.
     """
-    checked_outputs(outputs)
+    check_suffixes(outputs)
     if not scores or scores.keys() != predictions.keys():
         raise TagsegError(
             f"scores are of {', '.join(scores) or 'nothing'}, predictions of {', '.join(predictions) or 'nothing'}; "
@@ -77,13 +75,13 @@ def run(
     for i in order:
         record = truths.records[i]
         rows.append((f"{record.id}\n{' / '.join(f'{own[i]:.0f}' for own in tables.values())}", cells(record)))
-    write_figure(image_grid(rows, list(shown_as(read_classes(classes)).values())), *outputs)
+    write_figure(image_grid(rows, list(display_names(read_classes(classes)).values())), *outputs)
 
 
 def ranked(values: np.ndarray, rank: Rank, count: int) -> list[int]:
     """Indices of the `count` best (best first), median (around the middle) or worst (worst first) of values (n,).
 
-    NaN, the score of an image whose truth is ignored throughout, has no rank.
+    NaN, the score of an image whose truth is ignored everywhere, has no rank.
     """
     order = [int(i) for i in np.argsort(-values, kind="stable") if np.isfinite(values[i])]
     if rank == "worst":
@@ -105,5 +103,5 @@ def _scores(path: Path, records: Sequence[ImageRecord], split: str) -> np.ndarra
 
 
 def _known_mean(values: np.ndarray) -> float:
-    """Mean of those values in [0, 100] that are not NaN; -1 if all are."""
+    """Mean of the values in [0, 100], without NaN; -1 if all are NaN."""
     return float(np.nanmean(values)) if np.isfinite(values).any() else -1.0

@@ -1,4 +1,4 @@
-"""Fig. 10: accuracy against the width of a band around object boundaries."""
+"""Draw Fig. 10: accuracy against the width of a band around object boundaries."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +10,7 @@ from tagseg.config.arguments import Outputs, Title
 from tagseg.datasets.index import read_table
 from tagseg.errors import TagsegError
 from tagseg.figures.curves import trimap_figure
-from tagseg.runtime.pictures import checked_outputs, write_figure
+from tagseg.runtime.pictures import check_suffixes, write_figure
 
 
 def run(
@@ -19,13 +19,11 @@ def run(
     *,
     title: Title = "accuracy beside boundaries",
 ) -> None:
-    """Fig. 10: accuracy against the width of a band around boundaries.
+    """Draw Fig. 10 from trimap.csv: accuracy against the width of a band around object boundaries.
 
-    Draw Fig. 10 from trimap.csv: accuracy against the width of a band around object boundaries.
-
-    Raises TagsegError if the table is empty or another one.
+    Raises TagsegError if the table is empty or is another one.
     """
-    checked_outputs(outputs)
+    check_suffixes(outputs)
     columns = ["width", "pixel_accuracy", "miou"]
     curves: dict[tuple[str, str], list[list[float]]] = {}
     try:

@@ -1,4 +1,4 @@
-"""Probability maps of one prior: foreground, localization, or their fusion (the paper's 3.1)."""
+"""Compute the probability maps of one prior: foreground, localization, or their fusion (the paper's 3.1)."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,7 +16,7 @@ from tagseg.errors import TagsegError
 from tagseg.images.resize import resize_map
 from tagseg.priors.foreground import foreground_prior
 from tagseg.priors.fusion import fgbg_maps, localization_maps, multiclass_maps
-from tagseg.runtime.progress import rate
+from tagseg.runtime.progress import log_rate
 from tagseg.runtime.stamps import stamps
 
 
@@ -32,12 +32,11 @@ def run(
     shard: ShardNumber = 0,
     shards: Shards = 1,
 ) -> None:
-    """Probability maps of one prior: foreground, localization, or their fusion.
+    """Compute the probability maps of one prior: foreground, localization, or their fusion.
 
-    Write one shard of maps: `maps` (L, h, w) float16 in [0, 1] at 1/grid of the image's size, `labels` (L,) uint8.
-
-    Labels are 0 and 1 for `fgbg` (1 = any foreground), else 0 and the image's tags. `fgbg` reads `activations`,
-    `localization` reads `cams`, `multiclass` both. Raises TagsegError if the one it needs is not given.
+    The shard holds, for each image, `maps` (L, h, w) float16 in [0, 1] at 1/grid of the image's size, and `labels` (L,)
+    uint8: 0 and 1 for `fgbg` (1 = any foreground), else 0 and the image's tags. `fgbg` reads `activations`,
+    `localization` reads `cams`, `multiclass` reads both. Raises TagsegError if one that is needed is not given.
     """
     records = in_shard(read_index(tags), shard, shards)
     class_count = len(read_classes(classes)) - 1
@@ -50,28 +49,33 @@ def run(
         inputs = [classes, *(shard.path for shard in (activation_shard, cam_shard) if shard is not None)]
         writer = stack.enter_context(write_shard(output, "probabilities", parameters, stamps(records), inputs))
         left = writer.left(records)
-        stack.enter_context(rate("images", len(left)))
+        stack.enter_context(log_rate("images", len(left)))
         for record in tqdm(left, unit="image", disable=None):
-            size = -(-record.height // settings.grid), -(-record.width // settings.grid)
-            labels = [1] if cam_shard is None else cam_shard.get(record.id, "labels").tolist()
-            maps = [] if cam_shard is None else list(cam_shard.get(record.id, "cams"))
-            tag_maps = np.array([resize_map(cam, size) for cam in maps], dtype=np.float32)
-            if activation_shard is None:
-                fused = _localization(tag_maps, size, settings, class_count)
-            else:
-                centre = settings.fgbg_centre if cam_shard is None else 0.0
-                foreground = _foreground(activation_shard, record, size, settings, centre)
-                if cam_shard is None:
-                    fused = fgbg_maps(foreground)
-                else:
-                    fused = _multiclass(tag_maps, foreground, settings, class_count)
+            maps, labels = _maps(activation_shard, cam_shard, record, settings, class_count)
             writer.put(
                 record.id,
-                {"maps": fused.astype(np.float16), "labels": np.array([0, *labels], dtype=np.uint8)},
+                {"maps": maps.astype(np.float16), "labels": np.array([0, *labels], dtype=np.uint8)},
             )
 
 
+def _maps(
+    activations: Shard | None, cams: Shard | None, record: ImageRecord, settings: PriorSettings, class_count: int
+) -> tuple[np.ndarray, list[int]]:
+    """Maps (L, h, w) float32 of one image, background first, and the labels of the others."""
+    size = -(-record.height // settings.grid), -(-record.width // settings.grid)
+    if cams is None:
+        assert activations is not None
+        return fgbg_maps(_foreground(activations, record, size, settings, settings.fgbg_centre)), [1]
+    labels: list[int] = cams.get(record.id, "labels").tolist()
+    tag_maps = np.array([resize_map(cam, size) for cam in cams.get(record.id, "cams")], dtype=np.float32)
+    if activations is None:
+        return _localization(tag_maps, size, settings, class_count), labels
+    foreground = _foreground(activations, record, size, settings, centre=0.0)
+    return _multiclass(tag_maps, foreground, settings, class_count), labels
+
+
 def _needed(path: Path | None, kind: str, prior: Prior) -> Shard:
+    """The shard of a prior's input. Raises TagsegError if its file is not given."""
     if path is None:
         raise TagsegError(f"prior {prior} is made of {kind}: give --{kind} FILE")
     return Shard(path, kind)

@@ -1,4 +1,4 @@
-"""Name the truth mask of each image. Evaluation alone reads the result; no stage before it may."""
+"""List the truth mask of each image. Only evaluation reads the list."""
 
 import logging
 from pathlib import Path
@@ -26,11 +26,11 @@ def run(
         Path | None, Named("classes-file"), Field(description="classes.txt; by default that beside the index")
     ] = None,
 ) -> None:
-    """Write `ground_truth.csv`: id -> mask path, for the images of `tags.csv` that have one.
+    """List the truth mask of each image of `tags.csv` that has one, in `ground_truth.csv`.
 
-    `rendered` holds masks `ID.png` that `render-truth` drew; where there is one, it is the image's. `classes` is by
-    default `classes.txt` beside `tags.csv`. Masks may have been replaced since the index was made, so those that are
-    not drawn are looked at again. Raises TagsegError naming the first that cannot be compared.
+    `rendered` holds masks `ID.png` that `render-truth` drew; they come before the data set's own. `classes` is by
+    default `classes.txt` beside `tags.csv`. The data set's own masks are checked again, as they may have been replaced
+    since the index was made. Raises TagsegError naming the first that cannot be compared.
     """
     records, layout = read_index(tags), LAYOUTS[data.kind]
     masks = layout.truth(data, records)

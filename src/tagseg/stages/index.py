@@ -1,4 +1,4 @@
-"""Index a data set: what is there, how large, tagged with what, and all that is wrong with it."""
+"""Index a data set: its images, their sizes, splits and tags, and all that is wrong with it."""
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
@@ -8,21 +8,21 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tagseg.artifacts.forms import form_of, lines_of
+from tagseg.artifacts.file_types import file_type, lines_of
 from tagseg.artifacts.outputs import require_list, require_own
 from tagseg.config.arguments import WRITTEN, Named, Output
 from tagseg.config.data import DiskData
 from tagseg.datasets.checks import Checks, Fault, write_report
+from tagseg.datasets.digests import content_digest
 from tagseg.datasets.index import BACKGROUND, ImageRecord, write_classes, write_index
 from tagseg.datasets.layouts import LAYOUTS
 from tagseg.datasets.truth_checks import survey_truth
-from tagseg.datasets.watching import content
 from tagseg.errors import TagsegError
 from tagseg.images.files import require_size
 from tagseg.images.formats import unread_line
 
 log = logging.getLogger(__name__)
-_FIRST = 5  # faults, names of images: as many as one reads on a screen
+_SHOWN = 5  # faults, or names of images, on the screen; all are in the report
 
 
 def run(
@@ -35,14 +35,14 @@ def run(
         WRITTEN,
         Field(description="CSV of all that is wrong, to write; by default index_report.csv beside the output"),
     ] = None,
-    threads: Annotated[int, Field(ge=1, description="Threads that look at photographs")] = 1,
+    threads: Annotated[int, Field(ge=1, description="Threads that decode photographs")] = 1,
 ) -> None:
-    """Write `tags.csv` and `classes.txt`, unless something is wrong, and, in any case, `report`.
+    """Write `tags.csv` and `classes.txt` of a data set, and a report of all that is wrong with it.
 
-    The report is a CSV file, by default `index_report.csv` beside `tags.csv`: it has no row where all is well.
-    Every image is decoded once, so a broken one is named here; so is every truth mask, to report what is wrong with it:
-    what is written does not depend on masks. Raises TagsegError if there is any fault, of a row, an image or a mask:
-    nothing is left out that `data.leave_out` does not name.
+    The report is a CSV file, by default `index_report.csv` beside `tags.csv`; it has no row if nothing is wrong. If
+    anything is, only the report is written. Every image and every truth mask is decoded once, so that a broken one is
+    reported here; what is written does not depend on the masks. Raises TagsegError for any fault of a row, an image or
+    a mask: only what `data.leave_out` names is left out.
     """
     report = report or output.with_name("index_report.csv")
     checks = Checks(collect=True, threads=threads, leave_out=data.leave_out)
@@ -51,25 +51,16 @@ def run(
         with checks.of(record.id):
             require_size(record.path, record.width, record.height)
     require_own([report])
-    _look_at_truth(data, names, records, checks)
+    _check_truth(data, names, records, checks)
     write_report(report, checks)
-    _tell(checks, report)
+    _log_report(checks, report)
     if checks.faults:
         raise TagsegError(_summary(checks.faults, report))
-    if checks.not_met():
-        raise TagsegError(
-            f"data.leave_out: {checks.not_met()[0]!r} is no image of the data set; write its id, or take it out"
-        )
+    if unknown := checks.unknown_left_out():
+        raise TagsegError(f"data.leave_out: {unknown[0]!r} is no image of the data set; write its id, or take it out")
     if not records:
         raise TagsegError(f"{data.root}: no image is left; take some out of data.leave_out")
-    if form_of(output) == "index" and form_of(classes) == "list" and lines_of(classes)[:1] == [BACKGROUND]:
-        classes.unlink()  # both were written together: the list is tagseg's
-    require_list(classes, [BACKGROUND, *names])
-    with ThreadPoolExecutor(threads) as pool:
-        digests = pool.map(content, [record.path for record in records])
-        records = [replace(record, digest=digest) for record, digest in zip(records, digests, strict=True)]
-    write_classes(classes, names)
-    write_index(output, records)
+    _write(output, classes, names, records, threads)
     for split in sorted({record.split for record in records}):
         tags = [len(record.tags) for record in records if record.split == split]
         log.info("%s: %d images, %.2f tags an image", split, len(tags), sum(tags) / len(tags))
@@ -77,8 +68,20 @@ def run(
         log.warning("no image has split train: there is nothing to train on")
 
 
-def _look_at_truth(data: DiskData, names: list[str], records: list[ImageRecord], checks: Checks) -> None:
-    """Check the masks that evaluation will read, if there are any; nothing else is made of them."""
+def _write(output: Path, classes: Path, names: list[str], records: list[ImageRecord], threads: int) -> None:
+    """Write `tags.csv`, with a digest of each photograph, and `classes.txt`."""
+    if file_type(output) == "index" and file_type(classes) == "list" and lines_of(classes)[:1] == [BACKGROUND]:
+        classes.unlink()  # tags.csv beside it is tagseg's, so this list is, too
+    require_list(classes, [BACKGROUND, *names])
+    with ThreadPoolExecutor(threads) as pool:
+        digests = pool.map(content_digest, [record.path for record in records])
+        records = [replace(record, digest=digest) for record, digest in zip(records, digests, strict=True)]
+    write_classes(classes, names)
+    write_index(output, records)
+
+
+def _check_truth(data: DiskData, names: list[str], records: list[ImageRecord], checks: Checks) -> None:
+    """Check the masks that evaluation will read, if there are any. They are used for nothing else here."""
     layout = LAYOUTS[data.kind]
     if not records:
         return
@@ -99,14 +102,15 @@ def _look_at_truth(data: DiskData, names: list[str], records: list[ImageRecord],
                 "evaluated; give some of these the split val, or set data.masks to ''"
             )
     except TagsegError as error:
-        if before:  # of photographs and rows: what is wrong with the masks as a whole may come of that
+        if before:  # faults of photographs or rows: the masks' fault may be a consequence
             log.warning("masks: %s", error)
             return
         with checks.of(""):
             raise error
 
 
-def _tell(checks: Checks, report: Path) -> None:
+def _log_report(checks: Checks, report: Path) -> None:
+    """Log what is left out or not used, and the first of several faults."""
     if checks.left_out:
         log.warning("left out, as data.leave_out says: %s", _some(checks.left_out))
     if checks.unnamed:
@@ -118,18 +122,19 @@ def _tell(checks: Checks, report: Path) -> None:
     if checks.unread:
         log.warning("%s (%s)", unread_line(checks.unread), report)
     if len(checks.faults) > 1:
-        for fault in checks.faults[:_FIRST]:
+        for fault in checks.faults[:_SHOWN]:
             log.error("%s", fault)
 
 
 def _summary(faults: list[Fault], report: Path) -> str:
+    """One line: the only fault, or how many there are, and where they are listed."""
     if len(faults) == 1:
         return str(faults[0])
     images = list(dict.fromkeys(fault.image for fault in faults if fault.image))
-    way_out = f", or set data.leave_out: [{_some(images)}]" if images else ""
-    return f"{report}: {len(faults)} faults, each with its file and line; fix them{way_out}"
+    remedy = f", or set data.leave_out: [{_some(images)}]" if images else ""
+    return f"{report}: {len(faults)} faults, each with its file and line; fix them{remedy}"
 
 
 def _some(names: list[str]) -> str:
-    more = f", and {len(names) - _FIRST} more" if len(names) > _FIRST else ""
-    return ", ".join(names[:_FIRST]) + more
+    more = f", and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

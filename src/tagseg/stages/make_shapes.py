@@ -1,4 +1,4 @@
-"""Make the embedded demo's scenes: an own folder of images and tags, with the exact masks kept apart."""
+"""Make the scenes of the built-in demo: a folder of images and a table of tags, with the exact masks kept apart."""
 
 from functools import partial
 from pathlib import Path
@@ -18,9 +18,9 @@ def run(
     tags: Annotated[Path, WRITTEN, Field(description="tags.csv (image,tags,split) to write")],
     data: ShapesData,
 ) -> None:
-    """Make the embedded demo's scenes from a seed.
+    """Make the scenes of the built-in demo from a seed.
 
-    Write `images/`, `masks/` and `tags.csv` (image,tags,split) from the world's seed.
+    Writes the folders `images` and `masks`, and the table `tags` (image,tags,split).
     """
     bar = partial(tqdm, unit="scene", disable=None)
     write_scenes(images, masks, tags, seed=data.seed, train=data.train, val=data.val, size=data.size, progress=bar)

@@ -1,4 +1,4 @@
-"""masks/{prior}-{crf}-preview.png: training photographs under their masks."""
+"""Draw masks/{prior}-{crf}-preview.png: training photographs under their masks."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from tagseg.errors import TagsegError
 from tagseg.figures.grid import LARGE_CELL, Cell, image_grid
 from tagseg.figures.panels import label_overlay_panel
 from tagseg.images.files import read_image
-from tagseg.runtime.pictures import shown_as, write_figure
+from tagseg.runtime.pictures import display_names, write_figure
 
 _COLUMNS = 4
 
@@ -24,13 +24,11 @@ def run(
     *,
     count: Annotated[int, Field(ge=1, description="Photographs on it")] = 24,
 ) -> None:
-    """A sheet of training photographs under their masks.
+    """Draw a sheet of training photographs under their masks, each with its id and tags.
 
-    Draw training photographs under their masks, each named and with its tags.
-
-    `count` of those that have a tag are spread evenly over the index. Raises TagsegError if none has one.
+    `count` of those that have a tag are spread evenly over `tags.csv`. Raises TagsegError if none has one.
     """
-    masks, shown = ShardSet(labels, "labels"), shown_as(read_classes(classes))
+    masks, shown = ShardSet(labels, "labels"), display_names(read_classes(classes))
     tagged = [record for record in read_index(tags, "train") if record.tags]
     if not tagged:
         raise TagsegError(f"{tags}: no training photograph has a tag; there is no mask to show")

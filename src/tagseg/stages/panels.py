@@ -1,4 +1,4 @@
-"""panels.png: images from photograph to prediction, beside the truth."""
+"""Draw panels.png: images from photograph to prediction, beside the truth."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,7 @@ from tagseg.figures.grid import Cell, image_grid
 from tagseg.figures.panels import heat_panel, image_panel, label_panel
 from tagseg.images.files import read_image
 from tagseg.images.resize import resize_map
-from tagseg.runtime.pictures import shown_as, stored_class_maps, write_figure
+from tagseg.runtime.pictures import display_names, stored_class_maps, write_figure
 
 
 def run(
@@ -33,9 +33,7 @@ def run(
     split: Annotated[str, Field(description="Split to show")] = "val",
     count: Annotated[int, Field(ge=1, description="Images")] = 12,
 ) -> None:
-    """The panel picture: images' way from photograph to prediction.
-
-    Draw images on their way from photograph to prediction, beside the truth.
+    """Draw images on their way from photograph to prediction, beside the truth.
 
     `count` images are spread evenly over the split. Columns: image, foreground prior, CAMs, multi-class mask (known
     tags), each experiment's prediction, truth.
@@ -56,7 +54,7 @@ def run(
             ("truth", label_panel(truths.labels(record))),
         ]
 
-    shown = shown_as(read_classes(classes))
+    shown = display_names(read_classes(classes))
     rows = [
         (f"{record.id}\n{', '.join(shown[tag] for tag in record.tags)}", cells(record))
         for record in truths.evenly(count)

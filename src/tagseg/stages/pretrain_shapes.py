@@ -21,7 +21,7 @@ from tagseg.errors import TagsegError
 from tagseg.networks.backbones.base import normalise
 from tagseg.networks.backbones.vgg import SHAPES_BLOCKS, VggTrunk, fold_batch_norm
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 MEAN = (0.5, 0.5, 0.5)
 STD = (0.25, 0.25, 0.25)
@@ -45,29 +45,38 @@ def run(
 ) -> None:
     """Pre-train the demo's small network on single shapes (its result ships with the package).
 
-    Train, fold batch norm away, and write the network.
-
-    The file holds `state_dict` (float16: `features.N.weight` and `.bias` of `VggTrunk(SHAPES_BLOCKS)`,
-    `classifier.weight` (14, 128) and `.bias` (14,) on the globally averaged conv5), `classes` (names in the
-    classifier's order), `mean` and `std` (of RGB in [0, 1], to normalise with), and `accuracy` on held-out
-    images, measured after rounding to float16. It loads with `torch.load(weights_only=True)`. One seed, one
-    thread and one machine give the same bytes.
-
-    Args:
-        output: file to write.
-        seed: names the images and the random weights.
-        steps: optimisation steps of 32 images; 1,900 give what the package ships.
-        threads: processor threads for torch.
-
-    Raises:
-        TagsegError: the loss is not finite.
+    It is trained for `steps` of 32 images; 1,900 give what the package ships. `seed` sets the images and the initial
+    weights. The file holds `state_dict` (float16, batch norm folded in: `features.N.weight` and `.bias` of
+    `VggTrunk(SHAPES_BLOCKS)`, `classifier.weight` (14, 128) and `.bias` (14,) on the globally averaged conv5),
+    `classes` (names in the classifier's order), `mean` and `std` (of RGB in [0, 1], to normalise with), and `accuracy`
+    on held-out images, measured after rounding to float16. It loads with `torch.load(weights_only=True)`. One seed, one
+    thread and one machine give the same bytes. Raises TagsegError if the loss is not finite.
     """
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     trunk = VggTrunk(SHAPES_BLOCKS, batch_norm=True)
     classifier = nn.Linear(trunk.channels, len(CLASSES))
+    _train(trunk, classifier, generator, steps, seed)
 
+    trunk.eval()
+    folded = fold_batch_norm(trunk).half().float()
+    classifier.half().float()
+    accuracy = _accuracy(folded, classifier, seed)
+    log.info("accuracy on %d held-out images: %.3f", HELD_OUT_IMAGES, accuracy)
+    state = folded.state_dict() | {f"classifier.{name}": value for name, value in classifier.state_dict().items()}
+    network = {
+        "state_dict": {name: value.half() for name, value in state.items()},
+        "classes": list(CLASSES),
+        "mean": list(MEAN),
+        "std": list(STD),
+        "accuracy": accuracy,
+    }
+    write_torch(output, network)
+
+
+def _train(trunk: VggTrunk, classifier: nn.Linear, generator: torch.Generator, steps: int, seed: int) -> None:
+    """Train trunk and classifier in place, with AdamW and a cosine schedule."""
     pool = min(POOL_IMAGES, steps * BATCH)
     images, labels = _draw(seed, range(pool))
     parameters = [*trunk.parameters(), *classifier.parameters()]
@@ -90,22 +99,7 @@ def run(
         schedule.step()
         if (step + 1) % 100 == 0:
             speed = (step + 1) / (time.perf_counter() - started)
-            logger.info("step %d of %d: loss %.3f, %.1f steps a second", step + 1, steps, loss.item(), speed)
-
-    trunk.eval()
-    folded = fold_batch_norm(trunk).half().float()
-    classifier.half().float()
-    accuracy = _accuracy(folded, classifier, seed)
-    logger.info("accuracy on %d held-out images: %.3f", HELD_OUT_IMAGES, accuracy)
-    state = folded.state_dict() | {f"classifier.{name}": value for name, value in classifier.state_dict().items()}
-    network = {
-        "state_dict": {name: value.half() for name, value in state.items()},
-        "classes": list(CLASSES),
-        "mean": list(MEAN),
-        "std": list(STD),
-        "accuracy": accuracy,
-    }
-    write_torch(output, network)
+            log.info("step %d of %d: loss %.3f, %.1f steps a second", step + 1, steps, loss.item(), speed)
 
 
 def _draw(seed: int, indices: range) -> tuple[Tensor, Tensor]:
@@ -116,7 +110,7 @@ def _draw(seed: int, indices: range) -> tuple[Tensor, Tensor]:
 
 
 def _augment(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Normalised images, each mirrored at random; the batch shifted by up to 4 pixels, edges repeated."""
+    """Normalised images, each mirrored at random, all shifted by the same up to 4 pixels with edges repeated."""
     x = normalise(images, (MEAN, STD))
     mirror = torch.rand(len(x), generator=generator) < 0.5
     x[mirror] = x[mirror].flip(-1)
@@ -127,10 +121,10 @@ def _augment(images: Tensor, generator: torch.Generator) -> Tensor:
 
 @torch.no_grad()
 def _accuracy(trunk: VggTrunk, classifier: nn.Linear, seed: int) -> float:
-    """Share of held-out images whose highest score is the right class's."""
+    """Share of the held-out images that the network classifies correctly."""
     images, labels = _draw(seed, range(_FIRST_HELD_OUT, _FIRST_HELD_OUT + HELD_OUT_IMAGES))
-    right = 0
-    for some, wanted in zip(images.split(200), labels.split(200), strict=True):
-        scores = classifier(trunk(normalise(some, (MEAN, STD))).features.mean(dim=(2, 3)))
-        right += int((scores.argmax(dim=1) == wanted).sum())
-    return right / len(labels)
+    correct = 0
+    for batch, wanted in zip(images.split(200), labels.split(200), strict=True):
+        scores = classifier(trunk(normalise(batch, (MEAN, STD))).features.mean(dim=(2, 3)))
+        correct += int((scores.argmax(dim=1) == wanted).sum())
+    return correct / len(labels)

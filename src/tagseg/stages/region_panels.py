@@ -1,6 +1,5 @@
-"""regions.png: crisp boundaries, contour maps, and regions at rising thresholds."""
+"""Draw regions.png: crisp boundaries, contour maps, and regions at rising thresholds."""
 
-from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -14,7 +13,7 @@ from tagseg.errors import TagsegError
 from tagseg.figures.grid import Cell, image_grid
 from tagseg.figures.panels import heat_panel, image_panel, region_panel
 from tagseg.images.files import read_image
-from tagseg.regions import MODES, crisp_boundaries
+from tagseg.runtime.crisp_regions import find_boundaries
 from tagseg.runtime.pictures import write_figure
 
 _THRESHOLDS = (0.05, 0.1, 0.2)
@@ -28,12 +27,10 @@ def run(
     split: OneSplit = None,
     count: Annotated[int, Field(ge=1, description="Images")] = 6,
 ) -> None:
-    """The picture of crisp regions: image, boundaries, contour map, regions at .05, .1 and .2.
+    """Draw the crisp boundaries, contour map and regions of a few images.
 
-    Draw the crisp boundaries and regions of a few images.
-
-    `count` images are spread evenly over the split. Columns: image, boundaries, contour map, regions at thresholds .05,
-    .1 and .2. Raises TagsegError if the split has no image.
+    `count` images are spread evenly over the split. Columns: image, boundaries, contour map, regions at thresholds
+    0.05, 0.1 and 0.2. Raises TagsegError if the split has no image.
     """
     records = read_index(tags, split)
     if not records:
@@ -44,11 +41,10 @@ def run(
 
 def _cells(record: ImageRecord, settings: CrispSettings) -> list[Cell]:
     image = read_image(record.path)
-    parameters = replace(MODES[settings.mode], longest_side=settings.longest_side)
-    crisp = crisp_boundaries(image, seed=settings.seed, parameters=parameters)
+    crisp = find_boundaries(image, settings)
     return [
         ("image", image_panel(image)),
         ("boundaries", heat_panel(np.minimum(crisp.boundaries, 1))),
-        ("contour map", heat_panel(maximum_filter(crisp.ucm, 3))),  # a line of one pixel would hardly be seen
+        ("contour map", heat_panel(maximum_filter(crisp.ucm, 3))),  # a line of one pixel would hardly be visible
         *((f"regions at {threshold}", region_panel(image, crisp.regions(threshold))) for threshold in _THRESHOLDS),
     ]

@@ -1,6 +1,4 @@
-"""Crisp regions of the images: the areas that the CRF's higher-order terms hold together (the paper's 3.1.3, [32])."""
-
-from dataclasses import replace
+"""Compute crisp regions, over which the CRF's higher-order terms are defined (the paper's 3.1.3, [32])."""
 
 import numpy as np
 from tqdm import tqdm
@@ -11,8 +9,8 @@ from tagseg.config.masks import RegionSettings
 from tagseg.datasets.index import in_shard, read_index
 from tagseg.errors import TagsegError
 from tagseg.images.files import read_image
-from tagseg.regions import MODES, crisp_boundaries
-from tagseg.runtime.progress import rate
+from tagseg.runtime.crisp_regions import find_boundaries
+from tagseg.runtime.progress import log_rate
 from tagseg.runtime.stamps import stamps
 
 
@@ -24,20 +22,17 @@ def run(
     shard: ShardNumber = 0,
     shards: Shards = 1,
 ) -> None:
-    """Crisp regions of each image.
+    """Compute the crisp regions of each image.
 
-    Write one shard: `regions` (H, W) uint16, 0..R-1.
-
-    Raises TagsegError naming an image that falls into more than 65,536 regions.
+    The shard holds, for each image, `regions` (H, W) uint16 numbered 0..R-1. Raises TagsegError naming an image of more
+    than 65,536 regions.
     """
     records = in_shard(read_index(tags), shard, shards)
-    parameters = replace(MODES[settings.mode], longest_side=settings.longest_side)
     with write_shard(output, "regions", settings.model_dump(), stamps(records)) as writer:
         left = writer.left(records)
-        with rate("images", len(left)):
+        with log_rate("images", len(left)):
             for record in tqdm(left, unit="image", disable=None):
-                crisp = crisp_boundaries(read_image(record.path), seed=settings.seed, parameters=parameters)
-                labels = crisp.regions(settings.threshold)
+                labels = find_boundaries(read_image(record.path), settings).regions(settings.threshold)
                 if labels.max() > np.iinfo(np.uint16).max:
                     raise TagsegError(f"{record.path}: {labels.max() + 1} regions; raise the regions' threshold")
                 writer.put(record.id, {"regions": labels.astype(np.uint16)})

@@ -22,9 +22,10 @@ def run(
     tags: Index,
     output: Annotated[Path, WRITTEN, Field(description="Folder of masks to write")],
 ) -> None:
-    """Write `output/ID.png` for the images of `tags.csv` whose truth is no PNG yet; the folder appears whole.
+    """Draw the truth masks of a data set that does not have them as PNG files.
 
-    Raises TagsegError where a mask has another size than its photograph.
+    They are `output/ID.png` for the images of `tags.csv`. The folder appears complete or not at all. Raises TagsegError
+    if a mask has another size than its photograph.
     """
     render = LAYOUTS[data.kind].render
     if render is None:

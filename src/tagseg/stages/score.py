@@ -1,4 +1,4 @@
-"""Scores of every class at every position, without tags."""
+"""Compute the scores of every class at every position, without tags."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,8 +14,8 @@ from tagseg.config.arguments import Output, ShardNumber, Shards, Tags, Threads
 from tagseg.config.networks import InferenceMachine
 from tagseg.datasets.index import ImageRecord, in_shard, read_index
 from tagseg.runtime.device import prepare
-from tagseg.runtime.prefetch import batches_of, fetched, one_behind
-from tagseg.runtime.progress import rate
+from tagseg.runtime.prefetch import copy_to_cpu, delay_by_one, image_batches
+from tagseg.runtime.progress import log_rate
 from tagseg.runtime.restore import load_segmentation
 from tagseg.runtime.stamps import stamps
 
@@ -32,30 +32,28 @@ def run(
     shards: Shards = 1,
     threads: Threads = 1,
 ) -> None:
-    """Scores of every class, without tags.
+    """Compute the scores of every class at every position of each image, without tags.
 
-    Write one shard of scores: `maps` (N, h, w) float16 before the softmax, `labels` 0..N-1.
-
-    Images are brought to the size that the network was trained at, so that objects have the sizes that it knows.
-
-    Of `tags.csv` only ids, paths and the split are used: the network sees no tag.
+    The shard holds, for each image, `maps` (N, h, w) float16, the scores before the softmax, and `labels` (N,) uint8,
+    0..N-1. Images are resized to the size that the network was trained at, so that objects have sizes that it knows. Of
+    `tags.csv` only ids, paths and the split are used.
     """
     device = prepare(machine, threads)
     network, classes, side = load_segmentation(model)
-    device.put(network)
+    device.move(network)
     records = [record for record in in_shard(read_index(tags), shard, shards) if record.split == split]
     labels = np.arange(len(classes), dtype=np.uint8)
 
     def scores() -> Iterator[tuple[list[ImageRecord], Callable[[], dict[str, np.ndarray]]]]:
-        for group, images in batches_of(records, machine.images_at_once, device.loaders, side, writer.done):
-            yield group, fetched({"maps": network(images.to(device.torch_device, non_blocking=True)).half()})
+        for group, images in image_batches(records, machine.images_at_once, device.loaders, side, writer.done):
+            yield group, copy_to_cpu({"maps": network(images.to(device.torch_device, non_blocking=True)).half()})
 
     with (
         write_shard(output, "scores", {"model": str(model), "split": split}, stamps(records), [model]) as writer,
-        rate("images", len(left := writer.left(records))),
+        log_rate("images", len(left := writer.left(records))),
         tqdm(total=len(left), unit="image", disable=None) as bar,
     ):
-        for group, maps in one_behind(scores()):
+        for group, maps in delay_by_one(scores()):
             for record, own in zip(group, maps()["maps"], strict=True):
                 writer.put(record.id, {"maps": own, "labels": labels})
             bar.update(len(group))

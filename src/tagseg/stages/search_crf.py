@@ -1,7 +1,7 @@
-"""Try settings of the CRF on images that have truth: which weights suit photographs like these?
+"""Try settings of the CRF on images that have truth.
 
-No stage of training reads what this one writes. Who uses it to choose weights chooses with pixel labels in hand, and
-must score on other images.
+No stage of training reads the result. To choose settings by it is to choose them with pixel labels: evaluate them on
+other images.
 """
 
 import itertools
@@ -27,8 +27,9 @@ from tagseg.datasets.index import ImageRecord, read_classes
 from tagseg.datasets.truths import TruthMasks, Truths
 from tagseg.errors import TagsegError
 from tagseg.evaluation.confusion import ConfusionMatrix, Protocol, any_foreground
+from tagseg.runtime.evaluations import compare
 from tagseg.runtime.label_maps import KINDS, facts, kind_of, label_map
-from tagseg.runtime.progress import rate
+from tagseg.runtime.progress import log_rate
 
 Trial = tuple[Crf, CrfSettings]
 
@@ -51,11 +52,11 @@ def run(
     protocol: Annotated[Protocol, Field(description="foreground: any class counts as 1")] = "classes",
     processes: Annotated[int, Field(ge=1, description="Images at the same time")] = 1,
 ) -> str:
-    """Try settings of the CRF on images that have truth; best first.
+    """Try settings of the CRF on images that have truth, and list them, best first.
 
-    Writes a row for each combination: its settings that count, mean IoU and pixel accuracy in percent. Returns the
-    columns that differ, for a terminal. `foreground` counts any class as foreground (Table 4). Raises TagsegError if a
-    trial lacks its regions, or no image of the split has truth.
+    The table has a row for each combination: the settings that count, mean IoU and pixel accuracy in percent. The
+    columns that differ are printed. The protocol `foreground` counts any class as foreground (Table 4). Raises
+    TagsegError if higher_order is tried without regions, or if no image of the split has truth.
     """
     varied = {key.replace("-", "_"): values.split(",") for key, values in vary.items()}
     trials = trials_of(crf.split(","), settings, varied)
@@ -87,12 +88,12 @@ def search(
     jobs = [(record, masks, trials, maps, regions, protocol, len(names)) for record in truths.records]
     totals = [ConfusionMatrix(len(names)) for _ in trials]
     context = multiprocessing.get_context("spawn")
-    with rate("images", len(jobs)), ProcessPoolExecutor(processes, mp_context=context) as pool:
+    with log_rate("images", len(jobs)), ProcessPoolExecutor(processes, mp_context=context) as pool:
         for counts in tqdm(pool.map(_counts, jobs), total=len(jobs), unit="image", disable=None):
             for total, count in zip(totals, counts, strict=True):
                 total.counts += count
     kind = _kind(maps[0])
-    # of two frames: where trials differ in the settings that count, what they score stays behind all of these
+    # two frames: if trials have different settings, their scores still stand in the last columns
     settings = pd.DataFrame([facts(crf, settings, kind) for crf, settings in trials])
     scored = pd.DataFrame(
         [{"mean_iou": 100 * total.mean_iou(), "pixel_accuracy": 100 * total.pixel_accuracy()} for total in totals]
@@ -103,7 +104,7 @@ def search(
 
 
 def trials_of(crfs: list[str], settings: CrfSettings, varied: dict[str, list[str]]) -> list[Trial]:
-    """Every combination of `crfs` and of the values of `varied` keys; none twice whose settings that count are equal.
+    """Every combination of `crfs` and of the values of `varied` keys, without those whose settings have equal effect.
 
     Raises TagsegError for a key or a value that the CRF does not have.
     """
@@ -127,7 +128,7 @@ def _kind(path: Path) -> MapKind:
 def _counts(
     job: tuple[ImageRecord, TruthMasks, list[Trial], Sequence[Path], Sequence[Path], Protocol, int],
 ) -> list[np.ndarray]:
-    """Counts (N, N) of one image for each trial."""
+    """Confusion counts (N, N) of one image for each trial."""
     record, masks, trials, maps, regions, protocol, classes = job
     truth = masks.labels(record)
     if protocol == "foreground":
@@ -138,17 +139,14 @@ def _counts(
         shard = stack.enter_context(_holding(record.id, regions, "regions")) if regions else None
         for crf, settings in trials:
             labels = label_map(source, shard if crf == "higher_order" else None, record, crf, settings)
-            matrix = ConfusionMatrix(classes)
-            try:
-                matrix.update(truth, any_foreground(labels) if protocol == "foreground" else labels)
-            except ValueError as error:
-                raise TagsegError(f"{masks.path(record)}: {error}; fix the mask, or take it out") from None
-            counts.append(matrix.counts)
+            if protocol == "foreground":
+                labels = any_foreground(labels)
+            counts.append(compare(truth, labels, classes, masks.path(record)).counts)
     return counts
 
 
 def _holding(image: str, paths: Sequence[Path], kind: Any) -> Shard:
-    """The shard that holds an image."""
+    """The shard that holds an image, open. Raises TagsegError if none does."""
     for path in paths:
         shard = Shard(path, kind)
         if image in shard:

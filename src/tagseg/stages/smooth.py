@@ -1,4 +1,4 @@
-"""Label maps from probability maps or network scores, with a dense CRF or without (the paper's 3.1.3)."""
+"""Compute label maps from probability maps or network scores, with a dense CRF or without (the paper's 3.1.3)."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +14,7 @@ from tagseg.config.masks import CrfSettings
 from tagseg.datasets.index import in_shard, read_index
 from tagseg.errors import TagsegError
 from tagseg.runtime.label_maps import KINDS, facts, kind_of, label_map
-from tagseg.runtime.progress import rate
+from tagseg.runtime.progress import log_rate
 from tagseg.runtime.stamps import stamps
 
 
@@ -32,11 +32,10 @@ def run(
     shard: ShardNumber = 0,
     shards: Shards = 1,
 ) -> None:
-    """Label maps from probability maps or network scores.
+    """Compute label maps from probability maps or network scores, with a dense CRF or without.
 
-    Write one shard of label maps: `labels` (H, W) uint8 at the image's size.
-
-    `higher_order` reads `regions` beside `maps`, a shard of the same images. Raises TagsegError if it is not given.
+    The shard holds, for each image, `labels` (H, W) uint8 at the image's size. `higher_order` reads `regions` beside
+    `maps`, a shard of the same images. Raises TagsegError if it is not given.
     """
     if crf == "higher_order" and regions is None:
         raise TagsegError("--crf higher_order needs --regions: give the shard that tagseg regions wrote")
@@ -45,9 +44,9 @@ def run(
     with ExitStack() as stack:
         source = stack.enter_context(Shard(maps, KINDS))
         region_shard = stack.enter_context(Shard(regions, "regions")) if crf == "higher_order" and regions else None
-        made = facts(crf, settings, kind_of(source))
-        writer = stack.enter_context(write_shard(output, "labels", made, stamps(records), inputs))
+        parameters = facts(crf, settings, kind_of(source))
+        writer = stack.enter_context(write_shard(output, "labels", parameters, stamps(records), inputs))
         left = writer.left(records)
-        stack.enter_context(rate("images", len(left)))
+        stack.enter_context(log_rate("images", len(left)))
         for record in tqdm(left, unit="image", disable=None):
             writer.put(record.id, {"labels": label_map(source, region_shard, record, crf, settings)})

@@ -1,4 +1,4 @@
-"""The archive for VOC's evaluation server, from smoothed predictions."""
+"""Pack smoothed predictions for VOC's evaluation server."""
 
 from typing import Annotated
 
@@ -21,9 +21,9 @@ def run(
     *,
     split: Annotated[str, Field(description="Split whose predictions are packed")] = "test",
 ) -> None:
-    """Pack predictions as the archive that VOC's evaluation server takes, and check it.
+    """Pack the predictions of one split as the archive that VOC's evaluation server takes, and check it.
 
-    Write the archive of one split's predictions, and check it. Raises TagsegError for other classes than VOC's.
+    Raises TagsegError if the classes are not VOC's, or naming the first fault of the archive, which is then removed.
     """
     if read_classes(classes) != [BACKGROUND, *CLASSES]:
         raise TagsegError(f"{classes}: not VOC's classes; the evaluation server takes predictions of those alone")
@@ -34,5 +34,5 @@ def run(
     try:
         submission.check(output, records)
     except TagsegError:
-        output.unlink()  # nobody is to send it
+        output.unlink()  # so that nobody sends it
         raise

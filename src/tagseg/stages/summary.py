@@ -1,4 +1,4 @@
-"""summary.html: the headline of a run on one page, with its pictures and tables."""
+"""Write summary.html: the headline of a run on one page, with its pictures and tables."""
 
 import shlex
 from pathlib import Path
@@ -47,11 +47,9 @@ def run(
     *,
     title: Annotated[str, Field(description="Over the page")] = "tagseg",
 ) -> None:
-    """One HTML page with the headline table and pictures, all in one file.
+    """Write one HTML page with the headline table, pictures and further tables, all in one file.
 
-    Write one HTML page with the headline table, pictures and further tables, all in one file.
-
-    Raises TagsegError for a file that is missing, a table that is not `miou.csv`, or a picture that is not a PNG.
+    Raises TagsegError if a file is missing, if the table is not a `miou.csv`, or if a picture is not a PNG.
     """
     frame = _table(miou)
     if not {"method", "crf", "source", "miou", "pixel_accuracy"} <= set(frame):

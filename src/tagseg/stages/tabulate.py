@@ -18,22 +18,22 @@ Table = Literal["miou", "ablation", "masks"]
 
 
 def run(
-    table: Annotated[Literal["miou", "ablation", "masks"], Field(description="Which table")],
+    table: Annotated[Table, Field(description="Which table")],
     results: Annotated[list[Path], POSITIONAL, Field(description="Files that tagseg evaluate wrote")],
     output: Output,
     *,
     published: Annotated[Published, Field(description="Data set whose published rows are added")] = "none",
 ) -> None:
-    """Gather evaluations into one table.
+    """Gather evaluations into one table: `miou.csv`, `ablation.csv` or `masks.csv`.
 
-    Write `miou.csv`, `ablation.csv` or `masks.csv` from evaluation results, in the order given.
+    Rows stand in the order of `results`. Raises TagsegError naming a result that lacks what the table needs.
     """
     make, needed = _TABLES[table]
     frame = make([read_result(path, needed) for path in results], published)
     write_text(output, frame.to_csv(index=False, lineterminator="\n"))
 
 
-# How each table is made, and what its rows need to know of a result.
+# How each table is made, and the facts that it needs of each result.
 _TABLES: dict[Table, tuple[Callable[[list[Result], Published], DataFrame], frozenset[str]]] = {
     "miou": (miou_table, frozenset({"experiment", "smoothing"})),
     "ablation": (ablation_table, frozenset({"experiment", "mask", "crf", "fov", "smoothing"})),

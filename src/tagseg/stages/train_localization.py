@@ -1,7 +1,6 @@
 """Train the localization network on tags (the paper's 3.1.2, 4.2.2)."""
 
 import logging
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -25,13 +24,13 @@ from tagseg.networks.localization import (
     tag_cross_entropy,
 )
 from tagseg.networks.synsets import shared_rows
-from tagseg.networks.training import Schedule, train
 from tagseg.runtime.device import Device, prepare
 from tagseg.runtime.frozen_trunk import network_facts
-from tagseg.runtime.prefetch import ahead, load_image, load_square, pinned, shuffled
+from tagseg.runtime.prefetch import load_image, load_square, pinned, prefetch
+from tagseg.runtime.prefetched_training import train_prefetched
 
 log = logging.getLogger(__name__)
-Batch = tuple[Tensor, Tensor, list[str]]
+Batch = tuple[Tensor, Tensor, list[str]]  # images (N, 3, H, W) uint8, tags (N, C) float32 of 0 and 1, ids
 
 
 def run(
@@ -49,27 +48,25 @@ def run(
 ) -> None:
     """Train the localization network on tags.
 
-    Write the trained network as a bundle, and its log as CSV. Only images of split train are used.
-
-    A run that was killed goes on from what it left in the folder `checkpoints`.
+    The trained network is written as a bundle, and its log as CSV. Only images of split train are used. A training that
+    was interrupted resumes from the folder `checkpoints`. Raises TagsegError if there is no training image or no class.
     """
     device = prepare(machine, threads, seed)
-    names = read_classes(classes)[1:]
-    records = read_index(tags, split="train")
+    names, records = read_classes(classes)[1:], read_index(tags, split="train")
     if not records or not names:
         raise TagsegError(f"{tags}: no training image with a tag; give at least one image of split train a tag")
     backbone = load_backbone(network.backbone, network.weights, network.preprocessing, stride=settings.stride)
     model = LocalizationNetwork(backbone, len(names), hidden=settings.hidden).to(device.torch_device)
     if settings.channels_last or settings.mode == "head":
-        device.put(model)
+        device.move(model)
     targets = torch.tensor([[name in record.tags for name in names] for record in records]).float()
     facts = {"tags": digest_of([tags, classes]), "seed": seed} | network_facts(network) | settings.model_dump()
-    keeper = Checkpoints(checkpoints, machine.checkpoint_every, facts)
+    saved = Checkpoints(checkpoints, machine.checkpoint_every, facts)
     if settings.mode == "head":
-        history = _train_head(model, records, targets, _shared(backbone, names), settings, device)
+        log_text = _train_head(model, records, targets, _shared(backbone, names), settings, device)
     else:
-        history = _finetune(model, records, targets, settings, seed, device, keeper)
-    write_text(training_log, history)
+        log_text = _finetune(model, records, targets, settings, seed, device, saved)
+    write_text(training_log, log_text)
     save_bundle(
         output,
         "localization",
@@ -81,7 +78,7 @@ def run(
         stride=settings.stride,
         settings=settings.model_dump(),
     )
-    keeper.clear()
+    saved.clear()
 
 
 def _train_head(
@@ -92,9 +89,9 @@ def _train_head(
     settings: LocalizationSettings,
     device: Device,
 ) -> str:
-    """The trunk runs once over each image and its mirror image; the head is then fitted on what it gave."""
-    straight = ahead(records, lambda record: pinned(load_image(record)[None]), device.loaders)  # in the targets' order
-    images = tqdm(straight, total=len(records), unit="image", disable=None)
+    """Fit the head on the trunk's features of each image and its mirror image; return the log."""
+    loaded = prefetch(records, lambda record: pinned(load_image(record)[None]), device.loaders)  # in the targets' order
+    images = tqdm(loaded, total=len(records), unit="image", disable=None)
     both = (view.to(device.torch_device) for image in images for view in (image, image.flip(3)))
     features = pooled_features(model, both).cpu()
     weight, bias, loss = fit_linear_head(
@@ -114,7 +111,7 @@ def _train_head(
 def _shared(backbone: Backbone, names: list[str]) -> tuple[Tensor, list[str]] | None:
     """Rows (C, K) of the pre-trained classifier, 0 for classes that it does not know, and the names of those it does.
 
-    None where there is no classifier that reads the average of the trunk's last map.
+    None if the backbone has no classifier on the global average of the trunk's last map.
     """
     if backbone.classifier is None or backbone.fully_connected is not None:
         return None
@@ -128,7 +125,7 @@ def _choose_rows(
     shared: tuple[Tensor, list[str]] | None,
     settings: LocalizationSettings,
 ) -> None:
-    """Weights of Eq. 1 as `rows` asks for them, said in the log."""
+    """Set the weights of Eq. 1 as `settings.rows` says: the head's, the pre-trained classifier's, or their sum."""
     if settings.rows == "trained":
         return
     if shared is None:
@@ -151,29 +148,30 @@ def _finetune(
     settings: LocalizationSettings,
     seed: int,
     device: Device,
-    keeper: Checkpoints,
+    checkpoints: Checkpoints,
 ) -> str:
-    def load(chosen: list[tuple[int, bool]]) -> Batch:
-        images = [load_square(records[i], settings.size) for i, _ in chosen]
-        turned = [image.flip(2) if mirror else image for image, (_, mirror) in zip(images, chosen, strict=True)]
-        indices = [i for i, _ in chosen]
-        return pinned(torch.stack(turned)), pinned(targets[indices]), [records[i].id for i in indices]
+    """Train the whole network by SGD; return the log."""
 
-    def batches(first: int) -> Iterator[Batch]:
-        return ahead(shuffled(len(records), settings.batch, seed, flip=True, first=first), load, device.loaders)
+    def load(chosen: list[tuple[int, bool]]) -> Batch:
+        indices = [i for i, _ in chosen]
+        images = [load_square(records[i], settings.size) for i in indices]
+        flipped = [image.flip(2) if mirror else image for image, (_, mirror) in zip(images, chosen, strict=True)]
+        return pinned(torch.stack(flipped)), pinned(targets[indices]), [records[i].id for i in indices]
 
     def loss_of(batch: Batch) -> Tensor:
         images, wanted, _ = batch
         logits = model(images.to(device.torch_device, non_blocking=True))
         return tag_cross_entropy(logits, wanted.to(device.torch_device, non_blocking=True), settings.reduction)
 
-    return train(
+    return train_prefetched(
         model,
-        model.parameter_groups(settings.learning_rate, settings.head_factor),
-        batches,
+        load,
         loss_of,
-        Schedule(settings.iterations, settings.schedule, settings.momentum, settings.weight_decay),
-        lambda batch: f"images {', '.join(batch[2])}",
-        precision=settings.precision,
-        keeper=keeper,
+        lambda batch: batch[2],
+        settings,
+        checkpoints,
+        images=len(records),
+        flip=True,
+        seed=seed,
+        loaders=device.loaders,
     )

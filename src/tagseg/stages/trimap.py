@@ -1,4 +1,4 @@
-"""Accuracy of predictions beside object boundaries, in bands of growing width (Fig. 10)."""
+"""Compute the accuracy of predictions near object boundaries, in bands of growing width (Fig. 10)."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +14,7 @@ from tagseg.datasets.truths import Truths
 from tagseg.errors import TagsegError
 from tagseg.evaluation.tables import trimap_table
 from tagseg.evaluation.trimap import Trimap, boundary_distance
-from tagseg.runtime.progress import rate
+from tagseg.runtime.progress import log_rate
 
 
 def run(
@@ -31,12 +31,11 @@ def run(
     split: Annotated[str, Field(description="Split to evaluate")] = "val",
     width: Annotated[int, Field(ge=1, le=1000, description="Widest band in pixels")] = 40,
 ) -> None:
-    """Accuracy in bands around the truth's boundaries (Fig. 10).
+    """Compute the accuracy of predictions in bands around the truth's boundaries (Fig. 10).
 
-    Write `trimap.csv`: a row for each prediction and band of 1 to `width` pixels around the truth's boundaries.
-
-    `predictions` holds shards of label maps by METHOD/CRF. The distance to the boundary is found once an image, for
-    all of them. Raises TagsegError naming the mask for truth of another size or with labels outside the classes.
+    `trimap.csv` has a row for each prediction and each band of 1 to `width` pixels. `predictions` are shards of label
+    maps by METHOD/CRF. The distance to the boundary is computed once for each image. Raises TagsegError naming the mask
+    if the truth has another size than the label map, or labels outside the classes.
     """
     if not predictions:
         raise TagsegError("no prediction to compare: give --prediction METHOD/CRF=FILE for each shard")
@@ -50,7 +49,7 @@ def run(
     truths = Truths(tags, ground_truth, split)
     maps = {key: ShardSet(paths, "labels") for key, paths in named.items()}
     trimaps = {key: Trimap(count, width) for key in maps}
-    with rate("images", len(truths.records)):
+    with log_rate("images", len(truths.records)):
         for record in tqdm(truths.records, unit="image", disable=None):
             truth = truths.labels(record)
             distance = boundary_distance(truth)

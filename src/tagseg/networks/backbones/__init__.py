@@ -1,13 +1,14 @@
 """Loading backbones by name: the small network of the demo, VGG-16, and any timm model."""
 
 import logging
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from tagseg.errors import TagsegError, barred
+from tagseg.errors import TagsegError, read_error
 from tagseg.networks.backbones.base import PREPROCESSING, Backbone, Classifier
 from tagseg.networks.backbones.timm import timm_backbone
 from tagseg.networks.backbones.vgg import SHAPES_BLOCKS, VGG16_BLOCKS, VggTrunk
@@ -28,15 +29,15 @@ def load_backbone(
 ) -> Backbone:
     """Load a backbone whose `Taps.features` have `stride`: 8, 16, or 32 for the trunk's own (16 for `shapes`).
 
-    `name`: `shapes`, `vgg16` or `timm/NAME`. `weights`: `default` (shipped with the package, or the library's),
+    `name`: `vgg16`, one of `OTHERS` or `timm/NAME`. `weights`: `default` (shipped with the package, or the library's),
     `random`, a name the library knows, or a file. `preprocessing`: a key of `PREPROCESSING`, or `default` for that of
     the weights. `pool5` adds the fifth pooling layer, the input of fc6, to VGG-16. The trunk is in evaluation mode, on
     the CPU. Raises TagsegError naming the backbone or file and the remedy.
     """
-    if name == "shapes":
-        backbone = _shapes(weights, stride)
-    elif name == "vgg16":
+    if name == "vgg16":
         backbone = _vgg16(weights, stride, pool5, preprocessing)
+    elif name in OTHERS:
+        backbone = OTHERS[name](weights, stride)
     elif name.startswith("timm/"):
         backbone = timm_backbone(name, weights, stride)
     else:
@@ -48,7 +49,7 @@ def load_backbone(
 
 def require_known(name: str) -> None:
     """Raise TagsegError if there is no backbone of this name; the weights are not checked."""
-    if name in ("shapes", "vgg16"):
+    if name == "vgg16" or name in OTHERS:
         return
     import timm  # imported here: takes a second, and the built-in names do not need it
 
@@ -57,7 +58,8 @@ def require_known(name: str) -> None:
 
 
 def _unknown(name: str) -> TagsegError:
-    return TagsegError(f"backbone {name!r}: unknown; use shapes, vgg16 or timm/NAME (timm.list_models() lists them)")
+    own = ", ".join([*OTHERS, "vgg16"])
+    return TagsegError(f"backbone {name!r}: unknown; use {own} or timm/NAME (timm.list_models() lists them)")
 
 
 def _shapes(weights: str, stride: int) -> Backbone:
@@ -77,6 +79,10 @@ def _shapes(weights: str, stride: int) -> Backbone:
     head = Classifier(state.pop("classifier.weight"), state.pop("classifier.bias"), tuple(bundle["classes"]))
     load_state(trunk, state, str(path))
     return Backbone("shapes", trunk.eval(), trunk.channels, (tuple(bundle["mean"]), tuple(bundle["std"])), head)
+
+
+# Built-in backbones besides vgg16, which alone has a fifth pooling layer and several kinds of pre-processing.
+OTHERS: dict[str, Callable[[str, int], Backbone]] = {"shapes": _shapes}
 
 
 def _vgg16(weights: str, stride: int, pool5: bool, preprocessing: str) -> Backbone:
@@ -113,7 +119,7 @@ def _torchvision_vgg16(name: str) -> dict[str, Tensor]:
         return dict(source.get_state_dict(progress=False, check_hash=True, weights_only=True))
     except Exception as error:  # no network, a wrong hash, another file: the types vary
         if path.is_file():
-            raise barred(error, path) or TagsegError(
+            raise read_error(error, path) or TagsegError(
                 f"{path}: not torchvision's file ({type(error).__name__}); put {source.url} in its place"
             ) from None
         raise TagsegError(

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tagseg.errors import TagsegError, barred
+from tagseg.errors import TagsegError, read_error
 from tagseg.networks.sources import no_such_file
 
 CONTAINERS = ("state_dict", "model_state_dict", "model")
@@ -52,7 +52,7 @@ def load_dict(path: Path, what: str, remedy: str) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many types for other files; to the user they mean the same
-        raise barred(error, path) or TagsegError(f"{path}: not {what} ({type(error).__name__}); {remedy}") from None
+        raise read_error(error, path) or TagsegError(f"{path}: not {what} ({type(error).__name__}); {remedy}") from None
     if not isinstance(content, dict):
         raise TagsegError(f"{path}: holds {type(content).__name__}; {remedy}")
     return content
@@ -83,7 +83,7 @@ def _load_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError, MemoryError) as error:
-        raise barred(error, path) or TagsegError(
+        raise read_error(error, path) or TagsegError(
             f"{path}: not a safetensors file ({one_line(error)}); give the whole file"
         ) from None
 

@@ -1,4 +1,4 @@
-"""Maps of the second round: the first's, averaged with what the regression says at every position."""
+"""Compute the maps of the second round: the first round's, averaged with the regression's at every position."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,8 +19,8 @@ from tagseg.images.resize import resize_map
 from tagseg.priors.second_round import pixel_maps, second_round
 from tagseg.runtime.device import prepare
 from tagseg.runtime.frozen_trunk import FrozenTrunk, network_facts
-from tagseg.runtime.prefetch import fetched, one_behind
-from tagseg.runtime.progress import rate
+from tagseg.runtime.prefetch import copy_to_cpu, delay_by_one
+from tagseg.runtime.progress import log_rate
 from tagseg.runtime.stamps import stamps
 
 
@@ -39,9 +39,9 @@ def run(
     shards: Shards = 1,
     threads: Threads = 1,
 ) -> None:
-    """Maps of the second round.
+    """Compute the maps of the second round: the first round's, averaged with what the regression predicts.
 
-    Write one shard of maps, of the same images, labels and sizes as `maps`, the first round's.
+    The shard holds the same images, labels and sizes as `maps`, the first round's.
     """
     device = prepare(machine, threads)
     frozen = FrozenTrunk(network, views, device)
@@ -54,14 +54,14 @@ def run(
         write_shard(output, "probabilities", facts, stamps(records), [maps, model]) as writer,
     ):
 
-        def again() -> Iterator[tuple[ImageRecord, Callable[[], dict[str, np.ndarray]]]]:
+        def predicted() -> Iterator[tuple[ImageRecord, Callable[[], dict[str, np.ndarray]]]]:
             for record, own in frozen.pixels(records, machine.images_at_once, writer.done):
                 labels = first.get(record.id, "labels").tolist()
-                yield record, fetched({"maps": pixel_maps(own, rows, bias, labels)})
+                yield record, copy_to_cpu({"maps": pixel_maps(own, rows, bias, labels)})
 
         left = writer.left(records)
-        with rate("images", len(left)):
-            for record, wait in tqdm(one_behind(again()), total=len(left), unit="image", disable=None):
+        with log_rate("images", len(left)):
+            for record, wait in tqdm(delay_by_one(predicted()), total=len(left), unit="image", disable=None):
                 before = first.get(record.id, "maps").astype(np.float32)
                 own = np.stack([resize_map(values, before.shape[1:]) for values in wait()["maps"]])
                 arrays = {"maps": second_round(before, own, settings.weight).astype(np.float16)}

@@ -27,9 +27,9 @@ def run(
 ) -> None:
     """Fit the second round's regression on the samples of all shards.
 
-    Write the regression: `weight` (N, K) and `bias` (N,). The order of the images is that of `tags.csv`.
-
-    Memory is that of the samples, which `most_pixels` bounds whatever the number of images.
+    The file holds `weight` (N, K) and `bias` (N,). Images are taken in the order of `tags.csv`. All samples are in
+    memory at once; `most_pixels` bounds them, whatever the number of images. Raises TagsegError if no image has a
+    sample.
     """
     torch.set_num_threads(threads)
     count = len(read_classes(classes))
@@ -49,7 +49,7 @@ def run(
 
 
 def _gathered(shards: ShardSet, records: list[ImageRecord], counts: list[int], classes: int) -> Samples:
-    """The pixels of all images, `counts` of each, put where they stay: no second copy is made on the way."""
+    """The pixels of all images, `counts` of each, read straight into their arrays: they are never in memory twice."""
     total = sum(counts)
     width = shards.get(records[0].id, "features").shape[1]
     features = np.empty((total, width), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Pixels to learn from: confident ones of the training photographs, with the trunk's features (the second round)."""
+"""Sample pixels for the second round: confident ones of the training images, with the trunk's features."""
 
 import zlib
 from collections.abc import Callable, Iterator
@@ -20,11 +20,11 @@ from tagseg.priors.second_round import confident_pixels
 from tagseg.runtime.device import prepare
 from tagseg.runtime.frozen_trunk import FrozenTrunk, network_facts
 from tagseg.runtime.label_maps import smoothed
-from tagseg.runtime.prefetch import fetched, one_behind
-from tagseg.runtime.progress import rate
+from tagseg.runtime.prefetch import copy_to_cpu, delay_by_one
+from tagseg.runtime.progress import log_rate
 from tagseg.runtime.stamps import stamps
 
-_FEWEST = 20  # pixels of a photograph: with fewer, one of several tags would show too few of each
+_FEWEST = 20  # pixels of an image: fewer are too few of each class if it has several tags
 
 
 @torch.inference_mode()
@@ -43,12 +43,12 @@ def run(
     shards: Shards = 1,
     threads: Threads = 1,
 ) -> None:
-    """Confident pixels of the training images, with their features, for the second round.
+    """Sample confident pixels of the training images, with their features, for the second round.
 
-    Write one shard of samples, of images of split train that have a tag; of very many, of some spread evenly.
-
-    Each image's `features` (n, K) float16, `marginals` (n, L) float32 that sum to one, `labels` (L,) uint8. `maps` are
-    the first round's; its marginals are those of a pairwise CRF at `crf_pixels`.
+    Samples are taken of images of split train that have a tag, or, if there are too many, of some spread evenly. The
+    shard holds, for each, `features` (n, K) float16, `marginals` (n, L) float32 that sum to one over the labels, and
+    `labels` (L,) uint8. `maps` are the first round's, and the marginals those of a pairwise CRF on at most `crf_pixels`
+    pixels.
     """
     device = prepare(machine, threads)
     frozen = FrozenTrunk(network, views, device)
@@ -60,16 +60,16 @@ def run(
 
     def features() -> Iterator[tuple[ImageRecord, Callable[[], dict[str, np.ndarray]]]]:
         for record, own in frozen.pixels(records, machine.images_at_once, writer.done):
-            yield record, fetched({"features": own.half()})
+            yield record, copy_to_cpu({"features": own.half()})
 
     facts = settings.model_dump() | views.model_dump() | network_facts(network)
     facts |= {"seed": seed, "pixels_of_each": count, "crf": smooth.model_dump()}
     with (
         Shard(maps, "probabilities") as first,
         write_shard(output, "samples", facts, stamps(records), [maps]) as writer,
-        rate("images", len(left := writer.left(records))),
+        log_rate("images", len(left := writer.left(records))),
     ):
-        for record, wait in tqdm(one_behind(features()), total=len(left), unit="image", disable=None):
+        for record, wait in tqdm(delay_by_one(features()), total=len(left), unit="image", disable=None):
             values = wait()["features"]
             marginals = smoothed(first, None, record, "pairwise", smooth)
             marginals = np.stack([resize_map(own, values.shape[1:]) for own in marginals]).reshape(len(marginals), -1)
@@ -85,7 +85,7 @@ def run(
 
 
 def learned_from(index: list[ImageRecord], most_pixels: int) -> set[str]:
-    """Ids of the training images with tags, or of as many, spread evenly, as may give 20 pixels each."""
+    """Ids of the training images with tags, or of so many of them, spread evenly, that each may give 20 pixels."""
     tagged = [record.id for record in index if record.split == "train" and record.tags]
     most = max(1, most_pixels // _FEWEST)
     return {tagged[i * len(tagged) // most] for i in range(most)} if len(tagged) > most else set(tagged)

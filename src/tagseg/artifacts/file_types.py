@@ -1,4 +1,4 @@
-"""What a file is that tagseg wrote, told from its content alone; of any other file nothing is known."""
+"""Recognise the files that tagseg wrote, and their types, by content alone."""
 
 import json
 import re
@@ -12,9 +12,9 @@ from tagseg.images.marks import HEAD, NAME, kind_of
 
 ARCHIVE = "tagseg.tar"  # the name that a submission's gzip header bears
 SCORES = b"tagseg scores"  # the comment of an .npz
-LISTS = ("list", "sums")  # plain text that others may have written just so
+LISTS = ("list", "sums")  # plain text that bears no mark: others may have written it
 
-# The headers of all tables that tagseg writes. An ellipsis stands for any more columns; one in brackets may be missing.
+# The headers of all tables that tagseg writes. An ellipsis stands for any columns; one in brackets may be missing.
 _TABLES = {
     "index": "id,split,path,width,height,tags,digest",
     "ground truth": "id,mask,digest,foreground",
@@ -40,15 +40,15 @@ def _pattern(header: str) -> re.Pattern[str]:
 
 
 _HEADERS = {name: _pattern(header) for name, header in _TABLES.items()}
-_SCENES = re.compile(r"image,tags,split\n(train|val)_00000,")  # of the embedded demo: no photograph of anybody's
+_SCENES = re.compile(r"image,tags,split\n(train|val)_00000,")  # of the embedded demo, not of anybody's photographs
 _SUMS = re.compile(r"([0-9a-f]{32}  \S+\n)+")
 
 
-def form_of(path: Path, suffix: str | None = None) -> str | None:
-    """The form of a file that tagseg wrote: the kind of a picture, or another name; None for any other file.
+def file_type(path: Path, suffix: str | None = None) -> str | None:
+    """The type of a file that tagseg wrote: the kind of a picture, or another name; None for any other file.
 
-    A list has the form `list`, whoever wrote it: a .txt file, or classes under another name. What is no regular file
-    has none. `suffix` is that of the name which a file is to have.
+    A list has the type `list`, whoever wrote it: a .txt file, or classes under another name. Anything but a regular
+    file has none. `suffix` is that of the file's final name, if this one is temporary.
     """
     if not path.is_file():
         return None
@@ -57,9 +57,9 @@ def form_of(path: Path, suffix: str | None = None) -> str | None:
             head = file.read(HEAD)
     except OSError:
         return None
-    for begins, form in _BINARY.items():
+    for begins, recognise in _BINARY.items():
         if head.startswith(begins):
-            return form(path, head)
+            return recognise(path, head)
     try:
         return _text(path, head.decode("utf-8", "ignore"), path.suffix if suffix is None else suffix)
     except (OSError, ValueError):
@@ -91,7 +91,7 @@ def _text(path: Path, head: str, suffix: str) -> str | None:
 
 
 def _shard(path: Path, head: bytes) -> str | None:
-    import h5py  # here: it takes a while to load, and most files are others
+    import h5py  # here: it takes a while to load, and most files are of other types
 
     try:
         with h5py.File(path, "r") as file:
@@ -114,7 +114,7 @@ def _zip(path: Path, head: bytes) -> str | None:
 
 
 def _gzip(path: Path, head: bytes) -> str | None:
-    # a header with a name: ten bytes, the name, a zero
+    # a header with a name: ten bytes, the name, a zero byte
     return "archive" if head[10:].startswith(ARCHIVE.encode() + b"\0") else None
 
 

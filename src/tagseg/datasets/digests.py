@@ -1,7 +1,7 @@
-"""Whether files have been replaced: looked at by name and size, which costs no reading and is the same everywhere.
+"""Digests that show whether files were replaced: of names and sizes, which needs no reading, or of content.
 
-Times of change are left out on purpose: a data set that was copied or unpacked elsewhere has others, and nothing of it
-is new. The price: a file replaced by another of exactly as many bytes is not noticed.
+Modification times are left out on purpose: they change when a data set is copied or unpacked elsewhere. So a digest of
+sizes misses a file that was replaced by another of exactly as many bytes.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def files_below(folder: Path) -> list[Path]:
-    """All files below a folder that are not hidden; none where there is no folder."""
+    """All files below a folder that are not hidden, sorted; none if there is no such folder."""
     found = []
     for base, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -19,8 +19,8 @@ def files_below(folder: Path) -> list[Path]:
     return [Path(name) for name in sorted(found)]
 
 
-def state(files: Iterable[Path]) -> str:
-    """A digest of the names and sizes of files; of one that is missing, of its name. Empty if there are no files."""
+def size_digest(files: Iterable[Path]) -> str:
+    """A digest of the names and sizes of files (a missing one counts by its name); '' if there are no files."""
     digest = hashlib.sha256()
     none = True
     for path in files:
@@ -33,7 +33,7 @@ def state(files: Iterable[Path]) -> str:
     return "" if none else digest.hexdigest()[:16]
 
 
-def content(path: Path) -> str:
-    """A digest of what is in a file."""
+def content_digest(path: Path) -> str:
+    """A digest of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -1,32 +1,32 @@
-"""The classes of an own data set in VOC's form: those that its keys name, or the file that annotation tools write."""
+"""The classes of your own data in VOC's format: from the configuration, or from a file that annotation tools write."""
 
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tagseg.config.data import wrong_class_names
+from tagseg.config.data import class_names_fault
 from tagseg.config.names import plain
 from tagseg.datasets.index import BACKGROUND, read_utf8
 from tagseg.errors import TagsegError
 from tagseg.images.palette import IGNORE, voc_palette
 
-LABELMAP = "labelmap.txt"  # CVAT's and Datumaro's: NAME:R,G,B:PARTS:ACTIONS
-FILES = (LABELMAP, "class_names.txt", "labels.txt")  # the others are labelme's: a name a line
+LABELMAP = "labelmap.txt"  # of CVAT and Datumaro: NAME:R,G,B:PARTS:ACTIONS
+FILES = (LABELMAP, "class_names.txt", "labels.txt")  # the others are labelme's: one name per line
 _BACKGROUNDS = (BACKGROUND, "_background_")
 _IGNORED = "__ignore__"
 _COLOUR = re.compile(r"\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*")
-_BORDER = (224, 224, 192)  # what VOC paints label 255 in
+_BORDER = (224, 224, 192)  # VOC's colour of label 255
 
 Colour = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class ClassNames:
-    """Class names by label (the first is label 1), without background, and where they stand.
+    """Class names by label (the first is label 1), without background, and their source: a file or a key.
 
-    `colours` gives the label of each colour that a mask may be painted in; it is empty where nothing tells them.
-    `indexed`: whether the labels of a mask that holds indices are known, too. They are not where a list of colours has
-    the background in another place than the first.
+    `colours` maps each colour of a painted mask to its label; it is empty if they are unknown. `indexed` says whether
+    the indices of an indexed mask are known to be labels: they are not if a list of colours has the background in
+    another place than the first.
     """
 
     names: tuple[str, ...]
@@ -37,7 +37,7 @@ class ClassNames:
 
 @dataclass(frozen=True)
 class _Entry:
-    """A line of a class file; `colour` is None where it gives none."""
+    """A line of a class file; `colour` is None if it gives none."""
 
     line: int
     name: str
@@ -50,10 +50,10 @@ def class_file(root: Path) -> Path | None:
 
 
 def own_classes(root: Path, given: list[str]) -> ClassNames | None:
-    """The classes that the keys (`given`) or else a file in `root` name; None if neither does.
+    """The classes in the configuration (`given`) or else in a file in `root`; None if neither names any.
 
-    Where both do, the keys' order counts, and a `labelmap.txt` still tells the colours. Raises TagsegError naming file
-    and line of a class that cannot be.
+    If both do, `given` sets the order, and a `labelmap.txt` the colours. Raises TagsegError naming the file and line of
+    an invalid class.
     """
     path = class_file(root)
     if given and (path is None or path.name != LABELMAP):
@@ -64,7 +64,7 @@ def own_classes(root: Path, given: list[str]) -> ClassNames | None:
     names = tuple(entry.name for entry in entries if entry.name not in (*_BACKGROUNDS, _IGNORED))
     if not names:
         raise TagsegError(f"{path}: no class in it; write a name a line, in the order of the labels")
-    if what := wrong_class_names(list(names)):
+    if what := class_names_fault(list(names)):
         raise TagsegError(f"{path}: {what}")
     places = [entry.name in _BACKGROUNDS for entry in entries if entry.name != _IGNORED]
     first = True not in places[1:]
@@ -95,7 +95,7 @@ def _entries(path: Path) -> list[_Entry]:
 
 
 def _parsed(where: str, text: str) -> tuple[str, Colour | None]:
-    """Name and colour of a line NAME:R,G,B:PARTS:ACTIONS; a name may have a colon itself."""
+    """Name and colour of a line NAME:R,G,B:PARTS:ACTIONS; the name may contain colons."""
     parts = text.split(":")
     for i, part in enumerate(parts[1:], start=1):
         if found := _COLOUR.fullmatch(part):
@@ -104,12 +104,12 @@ def _parsed(where: str, text: str) -> tuple[str, Colour | None]:
                 raise TagsegError(f"{where}: colour {part.strip()}; a colour is three numbers from 0 to 255")
             return ":".join(parts[:i]).strip(), (red, green, blue)
     if len(parts) > 1 and parts[1].strip():
-        raise TagsegError(f"{where}: {parts[1].strip()!r} is no colour; write NAME:R,G,B:: as in crack:250,50,83::")
+        raise TagsegError(f"{where}: {parts[1].strip()!r} is not a colour; write NAME:R,G,B:: as in crack:250,50,83::")
     return parts[0].strip(), None
 
 
 def _colours(path: Path, entries: list[_Entry], names: list[str]) -> dict[Colour, int]:
-    """The label of each colour; a class without one has that of VOC's palette in its place, as the tools give it."""
+    """The label of each colour; a class without one has VOC's colour of its index, as in the annotation tools."""
     palette = voc_palette()
     shift = 0 if any(entry.name in _BACKGROUNDS for entry in entries) else 1
     colours: dict[Colour, int] = {}
@@ -128,7 +128,7 @@ def _colours(path: Path, entries: list[_Entry], names: list[str]) -> dict[Colour
             colours[colour] = IGNORE
         elif entry.name in names:
             colours[colour] = names.index(entry.name) + 1
-    # black is no object and VOC's border is ignored, unless the file says otherwise
+    # black is background and VOC's border is ignored, unless the file says otherwise
     for colour, label in (((0, 0, 0), 0), (_BORDER, IGNORE)):
         if colour not in taken:
             colours[colour] = label

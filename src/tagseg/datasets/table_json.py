@@ -1,4 +1,4 @@
-"""Tags in JSON: an object of lists by image, a list of objects, or an object a line."""
+"""Read tags from JSON: an object of lists by image, a list of objects, or one object per line."""
 
 import json
 import re
@@ -14,10 +14,10 @@ FORM = '{"beach.jpg": ["dog", "person"]} or [{"image": "beach.jpg", "tags": ["do
 
 
 def json_entries(path: Path, text: str, faults: list[Fault]) -> Iterator[tuple[int, str, list[str], str]]:
-    """(line, image, tags, split) of each entry that has the right form; the line is that on which it begins.
+    """(line, image, tags, split) of each valid entry; the line is the one on which it begins.
 
-    Keys may be in any case. What is wrong with single entries goes to `faults`. Raises TagsegError naming file and line
-    for text that is no JSON, and for JSON of another form.
+    Keys may be in any case. Faults of single entries go to `faults`. Raises TagsegError naming file and line for text
+    that is not JSON, and for JSON with another structure.
     """
     for line, entry in _entries(path, text):
         if isinstance(entry, dict):
@@ -31,7 +31,7 @@ def json_entries(path: Path, text: str, faults: list[Fault]) -> Iterator[tuple[i
 
 
 def _entries(path: Path, text: str) -> list[tuple[int, Any]]:
-    """Each entry with its line. One of an object of lists by image becomes an object with image and tags."""
+    """Each entry with its line; the members of an object of lists by image become objects with image and tags."""
     if _is_lines(text):
         lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
         return [(number, _loaded(path, line, number)) for number, line in lines]
@@ -46,7 +46,7 @@ def _entries(path: Path, text: str) -> list[tuple[int, Any]]:
 
 
 def _is_lines(text: str) -> bool:
-    """Whether the first line is an object by itself that has an image and tags, as those below it then have."""
+    """Whether the first line by itself is an object with an image: then every line is one."""
     first = text.lstrip().partition("\n")[0]
     try:
         entry = json.loads(first)
@@ -56,32 +56,32 @@ def _is_lines(text: str) -> bool:
 
 
 def _loaded(path: Path, text: str, first: int) -> Any:
-    """JSON that begins in line `first`."""
+    """Parse JSON that begins on line `first` of the file."""
     try:
         return json.loads(text)
     except ValueError as error:
         line = first - 1 + getattr(error, "lineno", 1)
-        raise TagsegError(f"{path}:{line}: no JSON ({getattr(error, 'msg', error)}); write {FORM}") from None
+        raise TagsegError(f"{path}:{line}: not JSON ({getattr(error, 'msg', error)}); write {FORM}") from None
     except RecursionError:
-        raise TagsegError(f"{path}: no table of tags, but JSON of great depth; write {FORM}") from None
+        raise TagsegError(f"{path}: not a table of tags, but JSON that is nested too deep; write {FORM}") from None
 
 
 def _wrong_entry(entry: Any) -> str:
-    """What is wrong with the form of an entry, or nothing."""
+    """What is wrong with an entry; '' if nothing is."""
     if not isinstance(entry, dict):
-        return f"{type(entry).__name__} in an entry's place"
+        return f"{type(entry).__name__} in place of an entry"
     if not isinstance(entry.get("image"), str):
         return "an entry without an image"
     tags = entry.get("tags")
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        return f"tags of {entry['image']!r} are no list of names"
+        return f"tags of {entry['image']!r} are not a list of names"
     if not isinstance(entry.get("split") or "", str):
-        return f"split of {entry['image']!r} is no word"
+        return f"split of {entry['image']!r} is not a word"
     return ""
 
 
 def _values(text: str) -> Iterator[tuple[int, Any]]:
-    """The values in the outermost bracket of valid JSON, of an object key and value in turn, each with its line."""
+    """The values in the outermost list or object of valid JSON (keys and values in turn), each with its line."""
     decoder, gap = json.JSONDecoder(), re.compile(r"[\s,:]*")
     at, line = 0, 1
     position = len(text) - len(text.lstrip()) + 1

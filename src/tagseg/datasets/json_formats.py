@@ -1,12 +1,12 @@
-"""JSON files that are taken for COCO's by mistake, recognised by their shape."""
+"""Recognise JSON files of other formats that are given by mistake in place of COCO's."""
 
 from typing import Any
 
 _VIA = "a VGG Image Annotator file; export it from there as COCO JSON"
 
 
-def what_it_is(content: Any) -> str:
-    """What a JSON document that is not COCO's seems to be, and how to come from it to COCO's; nothing if unknown."""
+def recognise(content: Any) -> str:
+    """What a JSON document that is not COCO's seems to be, and how to convert it; '' if unknown."""
     if isinstance(content, list):
         return _of_list(content)
     if not isinstance(content, dict):

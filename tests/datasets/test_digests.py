@@ -12,8 +12,8 @@ from trees import put_image, put_text
 
 from tagseg.config.data import CocoData, FolderData, VocData
 from tagseg.datasets import coco, folder, voc
+from tagseg.datasets.digests import files_below, size_digest
 from tagseg.datasets.index import read_index
-from tagseg.datasets.watching import files_below, state
 from tagseg.images.files import write_labels
 from tagseg.stages import index
 
@@ -28,14 +28,14 @@ def own(root: Path) -> FolderData:
 
 def test_names_and_sizes_count_and_times_do_not(tmp_path: Path) -> None:
     files = [put_text(tmp_path / name, "1234") for name in ("a", "b")]
-    first = state(files)
+    first = size_digest(files)
     os.utime(files[0], (1, 1))
-    assert state(files) == first != state(files[:1]) != state([])
+    assert size_digest(files) == first != size_digest(files[:1]) != size_digest([])
     put_text(files[1], "12345")
-    longer = state(files)
+    longer = size_digest(files)
     files[1].unlink()
-    assert len({first, longer, state(files)}) == 3
-    assert state([]) == ""
+    assert len({first, longer, size_digest(files)}) == 3
+    assert size_digest([]) == ""
 
 
 def test_files_below_a_folder(tmp_path: Path) -> None:
@@ -98,8 +98,8 @@ def test_the_workflow_notices_a_replaced_file(tmp_path: Path) -> None:
     moved = shutil.copytree(run, tmp_path / "moved", copy_function=shutil.copy)  # with times of its own
     assert planned(moved) == set()
     write_labels(data.root / "masks" / "b.png", np.zeros((36, 44), dtype=np.uint8))
-    assert planned() == {"name the truth masks, for evaluation only"}
+    assert planned() == {"list the truth masks, for evaluation only"}
     put_image(data.root / "images" / "a.png", 50, 40)
-    assert planned() == {"index images and tags", "name the truth masks, for evaluation only"}
+    assert planned() == {"index images and tags", "list the truth masks, for evaluation only"}
     succeed(run, *wanted, configs=[config])
     assert planned() == set()
