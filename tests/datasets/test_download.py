@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tqdm import tqdm
-from trees import refused
+from trees import put_text, refused
 
 from tagseg.datasets import download
 from tagseg.datasets.download import SBD, VOC, Archive, fetch, unpack
@@ -159,6 +159,23 @@ def test_a_broken_archive_is_named(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with refused(path, "cannot be unpacked", "delete it and run again"):
         unpack(path, tmp_path / "folder")
+
+
+def test_what_is_in_the_folder_already_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a.tgz"
+    path.write_bytes(tar_of({"VOC/first.txt": b"new", "VOC/train.txt": b"one\ntwo\n", "VOC/a.bin": CONTENT}))
+    mine = tmp_path / "VOC" / "train.txt"
+    for text in ("one\nten\n", "one\n", "one\ntwo\nthree\n"):
+        put_text(mine, text)
+        with refused(mine, f"is there already, with other content than in {path}", "move it away"):
+            unpack(path, tmp_path)
+        assert mine.read_text() == text and [p.name for p in mine.parent.iterdir()] == ["train.txt"]
+    put_text(mine, "one\ntwo\n")
+    before = mine.stat()
+    for _ in range(2):
+        unpack(path, tmp_path)
+    assert mine.stat().st_mtime_ns == before.st_mtime_ns and (tmp_path / "VOC" / "a.bin").read_bytes() == CONTENT
+    assert sorted(p.name for p in mine.parent.iterdir()) == ["a.bin", "first.txt", "train.txt"]
 
 
 def test_both_archives_are_fetched(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

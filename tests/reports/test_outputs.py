@@ -3,6 +3,7 @@
 import inspect
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -16,7 +17,7 @@ from trees import put_image, put_text, refused
 from typer.models import ArgumentInfo, OptionInfo
 
 from tagseg import cli
-from tagseg.artifacts.atomic import atomic, write_text
+from tagseg.artifacts.atomic import atomic, atomic_folder, write_text
 from tagseg.artifacts.bundle import write_torch
 from tagseg.artifacts.file_types import file_type
 from tagseg.artifacts.shards import write_shard
@@ -24,11 +25,13 @@ from tagseg.cli.app import BY_KIND, by_kind, family_of
 from tagseg.cli.options import make_command, options_of
 from tagseg.cli.signatures import docstring, read_signature
 from tagseg.config.arguments import POSITIONAL, WRITTEN
+from tagseg.config.data import FolderData
 from tagseg.datasets.shapes import write_scenes
 from tagseg.errors import TagsegError
 from tagseg.images.files import png_info, write_labels
 from tagseg.images.marks import FIGURE, PHOTOGRAPH, TRUTH
 from tagseg.stages import export_png
+from tagseg.stages import index as stages_index
 
 APP = typer.main.get_command(cli.app)
 PACKAGE = Path(cli.__file__).parents[1]
@@ -235,7 +238,48 @@ def test_what_a_run_begins_with_is_not_replaced_by_its_results(tmp_path: Path) -
         assert "is there already" in refusal(call("smooth", tmp_path, output=path))
 
 
+def test_a_list_of_classes_is_replaced_beside_its_own_index_alone(tmp_path: Path) -> None:
+    put_image(tmp_path / "images" / "a.png", 40, 36)
+    put_text(tmp_path / "tags.csv", "image,tags\na,cat;dog\n")
+    index = partial(stages_index.run, output=tmp_path / "out" / "tags.csv")
+    own, mine = tmp_path / "out" / "classes.txt", put_text(tmp_path / "mine.txt", "background\nfox\n")
+    index(FolderData(root=tmp_path), classes=own)
+    with refused(mine, "is not what tagseg would write there"):
+        index(FolderData(root=tmp_path), classes=mine)
+    put_text(tmp_path / "tags.csv", "image,tags\na,cat\n")
+    index(FolderData(root=tmp_path), classes=own)
+    assert own.read_text() == "background\ncat\n"
+    put_text(own, "background\nfox\n")  # somebody's, of other data
+    with refused(own, "is not what tagseg would write there"):
+        index(FolderData(root=tmp_path), classes=own)
+    assert own.read_text() == mine.read_text() == "background\nfox\n"
+
+
+def test_pages_and_drawings_that_mention_tagseg_are_not_its_own(tmp_path: Path) -> None:
+    page = put_text(tmp_path / "p.html", "<!doctype html>\n<title>notes on tagseg</title>\n")
+    drawing = put_text(tmp_path / "d.svg", '<svg xmlns="http://www.w3.org/2000/svg"><text>tagseg</text></svg>\n')
+    assert file_type(page) is None and file_type(drawing) is None
+
+
 # folders
+
+
+def test_a_file_put_into_a_folder_while_it_is_written_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    for name in ("film.part", ".film.part", "notes.txt"):
+        with atomic_folder(folder) as temporary:
+            write_labels(temporary / "a.png", np.ones((4, 4), np.uint8))
+        with (
+            refused(folder / name, "in a folder that would be replaced"),
+            atomic_folder(folder) as temporary,
+        ):
+            put_text(folder / name, "mine")
+        assert sorted(path.name for path in folder.iterdir()) == sorted(["a.png", name])
+        (folder / name).unlink()
+    put_text(folder / ".a.png.host-1.77.part", "of a killed process")
+    with atomic_folder(folder):
+        pass
+    assert list(folder.iterdir()) == [] and list(tmp_path.iterdir()) == [folder]
 
 
 def test_a_folder_with_somebody_s_file_in_it_stays(tmp_path: Path) -> None:

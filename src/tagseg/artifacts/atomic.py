@@ -50,6 +50,7 @@ def atomic_folder(path: Path, kind: str = LABELS) -> Iterator[Path]:
     try:
         temporary.mkdir()
         yield temporary
+        require_own_folder(path, kind)  # again: somebody may have put a file there in the meantime
         shutil.rmtree(path, ignore_errors=True)
         temporary.replace(path)
         _remove_left(path)

@@ -81,9 +81,9 @@ def _text(path: Path, head: str, suffix: str) -> str | None:
     if head.startswith("{") and '"facts"' in head:
         content = json.loads(path.read_text(encoding="utf-8"))
         return "result" if {"facts", "classes", "images", "counts"} <= set(content) else None
-    if "<svg" in head and "tagseg" in head:
+    if "<svg" in head and "<dc:title>tagseg</dc:title>" in head:
         return "drawing"
-    if head.lstrip().lower().startswith("<!doctype html") and "tagseg" in head:
+    if head.startswith("<!doctype html>") and "<style>.tagseg " in head:
         return "page"
     if _SUMS.fullmatch(head):
         return "sums"

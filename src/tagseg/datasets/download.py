@@ -2,6 +2,8 @@
 
 import hashlib
 import http.client
+import os
+import shutil
 import tarfile
 import urllib.error
 import urllib.request
@@ -9,8 +11,9 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from tagseg.artifacts.atomic import atomic
 from tagseg.artifacts.disk import explained
 from tagseg.errors import TagsegError
 
@@ -64,28 +67,54 @@ def fetch(archive: Archive, folder: Path, progress: Callable[..., Any]) -> Path:
 
 
 def unpack(path: Path, folder: Path) -> None:
-    """Unpack a tar file of files and folders into `folder`.
+    """Unpack a tar file of files and folders into `folder`. Files that are there already with equal content stay.
 
     Raises TagsegError for a broken archive, and, before anything is written, for one that holds anything else (a link,
-    a device) or a path that leads out of the folder. Python's own filter does the same, but not every 3.11 has it.
+    a device) or a path that leads out of the folder, and for a file that is there with other content: somebody's own.
     """
     try:
         with tarfile.open(path) as archive:
-            for member in archive.getmembers():
-                inside = (folder / member.name).resolve().is_relative_to(folder.resolve())
-                if not inside or not (member.isfile() or member.isdir()):
-                    raise TagsegError(
-                        f"{path}: not unpacked, it would write outside {folder} ({member.name}); do not use it"
-                    )
-            if hasattr(tarfile, "data_filter"):
-                archive.extractall(folder, filter="data")
-            else:
-                archive.extractall(folder)
+            members = archive.getmembers()
+            missing = [member for member in members if not _is_there(path, folder, archive, member)]
+            for member in missing:
+                _write(archive, member, folder / member.name)
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # of reading, or of writing what is in it
             raise explained(error, error.filename or folder) or error from None
         reason = str(error).partition("\n")[0].rstrip(":")  # more lines may follow, one for each compression tried
         raise TagsegError(f"{path}: cannot be unpacked ({reason}); delete it and run again") from None
+
+
+def _is_there(path: Path, folder: Path, archive: tarfile.TarFile, member: tarfile.TarInfo) -> bool:
+    """Whether a file of the archive `path` is in `folder` already. Raises TagsegError as `unpack` says."""
+    target = folder / member.name
+    if not target.resolve().is_relative_to(folder.resolve()) or not (member.isfile() or member.isdir()):
+        raise TagsegError(f"{path}: not unpacked, it would write outside {folder} ({member.name}); do not use it")
+    if member.isdir() or not os.path.lexists(target):
+        return False
+    content = archive.extractfile(member)
+    if content is None or not target.is_file() or not _holds(target, content):
+        raise TagsegError(
+            f"{target}: is there already, with other content than in {path}; move it away, or give another folder"
+        )
+    return True
+
+
+def _holds(path: Path, content: IO[bytes]) -> bool:
+    with path.open("rb") as file:
+        while block := content.read(_BLOCK):
+            if file.read(len(block)) != block:
+                return False
+        return not file.read(1)
+
+
+def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
+    content = archive.extractfile(member)
+    if content is None:  # of a folder
+        target.mkdir(parents=True, exist_ok=True)
+        return
+    with atomic(target, tidy=False) as temporary, temporary.open("wb") as file:
+        shutil.copyfileobj(content, file, _BLOCK)
 
 
 def _download(url: str, part: Path, progress: Callable[..., Any]) -> None:

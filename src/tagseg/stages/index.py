@@ -14,7 +14,7 @@ from tagseg.config.arguments import WRITTEN, Named, Output
 from tagseg.config.data import DiskData
 from tagseg.datasets.checks import Checks, Fault, write_report
 from tagseg.datasets.digests import content_digest
-from tagseg.datasets.index import BACKGROUND, ImageRecord, write_classes, write_index
+from tagseg.datasets.index import BACKGROUND, ImageRecord, read_index, write_classes, write_index
 from tagseg.datasets.layouts import LAYOUTS
 from tagseg.datasets.truth_checks import survey_truth
 from tagseg.errors import TagsegError
@@ -70,14 +70,28 @@ def run(
 
 def _write(output: Path, classes: Path, names: list[str], records: list[ImageRecord], threads: int) -> None:
     """Write `tags.csv`, with a digest of each photograph, and `classes.txt`."""
-    if file_type(output) == "index" and file_type(classes) == "list" and lines_of(classes)[:1] == [BACKGROUND]:
-        classes.unlink()  # tags.csv beside it is tagseg's, so this list is, too
-    require_list(classes, [BACKGROUND, *names])
+    own = _is_own_list(classes, output)
+    if not own:
+        require_list(classes, [BACKGROUND, *names])
     with ThreadPoolExecutor(threads) as pool:
         digests = pool.map(content_digest, [record.path for record in records])
         records = [replace(record, digest=digest) for record, digest in zip(records, digests, strict=True)]
+    if own:
+        classes.unlink()  # a list that lacks some of its lines would not replace it
     write_classes(classes, names)
     write_index(output, records)
+
+
+def _is_own_list(classes: Path, index: Path) -> bool:
+    """Whether a list of classes, which bears no mark, belongs to the index beside it: it has all tags of that."""
+    if (
+        file_type(classes) != "list"
+        or file_type(index) != "index"
+        or classes.parent.resolve() != index.parent.resolve()
+    ):
+        return False
+    listed = lines_of(classes)
+    return listed[:1] == [BACKGROUND] and {tag for record in read_index(index) for tag in record.tags} <= set(listed)
 
 
 def _check_truth(data: DiskData, names: list[str], records: list[ImageRecord], checks: Checks) -> None:
