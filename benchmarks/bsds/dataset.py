@@ -1,5 +1,6 @@
 """The files of the Berkeley segmentation data set (BSDS500): images, and a .mat file of annotations for each."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,8 +9,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.io import loadmat
 
-from tagseg.errors import TagsegError, read_error
-from tagseg.images.files import UNREADABLE, photographs
+from tagseg.errors import TagsegError, first_of, read_error
+from tagseg.images.files import UNREADABLE, is_made
+from tagseg.images.formats import is_photograph, is_unread, unread_line
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,32 @@ def index(images: Path, ground_truth: Path) -> list[Example]:
             + (f" ({len(missing)} of {len(examples)} images lack it)" if len(missing) > 1 else "")
         )
     return examples
+
+
+def photographs(folder: Path) -> list[Path]:
+    """The photographs in a folder, sorted by name, without hidden files and pictures that tagseg made.
+
+    The log names files that may be photographs but are not read. Raises TagsegError if the folder is missing, or two
+    photographs differ only in their suffix.
+    """
+    if not folder.is_dir():
+        raise TagsegError(f"{folder}: no such folder; put the photographs there")
+    files = sorted(folder.iterdir())
+    paths = [path for path in files if is_photograph(path.name)]
+    made = [path for path in paths if is_made(path)]
+    if made:
+        names = first_of([path.name for path in made])
+        log.warning("%s: %d pictures that tagseg made are passed over: %s", folder, len(made), names)
+    paths = [path for path in paths if path not in set(made)]
+    unread = [path.name for path in files if is_unread(path.name) and path.is_file()]
+    if unread:
+        log.warning("%s: %s", folder, unread_line(unread))
+    stems: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in stems:
+            raise TagsegError(f"{path}: its name without suffix equals that of {stems[path.stem].name}; rename one")
+        stems[path.stem] = path
+    return paths
 
 
 def read_annotations(path: Path, shape: tuple[int, int]) -> Annotations:

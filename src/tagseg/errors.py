@@ -3,23 +3,24 @@
 import errno
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 _HELD = (
     "close the program that has it open, or, where its file system has no locks, set HDF5_USE_FILE_LOCKING=FALSE; the "
     "file itself is not to blame"
 )
-_FORBIDDEN = "give read permission for it and its folder"
+FORBIDDEN = "give read permission for it and its folder"
 _OUT_OF_REACH = "its disk or network file system failed: see to that, then run again; the file may be whole"
-_TOO_MANY = "allow more open files (ulimit -n), then run again"
+TOO_MANY = "allow more open files (ulimit -n), then run again"
 _LOCKS = {errno.EAGAIN, errno.EDEADLK, errno.ENOLCK, errno.EBUSY}
 _REMEDIES = {
     errno.ENOENT: "see that it is there, then run again",
-    errno.EACCES: _FORBIDDEN,
-    errno.EPERM: _FORBIDDEN,
+    errno.EACCES: FORBIDDEN,
+    errno.EPERM: FORBIDDEN,
     errno.EISDIR: "name a file in that folder",
-    errno.EMFILE: _TOO_MANY,
-    errno.ENFILE: _TOO_MANY,
+    errno.EMFILE: TOO_MANY,
+    errno.ENFILE: TOO_MANY,
     errno.ENOMEM: "free some memory, then run again",
     errno.EINTR: "run again",
 }
@@ -34,6 +35,11 @@ class TagsegError(Exception):
 
     The command line prints it without a traceback and exits with status 2.
     """
+
+
+def first_of(names: Sequence[str], most: int = 3) -> str:
+    """The first of several names, in one line of a message."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
 def read_error(error: BaseException, path: Path) -> TagsegError | None:

@@ -13,11 +13,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 from scipy.io import savemat
+from trees import put_text
 
 import score
 from covering import components
-from dataset import read_annotations
+from dataset import photographs, read_annotations
 from tagseg.artifacts.file_types import file_type
+from tagseg.images.files import write_labels
 from tagseg.regions import MODES, CrispParameters
 
 
@@ -186,3 +188,12 @@ def test_real_annotations_as_maps_score_high(bsds_mini: Path, tmp_path: Path) ->
     invoke(f"{tmp_path} {bsds_mini} --maps {tmp_path}/maps --output {tmp_path}/r.csv --thresholds 3")
     summary = pd.read_csv(tmp_path / "r.csv").iloc[0]
     assert summary["ods"] > 0.85 and summary["covering_ods"] > 0.85
+
+
+def test_its_photographs_are_those_of_any_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("a.heic", "b.jp2", "._a.jpg", "c.psd", "d.txt"):
+        put_text(tmp_path / name, "")
+    write_labels(tmp_path / "e.png", np.ones((40, 40), np.uint8))
+    assert [path.name for path in photographs(tmp_path)] == ["a.heic", "b.jp2"]
+    assert "1 file is not read: 1 .psd (c.psd)" in caplog.text
+    assert "1 pictures that tagseg made are passed over: e.png" in caplog.text

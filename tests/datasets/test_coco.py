@@ -186,9 +186,9 @@ def changed(content: dict[str, Any], *at: Any, to: Any = None) -> dict[str, Any]
         (["annotations", 1, "category_id"], 77, ["annotation 2 is of category 77, which the file lacks", "drop"]),
         (["annotations", 1, "image_id"], 77, ["annotation 2 is of image 77, which the file lacks"]),
         (["categories", 0, "name"], "background", ["'background'", "rename it"]),
-        (["categories", 0, "name"], "zebra", ["category 'zebra' or its id is there twice", "keep one"]),
-        (["categories", 0, "name"], "a;b", ["category 'a;b'", "no ';'", "rename it"]),
-        (["categories"], [{"id": i, "name": f"c{i}"} for i in range(255)], ["255 categories", "room for 254"]),
+        (["categories", 0, "name"], "zebra", ["class 'zebra' is listed twice", "name each class once"]),
+        (["categories", 0, "name"], "a;b", ["class 'a;b'", "no ';'", "rename it"]),
+        (["categories"], [{"id": i, "name": f"c{i}"} for i in range(255)], ["255 classes", "room for 254"]),
         (["images", 1, "file_name"], "0001.png", ["two photographs are called 0001"]),
     ],
 )

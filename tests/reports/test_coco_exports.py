@@ -205,10 +205,10 @@ REFUSED = {
     "a category id of no sense": (changed("annotations", category_id=[1]), ["an unreadable 'category_id'"]),
     "a category without a name": (changed("categories", name=...), ["category 1 has no name; give it one"]),
     "a category of name null": (changed("categories", name=None), ["category 1 has no name"]),
-    "two categories of one name": (changed("categories", name="ring"), ["category 'ring' or its id is there twice"]),
+    "two categories of one name": (changed("categories", name="ring"), ["class 'ring' is listed twice"]),
     "a root that is annotated": (
         {**with_root(), "annotations": [{"image_id": 1, "category_id": 0}]},
-        ["category 'ring' or its id is there twice"],
+        ["class 'ring' is listed twice"],
     ),
     "background on an image": (changed("categories", name="_background_"), ["'_background_'", "rename it"]),
     "semicolons": (changed("categories", name="wall;building"), ["'wall;building'", "no ';'", "rename it"]),

@@ -23,7 +23,6 @@ from tagseg.config.data import FolderData
 from tagseg.datasets.folder_names import Photographs
 from tagseg.errors import TagsegError
 from tagseg.images import decoding
-from tagseg.images import files as images
 from tagseg.images.decoding import is_upright_jpeg
 from tagseg.images.files import image_size, read_image
 from tagseg.images.formats import is_photograph, is_unread
@@ -369,13 +368,6 @@ def test_all_walkers_follow_links_and_not_in_a_circle(tmp_path: Path) -> None:
     (tmp_path / "disk" / "round").symlink_to(tmp_path / "photos")
     assert [p.below for p in gather([str(tmp_path / "photos")], [], Path("nowhere"))] == ["linked/a.png"]
     assert list(Photographs(tmp_path / "photos").paths) == ["linked/a.png"]
-
-
-def test_a_flat_folder_has_the_same_rule(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    for name in ("a.heic", "b.jp2", "._a.jpg", "c.psd", "d.txt"):
-        put_text(tmp_path / name, "")
-    assert [path.name for path in images.photographs(tmp_path)] == ["a.heic", "b.jp2"]
-    assert "1 file is not read: 1 .psd (c.psd)" in caplog.text
 
 
 def test_nothing_of_pillow_s_own_reaches_the_screen(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from tagseg.datasets import folder
 from tagseg.datasets.checks import Checks
 from tagseg.datasets.folder_names import Photographs
 from tagseg.datasets.tag_tables import read_class_folders
-from tagseg.images import files as images
 from tagseg.images.files import png_info, write_labels
 from tagseg.images.marks import FIGURE, OVERLAY, PHOTOGRAPH, jpeg_comment
 
@@ -113,13 +112,6 @@ def test_folders_of_classes(tmp_path: Path) -> None:
     put_made(tmp_path / "out" / "cat", "a.png")
     table = read_class_folders(Photographs(tmp_path))
     assert [row.image for row in table.rows] == ["cat/a.jpg"] and not table.faults
-
-
-def test_photographs_of_bsds(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    put_image(tmp_path / "a.jpg", 40, 40)
-    put_made(tmp_path, "a.png", "contours figure.png")
-    assert images.photographs(tmp_path) == [tmp_path / "a.jpg"]
-    assert "2 pictures that tagseg made are passed over" in caplog.text
 
 
 def test_working_copies_are_photographs_of_their_project_alone(tmp_path: Path) -> None:

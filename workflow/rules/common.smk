@@ -13,7 +13,9 @@ from tagseg.artifacts.disk import explained
 from tagseg.config.data import FolderData
 from tagseg.config.masks import (
     CRF_SETTINGS,
+    CRFS,
     PRIOR_SETTINGS,
+    PRIORS,
     CrispSettings,
     PairwiseMaskSettings,
     RegressionSettings,
@@ -65,8 +67,8 @@ shell.prefix(f'tagseg() {{{{ {PYTHON} -m tagseg "$@"; }}}}; export OMP_WAIT_POLI
 
 wildcard_constraints:
     dataset="|".join(CONFIG.datasets),
-    prior="fgbg|localization|multiclass",
-    crf="none|pairwise|higher_order",
+    prior="|".join(PRIORS),
+    crf="|".join(CRFS),
     experiment=r"\w+",
     split=r"\w+",
     shard=r"\d{3}",

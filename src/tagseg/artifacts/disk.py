@@ -9,15 +9,13 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
-from tagseg.errors import TagsegError
+from tagseg.errors import FORBIDDEN, TOO_MANY, TagsegError
 
 Rest = ParamSpec("Rest")
 _FULL = "free some space, then run again: what is whole stays, and only this file is made anew"
 _CLOSED = "give write permission, or choose another folder"
 _BLOCKED = "move away what is in its place, or choose another name"
 _NO_FOLDER = "one of its folders is a file; move that away, or choose another folder"
-_UNREADABLE = "give read permission for it and its folder"
-_TOO_MANY = "allow more open files (ulimit -n), then run again"
 _OUT_OF_REACH = "its disk or network file system failed: see to that, then run again; what is whole stays"
 _REMEDIES = {
     errno.ENOSPC: _FULL,
@@ -31,8 +29,8 @@ _REMEDIES = {
     errno.EEXIST: _NO_FOLDER,
     errno.ENOTEMPTY: _BLOCKED,
     errno.ENAMETOOLONG: "choose a shorter name",
-    errno.EMFILE: _TOO_MANY,
-    errno.ENFILE: _TOO_MANY,
+    errno.EMFILE: TOO_MANY,
+    errno.ENFILE: TOO_MANY,
     errno.EIO: _OUT_OF_REACH,
     errno.ESTALE: _OUT_OF_REACH,
 }
@@ -45,7 +43,7 @@ def explained(error: OSError, path: Path | str | None = None) -> TagsegError | N
         return None
     remedy = _REMEDIES.get(error.errno, "see to the file, then run again")
     if remedy == _CLOSED and Path(name).is_file() and not os.access(name, os.R_OK):
-        remedy = _UNREADABLE
+        remedy = FORBIDDEN
     return TagsegError(f"{name}: {error.strerror or error}; {remedy}")
 
 

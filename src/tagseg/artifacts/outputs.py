@@ -10,7 +10,6 @@ header of a table. A plain list of names bears no mark: it is replaced only by a
 import filecmp
 import os
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tagseg.artifacts.file_types import LISTS, file_type, lines_of
+from tagseg.config.names import nfc
 from tagseg.errors import TagsegError
 from tagseg.images.marks import SOURCES
 
@@ -38,7 +38,7 @@ class Given:
             whole = str(self.path.resolve())
         except (OSError, RuntimeError):  # links in a circle
             whole = str(self.path.absolute())
-        return unicodedata.normalize("NFC", unicodedata.normalize("NFC", whole).casefold())
+        return nfc(nfc(whole).casefold())
 
     @cached_property
     def file(self) -> tuple[int, int] | None:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TextIO
 
-from tagseg.config.names import trimmed, unquoted
+from tagseg.config.names import nfc, trimmed, unquoted
 from tagseg.datasets.texts import decoded
-from tagseg.errors import TagsegError
+from tagseg.errors import TagsegError, first_of
 from tagseg.images.files import is_made
 from tagseg.images.formats import REMEDY, is_photograph, is_unread, not_read, walk
 
@@ -56,7 +56,9 @@ def gather(
         else:
             _add(found, made, Path(argument), output, unread, "")
     if made:
-        log.warning("%d pictures that tagseg made are passed over: %s", len(made), ", ".join(map(str, made[:3])))
+        log.warning(
+            "%d pictures that tagseg made are passed over: %s", len(made), first_of([str(path) for path in made])
+        )
     if not found and made:
         raise TagsegError(f"{made[0]}: a picture that tagseg made, not a photograph; name photographs")
     if not found:
@@ -133,7 +135,7 @@ def _in_folder(folder: Path, output: Path, unread: list[str]) -> Iterator[Path]:
 
 def _folded(name: str) -> str:
     """A name in a form in which names that some file system takes for the same are equal."""
-    return unicodedata.normalize("NFC", name).casefold()
+    return nfc(name).casefold()
 
 
 def _digest(path: Path) -> str:

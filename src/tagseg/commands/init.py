@@ -19,7 +19,6 @@ from tagseg.commands.project import (
     NAME,
     PAPER_BACKBONE,
     SHAPES,
-    Recipe,
     Survey,
     config_text,
     minutes,
@@ -30,8 +29,9 @@ from tagseg.commands.run_workflow import command_line
 from tagseg.commands.working_copies import require_room, write_working_copies
 from tagseg.config.arguments import CORES, POSITIONAL, WRITTEN, Cores
 from tagseg.config.parsing import parse_config
+from tagseg.config.recipes import Recipe
 from tagseg.datasets.index import csv_text
-from tagseg.errors import TagsegError
+from tagseg.errors import TagsegError, first_of
 from tagseg.images.formats import COPIES, unread_line
 from tagseg.networks.backbones import require_known
 from tagseg.networks.synsets import synsets_of
@@ -212,8 +212,8 @@ def _findings(survey: Survey, usable: Inspection, images: Path, report: Path) ->
         *usable.notes,
     ]
     if checks.unnamed:
-        first = ", ".join(path.name for path in checks.unnamed[:3])
-        lines.append(f"note: {len(checks.unnamed)} photographs have no tags and are not used: {first}, ...")
+        first = first_of([path.name for path in checks.unnamed])
+        lines.append(f"note: {len(checks.unnamed)} photographs have no tags and are not used: {first}")
     if checks.unread:
         below = [path.removeprefix(f"{images.absolute()}/") for path in checks.unread]
         lines.append(f"note: {unread_line(below)}; all are in {report}")

@@ -14,7 +14,7 @@ from tagseg.datasets.index import BACKGROUND, ImageRecord, csv_text
 from tagseg.datasets.layouts import LAYOUTS
 from tagseg.datasets.texts import read_text
 from tagseg.datasets.truth_checks import TruthFile, survey_truth
-from tagseg.errors import TagsegError
+from tagseg.errors import TagsegError, first_of
 from tagseg.images.files import require_size
 from tagseg.images.formats import reason_and_remedy
 
@@ -82,7 +82,7 @@ def _masks(
     notes += [f"note: {doubt}" for doubt in survey.doubts()]
     unmatched = folder_masks.unmatched(data, files)
     if unmatched:
-        first = ", ".join(path.name for path in unmatched[:3]) + (", ..." if len(unmatched) > 3 else "")
+        first = first_of([path.name for path in unmatched])
         notes.append(f"note: {len(unmatched)} masks are of no photograph and are not used: {first}")
     return {file.record.id: file for file in files}, notes
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tagseg.commands.gathering import Photograph
-from tagseg.config.names import plain
-from tagseg.datasets.folder_names import image_id, nfc, spellings
+from tagseg.config.names import nfc, plain
+from tagseg.datasets.folder_names import image_id, spellings
 from tagseg.datasets.index import BACKGROUND
 from tagseg.datasets.tag_tables import TagRow, read_tags
 from tagseg.errors import TagsegError

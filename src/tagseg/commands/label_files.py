@@ -18,12 +18,11 @@ from tagseg.commands.gathering import Photograph
 from tagseg.datasets.index import csv_text
 from tagseg.errors import TagsegError
 from tagseg.figures.overlay import overlay
-from tagseg.images.files import UNREADABLE, encode_labels
+from tagseg.images.files import LONGEST_JPEG, UNREADABLE, encode_labels, write_jpeg
 from tagseg.images.formats import reason_and_remedy
-from tagseg.images.marks import NAME, OVERLAY, jpeg_comment
+from tagseg.images.marks import NAME, OVERLAY
 
 SUMMARY = "summary.csv"
-_LONGEST_JPEG = 65_500  # pixels: the format has no room for more
 
 
 @dataclass(frozen=True)
@@ -104,8 +103,8 @@ def write_files(
     if outputs.overlay:
         with atomic(outputs.picture(photograph), tidy=False) as temporary:
             picture = Image.fromarray(overlay(image, labels, names))
-            picture.thumbnail((_LONGEST_JPEG, _LONGEST_JPEG))
-            picture.save(temporary, format="JPEG", quality=90, subsampling=0, comment=jpeg_comment(OVERLAY))
+            picture.thumbnail((LONGEST_JPEG, LONGEST_JPEG))
+            write_jpeg(temporary, picture, OVERLAY, quality=90)
     with atomic(outputs.labels(photograph), tidy=False) as temporary:
         temporary.write_bytes(encode_labels(labels, **{NAME: fingerprint}))
 

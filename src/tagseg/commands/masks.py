@@ -23,13 +23,11 @@ from tagseg.datasets.index import read_classes, read_index, read_table
 from tagseg.errors import TagsegError
 from tagseg.figures.letters import key_to
 from tagseg.images.decoding import is_upright_jpeg
-from tagseg.images.files import read_image, write_labels
+from tagseg.images.files import LONGEST_JPEG, read_image, write_jpeg, write_labels
 from tagseg.images.formats import ORIGINALS
-from tagseg.images.marks import PHOTOGRAPH, jpeg_comment
+from tagseg.images.marks import PHOTOGRAPH
 from tagseg.networks.sources import no_such_file
 
-_QUALITY = 95  # of photographs in other formats, which layout voc needs as JPEG
-_LONGEST = 65_500  # pixels of a JPEG's side
 Layout = Literal["plain", "voc"]
 
 
@@ -164,9 +162,9 @@ def _write_jpeg(source: Path, target: Path) -> None:
             shutil.copyfile(source, temporary)
             return
         image = Image.fromarray(read_image(source))
-        if max(image.size) > _LONGEST:
+        if max(image.size) > LONGEST_JPEG:
             raise TagsegError(
-                f"{source}: {image.width} x {image.height} pixels; a JPEG has room for {_LONGEST} each way; "
+                f"{source}: {image.width} x {image.height} pixels; a JPEG has room for {LONGEST_JPEG} each way; "
                 "use --layout plain"
             )
-        image.save(temporary, "JPEG", quality=_QUALITY, subsampling=0, comment=jpeg_comment(PHOTOGRAPH))
+        write_jpeg(temporary, image)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import yaml
 
+from tagseg.config.recipes import Recipe
 from tagseg.datasets.index import ImageRecord
 
 NAME = "photos"  # of the data set in a project's configuration, and so of its folder below results/
@@ -22,7 +23,6 @@ _MASK_SECONDS, _STEP_SECONDS = 5.5, 0.35
 _PIXELS = 500 * 375
 LIGHT = "timm/tf_efficientnet_lite0"
 PAPER_BACKBONE = "vgg16"
-Recipe = Literal["best", "paper"]
 SHAPES = "shapes"  # the demo's network, pre-trained on the demo's classes
 
 

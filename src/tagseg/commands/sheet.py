@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tagseg.artifacts.shard_sets import ShardSet
+from tagseg.config.masks import CRFS, PRIORS
 from tagseg.datasets.index import ImageRecord, evenly, read_classes, read_index
 from tagseg.datasets.truths import TruthMasks
 from tagseg.errors import TagsegError
@@ -21,8 +22,6 @@ from tagseg.runtime.evaluations import compare
 from tagseg.runtime.label_maps import upsampled_argmax
 from tagseg.runtime.pictures import check_suffixes, stored_class_maps, write_figure
 
-PRIORS = ("fgbg", "localization", "multiclass")
-CRFS = ("none", "pairwise", "higher_order")
 _FEW = 4  # images, where none is named
 _COLUMNS = 6
 
@@ -98,7 +97,7 @@ def _sources(folder: Path, truth: TruthMasks | None) -> Iterator[tuple[str, Draw
             yield f"second_round/{prior}/maps", _drawn(second, "probabilities", _prior(f"{prior}, second round"))
     yield "regions", _drawn(folder / "regions", "regions", _regions)
     for prior in PRIORS:
-        found = [crf for crf in CRFS if (folder / "masks" / f"{prior}-{crf}").is_dir()]
+        found: list[str] = [crf for crf in CRFS if (folder / "masks" / f"{prior}-{crf}").is_dir()]
         for crf in found or ["*"]:
             name = f"masks/{prior}-{crf}"
             yield name, _drawn(folder / name, "labels", _labels(f"{prior} mask\nCRF {crf}", None))

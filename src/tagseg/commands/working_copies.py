@@ -17,12 +17,9 @@ from tagseg.commands.project import path_in_config
 from tagseg.datasets.index import ImageRecord, csv_text
 from tagseg.datasets.truth_checks import TruthFile
 from tagseg.errors import TagsegError
-from tagseg.images.files import SMALLEST_SIDE, read_image, write_labels
+from tagseg.images.files import LONGEST_JPEG, SMALLEST_SIDE, read_image, write_jpeg, write_labels
 from tagseg.images.formats import COPIES, ORIGINALS, are_copies
-from tagseg.images.marks import PHOTOGRAPH, SOURCES, TRUTH, jpeg_comment
-
-_LONGEST = 65_500  # pixels of a JPEG's side
-_QUALITY = 95  # of the JPEGs, which are written without subsampling
+from tagseg.images.marks import PHOTOGRAPH, SOURCES, TRUTH
 
 
 def require_room(project: Path, records: Sequence[ImageRecord], masks: Mapping[str, TruthFile]) -> None:
@@ -61,12 +58,11 @@ def _copy(project: Path, masks: Mapping[str, TruthFile], longest_side: int, reco
     """Copy one photograph and its mask, if it has one; the record of the copy."""
     image = Image.fromarray(read_image(record.path))
     size = _reduced(image.size, longest_side)
-    if max(size) > _LONGEST:
+    if max(size) > LONGEST_JPEG:
         raise TagsegError(f"{record.path}: {image.width} x {image.height} pixels are no photograph's; cut it up")
     path = _image_path(project, record.id)
     with atomic(path, tidy=False) as temporary:
-        small = image.resize(size, Image.Resampling.LANCZOS)
-        small.save(temporary, "JPEG", quality=_QUALITY, subsampling=0, comment=jpeg_comment(PHOTOGRAPH))
+        write_jpeg(temporary, image.resize(size, Image.Resampling.LANCZOS))
     if record.id in masks:
         mask = Image.fromarray(masks[record.id].read()).resize(size, Image.Resampling.NEAREST)
         with atomic(_mask_path(project, record.id), tidy=False) as temporary:

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from tagseg.config.data import Data, Settings
-from tagseg.config.masks import Crf, CrfSettings, Prior, PriorSettings, RegionSettings, SecondRoundSettings
+from tagseg.config.masks import PRIORS, Crf, CrfSettings, Prior, PriorSettings, RegionSettings, SecondRoundSettings
 from tagseg.config.networks import (
     BackboneSettings,
     InferenceMachine,
@@ -19,7 +19,7 @@ from tagseg.config.networks import (
     TrainingMachine,
     ViewSettings,
 )
-from tagseg.config.recipes import PAPER, departures, filled
+from tagseg.config.recipes import PAPER, Recipe, departures, filled
 
 Mask = Literal["none", "fgbg", "localization", "multiclass"]
 Fov = Literal["small", "large"]
@@ -46,7 +46,7 @@ def _table6() -> dict[str, Experiment]:
 class DatasetConfig(Settings):
     """All settings of a run on one data set."""
 
-    recipe: Literal["best", "paper"] = Field(
+    recipe: Recipe = Field(
         "best",
         description="Defaults of keys that are not given: best, as measured, or paper, where the paper states a value",
     )
@@ -65,9 +65,7 @@ class DatasetConfig(Settings):
     headline: list[str] = Field(
         ["tags", "fgbg", "multiclass_large"], min_length=1, description="Experiments of miou.csv"
     )
-    masks_table: list[Prior] = Field(
-        ["fgbg", "localization", "multiclass"], min_length=1, description="Priors whose masks masks.csv evaluates"
-    )
+    masks_table: list[Prior] = Field(list(PRIORS), min_length=1, description="Priors whose masks masks.csv evaluates")
     compare: list[str] = Field(
         [], description="Other blocks of the same photographs, whose class masks recipes.png shows beside this one's"
     )

@@ -1,6 +1,6 @@
 """The keys of mask making: priors, their second round, regions and the dense CRF."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
@@ -10,6 +10,8 @@ from tagseg.regions.modes import CrispParameters, Mode
 
 Prior = Literal["fgbg", "localization", "multiclass"]
 Crf = Literal["none", "pairwise", "higher_order"]
+PRIORS: tuple[Prior, ...] = get_args(Prior)
+CRFS: tuple[Crf, ...] = get_args(Crf)
 MapKind = Literal["probabilities", "scores"]  # a prior's maps, or a network's before the softmax
 
 _CRF = CrfParameters()

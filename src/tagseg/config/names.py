@@ -13,6 +13,11 @@ _BLANKS = re.compile("[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 _QUOTES = {'"': '"', "'": "'", "“": "”", "„": "“", "‘": "’", "«": "»", "»": "«", "`": "`"}
 
 
+def nfc(name: str) -> str:
+    """A name in NFC: macOS writes accents as separate characters, tables do not."""
+    return unicodedata.normalize("NFC", name)
+
+
 def plain(name: str) -> str:
     """One spelling of a name: NFC, without hidden characters, single common spaces, none at its ends.
 
@@ -21,7 +26,7 @@ def plain(name: str) -> str:
     """
     if name.isascii() and "  " not in name:
         return name.strip()
-    shown = _STRAY_JOINER.sub("", _HIDDEN.sub("", unicodedata.normalize("NFC", name)))
+    shown = _STRAY_JOINER.sub("", _HIDDEN.sub("", nfc(name)))
     return _BLANKS.sub(" ", shown).strip()
 
 

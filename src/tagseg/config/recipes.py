@@ -5,7 +5,9 @@ where. The others (the CRF's weights, its iterations, the threshold of regions, 
 mirrored training images) keep their defaults under every recipe.
 """
 
-from typing import Any
+from typing import Any, Literal
+
+Recipe = Literal["best", "paper"]
 
 # 4.2.1: SGD for the score networks, "the same values" for the localization network (4.2.2); one rate for all layers.
 _SGD = {

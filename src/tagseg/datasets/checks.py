@@ -1,6 +1,5 @@
 """Collect all faults of a data set, each with its file, line and remedy, instead of stopping at the first."""
 
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from tagseg.artifacts.atomic import write_text
+from tagseg.config.names import nfc
 from tagseg.datasets.index import csv_text
 from tagseg.errors import TagsegError
 from tagseg.images.files import image_size
@@ -59,7 +59,7 @@ class Checks:
         self.unread: list[str] = []
         self._collect = collect
         self._threads = threads
-        self._leave_out = {unicodedata.normalize("NFC", name): name for name in leave_out}  # as ids are
+        self._leave_out = {nfc(name): name for name in leave_out}  # as ids are
         self._met: set[str] = set()
 
     def add(self, fault: Fault) -> None:
@@ -104,7 +104,7 @@ class Checks:
 
     def leaves_out(self, image_id: str, *names: str) -> bool:
         """Whether to leave an image out, by its id or another of its names."""
-        met = self._leave_out.keys() & {unicodedata.normalize("NFC", name) for name in (image_id, *names)}
+        met = self._leave_out.keys() & {nfc(name) for name in (image_id, *names)}
         if met and image_id not in self.left_out:
             self.left_out.append(image_id)
         self._met |= met

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tagseg.datasets.index import BACKGROUND
+from tagseg.config.data import class_names_fault
+from tagseg.config.names import plain
+from tagseg.datasets.index import BACKGROUNDS
 from tagseg.datasets.json_formats import recognise
 from tagseg.errors import TagsegError, read_error
-from tagseg.images.palette import IGNORE
 
 log = logging.getLogger(__name__)
 
 Id = int | str
 _PARTS = ("images", "categories", "annotations")
 _NEEDS = "it needs images, categories, and annotations with an image_id and a category_id"
-_BACKGROUNDS = (BACKGROUND, "_background_")
 _ROOTS = (None, "", "none", "None")  # how a category says that it has no supercategory
 _NAMES = ("file_name", "coco_url", "url", "path")  # keys that may hold an image's name, the best first
 _WHOLE = re.compile(r"-?\d{1,18}(\.0+)?")
@@ -209,9 +209,10 @@ def _category(path: Path, place: int, entry: Any) -> _Category:
     name = entry.get("name")
     if isinstance(name, int | float) and not isinstance(name, bool):
         name = str(name)
-    if not isinstance(name, str) or not name.strip():
+    if not isinstance(name, str) or not plain(name):
         raise TagsegError(f"{path}: category {shown(number)} has no name; give it one")
-    return _Category(number, name.strip(), entry.get("supercategory"))
+    parent = entry.get("supercategory")
+    return _Category(number, plain(name), plain(parent) if isinstance(parent, str) else parent)
 
 
 def _object(path: Path, place: int, entry: Any) -> tuple[Id, CocoObject]:
@@ -235,25 +236,20 @@ def _outline(given: Any) -> Any:
 def _is_no_class(category: _Category, given: list[_Category]) -> bool:
     """Whether an unused category is the background, or the root of the others."""
     children = [other for other in given if other.id != category.id and other.parent == category.name]
-    return category.name in _BACKGROUNDS or (bool(children) and category.parent in _ROOTS)
+    return category.name in BACKGROUNDS or (bool(children) and category.parent in _ROOTS)
 
 
 def _check_names(path: Path, categories: list[_Category]) -> None:
-    names: set[str] = set()
     numbers: set[Id] = set()
     for category in categories:
-        name = category.name
-        if name in _BACKGROUNDS:
-            raise TagsegError(f"{path}: a category is called {shown(name)}, the class of every image; rename it")
-        if name in names or category.id in numbers:
-            raise TagsegError(f"{path}: category {shown(name)} or its id is there twice; keep one")
-        if ";" in name or not name.isprintable():
+        if category.name in BACKGROUNDS:
             raise TagsegError(
-                f"{path}: category {shown(name)}: a name needs letters, and no ';' or line break; rename it"
+                f"{path}: a category is called {shown(category.name)}, the class of every image; rename it"
             )
-        names.add(name)
+        if category.id in numbers:
+            raise TagsegError(f"{path}: category {shown(category.id)} is there twice; keep one")
         numbers.add(category.id)
     if not categories:
         raise TagsegError(f"{path}: no category in it; add the classes under 'categories'")
-    if len(categories) >= IGNORE:
-        raise TagsegError(f"{path}: {len(categories)} categories; a mask has room for {IGNORE - 1}; drop some")
+    if what := class_names_fault([category.name for category in categories]):
+        raise TagsegError(f"{path}: {what}")

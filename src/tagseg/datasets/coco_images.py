@@ -1,10 +1,10 @@
 """Find the photographs that COCO files name by a path, with any folders before it, or by a URL."""
 
 import re
-import unicodedata
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tagseg.config.names import nfc
 from tagseg.datasets.folder_names import Photographs, image_id
 from tagseg.errors import TagsegError
 
@@ -31,7 +31,7 @@ class CocoPhotographs:
         own path. An absolute path or a URL is matched from its end, by as many parts as possible, at least by a unique
         file name. Raises TagsegError (`what; remedy`) if several photographs match.
         """
-        name = unicodedata.normalize("NFC", written)
+        name = nfc(written)
         key = name if name in self._paths else self._key(*_parts(name))
         if key:
             return image_id(key), self._paths[key]

@@ -2,11 +2,11 @@
 
 import difflib
 import os
-import unicodedata
 from functools import partial
 from pathlib import Path
 
 from tagseg.config.data import FolderData
+from tagseg.config.names import nfc
 from tagseg.datasets.digests import files_below
 from tagseg.datasets.folder_names import Photographs
 from tagseg.datasets.index import ImageRecord
@@ -16,7 +16,7 @@ from tagseg.images.files import read_labels
 from tagseg.images.formats import SUFFIXES
 from tagseg.images.mask_values import Foreground
 
-_OTHERS = (*SUFFIXES, ".gif", ".npy", ".mat")  # files that may be meant as masks
+_OTHERS = (*SUFFIXES, ".npy", ".mat")  # files that may be meant as masks
 _DEFAULT = FolderData.model_fields["masks"].default
 
 
@@ -92,14 +92,14 @@ def _by_name(data: FolderData) -> dict[str, list[Path]]:
         return found
     for path in candidates(folder):
         if path.suffix.lower() == ".png":
-            found.setdefault(_plain(path.relative_to(folder).with_suffix("").as_posix()), []).append(path)
+            found.setdefault(nfc(path.relative_to(folder).with_suffix("").as_posix()), []).append(path)
     return found
 
 
 def _names(data: FolderData, record: ImageRecord) -> list[str]:
     """The paths, below the folder of masks and without suffix, that an image's mask may have."""
     path, images = record.path.absolute(), (data.root / data.images).absolute()
-    below = [_plain(path.relative_to(images).with_suffix("").as_posix())] if path.is_relative_to(images) else []
+    below = [nfc(path.relative_to(images).with_suffix("").as_posix())] if path.is_relative_to(images) else []
     return list(dict.fromkeys([record.id, *below]))
 
 
@@ -117,9 +117,9 @@ def _none_matches(data: FolderData, folder: Path, records: list[ImageRecord]) ->
     if not others:
         return "no mask in it; put them there as ID.png, called like their photographs, or set data.masks to ''"
     known = Photographs(data.root / data.images)
-    strangers = {_plain(Path(name).with_suffix("").as_posix()): name for name in known.paths}
+    strangers = {nfc(Path(name).with_suffix("").as_posix()): name for name in known.paths}
     for path in others:
-        name = _plain(path.relative_to(folder).with_suffix("").as_posix())
+        name = nfc(path.relative_to(folder).with_suffix("").as_posix())
         if path.suffix.lower() == ".png" and name in strangers:
             return (
                 f"none of its {len(others)} masks is of a photograph that has tags: {path.relative_to(folder)} is of "
@@ -127,7 +127,7 @@ def _none_matches(data: FolderData, folder: Path, records: list[ImageRecord]) ->
             )
     stems = {Path(name).name: record for record in records for name in _names(data, record)}
     for path in others[:100]:
-        stem = _plain(path.stem)
+        stem = nfc(path.stem)
         inside = [name for name in stems if name in stem]
         near = [max(inside, key=len)] if inside else difflib.get_close_matches(stem, stems, n=1)
         if near:
@@ -145,8 +145,3 @@ def _none_matches(data: FolderData, folder: Path, records: list[ImageRecord]) ->
         if records
         else "no photograph is left that its masks could be of; index some"
     )
-
-
-def _plain(name: str) -> str:
-    """A name in NFC, as in ids."""
-    return unicodedata.normalize("NFC", name)

@@ -2,10 +2,9 @@
 
 import hashlib
 import re
-import unicodedata
 from pathlib import Path, PurePosixPath
 
-from tagseg.config.names import plain, trimmed, unquoted
+from tagseg.config.names import nfc, plain, trimmed, unquoted
 from tagseg.errors import TagsegError
 from tagseg.images.files import is_made
 from tagseg.images.formats import SUFFIXES, format_name, is_photograph, is_unread, walk
@@ -22,7 +21,7 @@ def image_id(name: str) -> str:
     ambiguous, six digits of a digest of the path are appended. An id depends on its own path alone, so it stays when
     other images come or go.
     """
-    path = PurePosixPath(unicodedata.normalize("NFC", name))
+    path = PurePosixPath(nfc(name))
     whole = path.with_suffix("").as_posix() if path.suffix.lower() in SUFFIXES else path.as_posix()
     parts = whole.split("/")
     safe = [_UNSAFE.sub("_", part) for part in parts]
@@ -145,8 +144,3 @@ def spellings(written: str) -> list[str]:
 def _stem(name: str) -> str:
     """A photograph's path without its suffix."""
     return name.rpartition(".")[0]
-
-
-def nfc(name: str) -> str:
-    """A name in NFC: macOS writes accents as separate characters, tables do not."""
-    return unicodedata.normalize("NFC", name)

@@ -19,6 +19,7 @@ from tagseg.errors import TagsegError
 from tagseg.images.mask_values import Foreground
 
 BACKGROUND = "background"
+BACKGROUNDS = (BACKGROUND, "_background_")  # as annotation tools call it
 _COLUMNS = ["id", "split", "path", "width", "height", "tags"]
 
 

@@ -18,6 +18,7 @@ from tagseg.artifacts.atomic import atomic_folder, write_text
 from tagseg.artifacts.outputs import require_own
 from tagseg.images.files import png_info
 from tagseg.images.marks import PHOTOGRAPH, TRUTH
+from tagseg.images.palette import voc_palette
 
 Points = np.ndarray
 """(n, 2) float corners x, y of a polygon in a shape's own frame, about as large as the unit circle; y points down."""
@@ -30,8 +31,6 @@ _OUTLINE = 1.6
 _RECOGNITION, _SCENES = 0, 1
 _FIRST_VAL = 1_000_000
 """Index of the first validation scene: so large that more training scenes do not change it."""
-_PALETTE = bytes.fromhex("000000 800000 008000 808000 000080 800080 008080 808080 400000")
-"""VOC's colours of values 0 to 8."""
 
 
 @dataclass(frozen=True)
@@ -292,7 +291,7 @@ def write_scenes(
         for name in progress(list(scenes)):
             picture, mask = scene(seed, scenes[name], size)
             Image.fromarray(picture).save(pictures / f"{name}.png", pnginfo=png_info(PHOTOGRAPH))
-            (indexed := Image.fromarray(mask)).putpalette(_PALETTE)
+            (indexed := Image.fromarray(mask)).putpalette(voc_palette()[: len(TARGETS) + 1].tobytes())
             indexed.save(truths / f"{name}.png", pnginfo=png_info(TRUTH))
             present = ";".join(TARGETS[value - 1] for value in np.unique(mask) if value > 0)
             lines.append(f"{name},{present},{name.split('_')[0]}")

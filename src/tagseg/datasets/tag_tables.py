@@ -2,13 +2,12 @@
 
 import ast
 import re
-import unicodedata
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from tagseg.config.names import plain, printable, trimmed, unquoted
+from tagseg.config.names import nfc, plain, printable, trimmed, unquoted
 from tagseg.datasets import table_json
 from tagseg.datasets.checks import Fault
 from tagseg.datasets.folder_names import Photographs
@@ -187,7 +186,7 @@ def read_class_folders(photographs: Photographs) -> TagTable:
         if not faults:
             table.rows.append(row)
     for folder in photographs.folders:
-        if folder.count("/") == depth and unicodedata.normalize("NFC", folder) not in used:
+        if folder.count("/") == depth and nfc(folder) not in used:
             place = photographs.folder / folder
             others = [path for path in photographs.unread if path.startswith(f"{place}/")]
             but = f", but {not_read(others)}" if others else ""

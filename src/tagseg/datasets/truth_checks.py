@@ -12,7 +12,7 @@ from PIL import Image
 
 from tagseg.datasets.checks import Checks
 from tagseg.datasets.index import ImageRecord
-from tagseg.errors import TagsegError
+from tagseg.errors import TagsegError, first_of
 from tagseg.images.files import UNREADABLE
 from tagseg.images.mask_values import Foreground
 from tagseg.images.palette import IGNORE
@@ -140,7 +140,7 @@ def _stored_size(photograph: Path) -> tuple[int, int] | None:
 
 
 def _masks(paths: list[Path]) -> str:
-    names = ", ".join(path.name for path in paths[:_FEW]) + (", ..." if len(paths) > _FEW else "")
+    names = first_of([path.name for path in paths])
     return f"{len(paths)} {'mask shows' if len(paths) == 1 else 'masks show'} ({names})"
 
 

@@ -6,13 +6,12 @@ from pathlib import Path
 
 from tagseg.config.data import class_names_fault
 from tagseg.config.names import plain
-from tagseg.datasets.index import BACKGROUND, read_utf8
+from tagseg.datasets.index import BACKGROUNDS, read_utf8
 from tagseg.errors import TagsegError
 from tagseg.images.palette import IGNORE, voc_palette
 
 LABELMAP = "labelmap.txt"  # of CVAT and Datumaro: NAME:R,G,B:PARTS:ACTIONS
 FILES = (LABELMAP, "class_names.txt", "labels.txt")  # the others are labelme's: one name per line
-_BACKGROUNDS = (BACKGROUND, "_background_")
 _IGNORED = "__ignore__"
 _COLOUR = re.compile(r"\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*")
 _BORDER = (224, 224, 192)  # VOC's colour of label 255
@@ -61,16 +60,16 @@ def own_classes(root: Path, given: list[str]) -> ClassNames | None:
     if path is None:
         return None
     entries = _entries(path)
-    names = tuple(entry.name for entry in entries if entry.name not in (*_BACKGROUNDS, _IGNORED))
+    names = tuple(entry.name for entry in entries if entry.name not in (*BACKGROUNDS, _IGNORED))
     if not names:
         raise TagsegError(f"{path}: no class in it; write a name a line, in the order of the labels")
     if what := class_names_fault(list(names)):
         raise TagsegError(f"{path}: {what}")
-    places = [entry.name in _BACKGROUNDS for entry in entries if entry.name != _IGNORED]
+    places = [entry.name in BACKGROUNDS for entry in entries if entry.name != _IGNORED]
     first = True not in places[1:]
     if path.name != LABELMAP:
         if not first:
-            line = [entry for entry in entries if entry.name in _BACKGROUNDS][-1].line
+            line = [entry for entry in entries if entry.name in BACKGROUNDS][-1].line
             raise TagsegError(
                 f"{path}:{line}: the background is label 0, but not the first line; put it first, or take it out"
             )
@@ -90,7 +89,7 @@ def _entries(path: Path) -> list[_Entry]:
         if coloured:
             name, colour = _parsed(f"{path}:{line}", name)
         folded = name.casefold()
-        entries.append(_Entry(line, folded if folded in (*_BACKGROUNDS, _IGNORED) else plain(name), colour))
+        entries.append(_Entry(line, folded if folded in (*BACKGROUNDS, _IGNORED) else plain(name), colour))
     return entries
 
 
@@ -111,7 +110,7 @@ def _parsed(where: str, text: str) -> tuple[str, Colour | None]:
 def _colours(path: Path, entries: list[_Entry], names: list[str]) -> dict[Colour, int]:
     """The label of each colour; a class without one has VOC's colour of its index, as in the annotation tools."""
     palette = voc_palette()
-    shift = 0 if any(entry.name in _BACKGROUNDS for entry in entries) else 1
+    shift = 0 if any(entry.name in BACKGROUNDS for entry in entries) else 1
     colours: dict[Colour, int] = {}
     taken: dict[Colour, str] = {}
     for place, entry in enumerate(entries, start=shift):
@@ -122,7 +121,7 @@ def _colours(path: Path, entries: list[_Entry], names: list[str]) -> dict[Colour
                 f"{path}:{entry.line}: {entry.name!r} has the colour of {taken[colour]!r}; give each its own"
             )
         taken[colour] = entry.name
-        if entry.name in _BACKGROUNDS:
+        if entry.name in BACKGROUNDS:
             colours[colour] = 0
         elif entry.name == _IGNORED:
             colours[colour] = IGNORE

@@ -1,9 +1,9 @@
 """Read VOC's lists of images, and find the photographs that they name."""
 
 import re
-import unicodedata
 from pathlib import Path
 
+from tagseg.config.names import nfc
 from tagseg.datasets.folder_names import Photographs
 from tagseg.datasets.index import read_utf8
 from tagseg.errors import TagsegError
@@ -73,5 +73,5 @@ def read_list(path: Path, images: DevkitImages) -> list[str]:
 
 def _plain(name: str) -> str:
     """A name as a path below the folder of photographs, without suffix."""
-    plain = unicodedata.normalize("NFC", name).replace("\\", "/").removeprefix("./")
+    plain = nfc(name).replace("\\", "/").removeprefix("./")
     return plain.rpartition(".")[0] if plain.lower().endswith(SUFFIXES) else plain

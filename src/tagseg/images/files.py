@@ -1,7 +1,6 @@
 """Read photographs, and read and write label maps."""
 
 import io
-import logging
 import struct
 import zlib
 from collections.abc import Iterator
@@ -14,13 +13,12 @@ from PIL.PngImagePlugin import PngInfo
 
 from tagseg.errors import TagsegError, read_error
 from tagseg.images.decoding import decoded
-from tagseg.images.formats import is_photograph, is_unread, unread_line
-from tagseg.images.marks import LABELS, NAME, PHOTOGRAPH, picture_of
+from tagseg.images.marks import LABELS, NAME, PHOTOGRAPH, jpeg_comment, picture_of
 from tagseg.images.mask_values import Foreground, labels_of_samples, samples
 from tagseg.images.palette import voc_palette
 from tagseg.images.resize import SMALLEST_SIDE
 
-log = logging.getLogger(__name__)
+LONGEST_JPEG = 65_500  # pixels of a side: the format has no room for more
 # What Pillow raises for a file that is not an image, is truncated, or is malformed.
 UNREADABLE = (
     OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError, AssertionError,
@@ -31,31 +29,6 @@ UNREADABLE = (
 def is_made(path: Path) -> bool:
     """Whether a file is a picture that tagseg made: a label map, overlay or figure. Working copies are photographs."""
     return picture_of(path) not in (None, PHOTOGRAPH)
-
-
-def photographs(folder: Path) -> list[Path]:
-    """The photographs in a folder, sorted by name, without hidden files and pictures that tagseg made.
-
-    The log names files that may be photographs but are not read. Raises TagsegError if the folder is missing, or two
-    photographs differ only in their suffix.
-    """
-    if not folder.is_dir():
-        raise TagsegError(f"{folder}: no such folder; put the photographs there")
-    files = sorted(folder.iterdir())
-    paths = [path for path in files if is_photograph(path.name)]
-    made = [path for path in paths if is_made(path)]
-    if made:
-        log.warning("%s: %d pictures that tagseg made are passed over: %s, ...", folder, len(made), made[0].name)
-    paths = [path for path in paths if path not in set(made)]
-    unread = [path.name for path in files if is_unread(path.name) and path.is_file()]
-    if unread:
-        log.warning("%s: %s", folder, unread_line(unread))
-    stems: dict[str, Path] = {}
-    for path in paths:
-        if path.stem in stems:
-            raise TagsegError(f"{path}: its name without suffix equals that of {stems[path.stem].name}; rename one")
-        stems[path.stem] = path
-    return paths
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -119,6 +92,11 @@ def write_labels(path: Path, labels: np.ndarray, kind: str = LABELS) -> None:
     """Write a label map (H, W) uint8 as an indexed PNG with the VOC palette and tagseg's mark. Not atomic."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode_labels(labels, **{NAME: kind}))
+
+
+def write_jpeg(path: Path, image: Image.Image, kind: str = PHOTOGRAPH, quality: int = 95) -> None:
+    """Write a picture of at most `LONGEST_JPEG` pixels a side, with tagseg's mark and full colours. Not atomic."""
+    image.save(path, "JPEG", quality=quality, subsampling=0, comment=jpeg_comment(kind))
 
 
 def image_size(path: Path) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tagseg.errors import TagsegError
+from tagseg.errors import TagsegError, first_of
 
 SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".gif",
@@ -33,7 +33,6 @@ ORIGINALS = "originals.csv"
 ORIGINALS_HEADER = "id,original,width,height"  # width and height are the original's
 _THUMBNAILS = "thumbs"  # a folder that galleries create; it may also be the user's, so it is reported
 REMEDY = "convert them to JPEG or PNG if they are photographs"  # for several files that are not read
-_SHOWN = 3  # names in one line
 
 
 def is_photograph(name: str) -> bool:
@@ -63,9 +62,8 @@ def reason_and_remedy(name: str) -> tuple[str, str]:
 def not_read(files: Sequence[str]) -> str:
     """How many files (one or more) are not read, in which formats, and the first of them."""
     formats = Counter(map(format_name, files)).most_common()
-    names = ", ".join(files[:_SHOWN]) + (", ..." if len(files) > _SHOWN else "")
     are = "file is" if len(files) == 1 else "files are"
-    return f"{len(files)} {are} not read: {', '.join(f'{count} {what}' for what, count in formats)} ({names})"
+    return f"{len(files)} {are} not read: {', '.join(f'{count} {what}' for what, count in formats)} ({first_of(files)})"
 
 
 def unread_line(files: Sequence[str]) -> str:

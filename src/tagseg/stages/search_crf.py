@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any, cast, get_args
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from tagseg.artifacts.atomic import write_text
 from tagseg.artifacts.shards import Shard
 from tagseg.config import Crf
 from tagseg.config.arguments import Classes, Files, GroundTruth, Output, Tags
-from tagseg.config.masks import CrfSettings, MapKind
+from tagseg.config.masks import CRFS, CrfSettings, MapKind
 from tagseg.config.parsing import checked
 from tagseg.datasets.index import ImageRecord, read_classes
 from tagseg.datasets.truths import TruthMasks, Truths
@@ -110,13 +110,11 @@ def trials_of(crfs: list[str], settings: CrfSettings, varied: dict[str, list[str
     """
     found: dict[str, Trial] = {}
     for crf in crfs:
-        if crf not in get_args(Crf):
-            raise TagsegError(f"--crf {crf}: use {', '.join(get_args(Crf))}")
+        if crf not in CRFS:
+            raise TagsegError(f"--crf {crf}: use {', '.join(CRFS)}")
         for values in itertools.product(*varied.values()):
             trial = checked(CrfSettings, {**settings.model_dump(), **dict(zip(varied, values, strict=True))})
-            found.setdefault(
-                str((facts(cast(Crf, crf), trial, "probabilities"), trial.score_gain)), (cast(Crf, crf), trial)
-            )
+            found.setdefault(str((facts(crf, trial, "probabilities"), trial.score_gain)), (crf, trial))
     return list(found.values())
 
 
