@@ -274,10 +274,12 @@ def test_what_a_killed_writer_left_goes_with_the_next(tmp_path: Path) -> None:
     hour_ago = time.time() - 4000
     stays = [f".a1.txt.{host}.{ended.pid}.part", f".b.txt.{host}.{ended.pid}.part"]  # of other files
     stays += [f".a[1].txt.{host}.{os.getppid()}.part", ".a[1].txt.elsewhere.1.part"]  # of processes that may live
+    stays += [".a[1].txt.backup.part", ".a[1].txt.my.old.part", ".a[1].txt.part"]  # somebody's
     goes = [f".a[1].txt.{host}.{ended.pid}.part", ".a[1].txt.elsewhere.2.part"]
     for name in stays + goes:
         (tmp_path / name).write_text("half", encoding="utf-8")
-    os.utime(tmp_path / goes[1], (hour_ago, hour_ago))
+    for name in (goes[1], *stays[-3:]):
+        os.utime(tmp_path / name, (hour_ago, hour_ago))
     write_text(target, "old\nand new\n")
     assert {path.name for path in tmp_path.iterdir()} == {"a[1].txt", *stays}
 

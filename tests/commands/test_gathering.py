@@ -8,13 +8,13 @@ from trees import put_image, put_text, refused
 from tagseg.commands.gathering import gather
 from tagseg.commands.known_tags import allowed_labels
 from tagseg.errors import TagsegError
+from tagseg.images.marks import OVERLAY, jpeg_comment
 
-OUT = Path("nowhere")
 NAMES = ["background", "cat", "dog"]
 
 
-def names(*arguments: Path | str, listed: list[str] | None = None, output: Path = OUT) -> dict[str, str]:
-    return {p.name: p.path.name for p in gather([str(a) for a in arguments], listed or [], output)}
+def names(*arguments: Path | str, listed: list[str] | None = None) -> dict[str, str]:
+    return {p.name: p.path.name for p in gather([str(a) for a in arguments], listed or [])}
 
 
 def test_a_folder_gives_its_photographs_and_those_below_it_under_their_paths(tmp_path: Path) -> None:
@@ -46,11 +46,11 @@ def test_names_that_would_be_alike_all_get_a_digest_of_their_path(tmp_path: Path
     assert alone == names(*files)  # the same each time
 
 
-def test_outputs_below_a_folder_are_not_taken_for_photographs(tmp_path: Path) -> None:
+def test_pictures_that_tagseg_made_are_no_photographs_and_all_others_are(tmp_path: Path) -> None:
     put_text(tmp_path / "a.jpg", "")
-    put_text(tmp_path / "out" / "a.overlay.jpg", "")
-    assert list(names(tmp_path, output=tmp_path / "out")) == ["a"]
-    assert list(names(tmp_path)) == ["a", "out/a.overlay"]
+    put_image(tmp_path / "out" / "a.overlay.jpg", comment=jpeg_comment(OVERLAY))
+    put_text(tmp_path / "out" / "mine.jpg", "")  # where a run may write to: still its owner's photograph
+    assert list(names(tmp_path)) == ["a", "out/mine"]
 
 
 def test_nothing_to_do_is_one_line(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_known_tags_are_looked_up_by_path_then_by_name(tmp_path: Path) -> None:
     for name in ("x/a.jpg", "y/a.jpg", "b.jpg", "c.jpg", "d.jpg"):
         put_image(tmp_path / name)
     table = put_text(tmp_path / "tags.csv", "image,tags\nx/a.jpg,dog\na,cat\nb.jpg, dog ; cat\nc,\n")
-    photographs = gather([str(tmp_path)], [], OUT)
+    photographs = gather([str(tmp_path)], [])
     allowed = allowed_labels(None, table, NAMES, photographs)
     found = {p.below: p for p in photographs}
     assert [allowed(found[name]) for name in ("x/a.jpg", "y/a.jpg", "b.jpg", "c.jpg")] == [

@@ -204,6 +204,20 @@ def test_what_is_there_is_skipped_only_if_it_was_made_of_the_same(model: Path, p
     assert made_again() == everything
 
 
+def test_scores_and_overlays_of_another_model_do_not_stay_beside_new_labels(
+    model: Path, photos: Path, tmp_path: Path
+) -> None:
+    out, other = tmp_path / "out", tmp_path / "other.pt"
+    save_model(other, size=70)
+    predict(model, photos / "a.jpg", "-o", out, "--scores")
+    predict(model, photos / "a.jpg", "-o", out, "--no-overlay")  # of the same model: they stay
+    assert sorted(path.name for path in out.iterdir()) == ["a.npz", "a.overlay.jpg", "a.png", "summary.csv"]
+    predict(other, photos / "a.jpg", "-o", out, "--no-overlay")
+    assert sorted(path.name for path in out.iterdir()) == ["a.png", "summary.csv"]
+    done = predict(other, photos / "a.jpg", "-o", out, "--scores", "--skip-existing")
+    assert done.stdout.startswith("1 done, 0 skipped")
+
+
 def test_without_it_everything_is_made_again(model: Path, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     predict(model, photos, "-o", out)

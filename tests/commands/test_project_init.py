@@ -14,6 +14,7 @@ from tagseg.commands.project import NAME, Survey, iterations_for, settings_for, 
 from tagseg.config import DatasetConfig
 from tagseg.config.parsing import parse_config
 from tagseg.datasets import folder
+from tagseg.datasets.digests import content_digest
 from tagseg.datasets.index import ImageRecord
 from tagseg.errors import TagsegError
 
@@ -124,6 +125,7 @@ def test_long_photographs_get_working_copies(pets: Path, monkeypatch: pytest.Mon
     assert (pets / "photos" / "pet 1.jpg").read_bytes() == before
     assert rows("project/working_copies/originals.csv")[1] == {
         "id": "pet 1", "original": "../photos/pet 1.jpg", "width": "900", "height": "600",
+        "digest": content_digest(Path("photos/pet 1.jpg")),
     }  # fmt: skip
     with Image.open("project/working_copies/masks/pet 1.png") as copy:
         assert copy.size == (640, 427)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from trees import put_image, put_text, refused
 
 from tagseg.artifacts.atomic import write_text
 from tagseg.artifacts.shards import write_shard
@@ -14,6 +15,9 @@ from tagseg.commands import masks
 from tagseg.commands.project import NAME
 from tagseg.commands.run_workflow import make
 from tagseg.config import Crf
+from tagseg.config.data import FolderData
+from tagseg.datasets import folder
+from tagseg.datasets.digests import content_digest, size_digest
 from tagseg.datasets.index import ImageRecord, write_classes, write_index
 from tagseg.errors import TagsegError
 from tagseg.figures.panels import Panel
@@ -62,6 +66,25 @@ def run(project: Path, output: Path | None, layout: masks.Layout = "plain") -> s
 
 def files(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_an_original_that_has_changed_is_named(project: Path) -> None:
+    table = project / COPIES / ORIGINALS
+    digest = content_digest(Path("photos/large.png"))
+    put_text(table, f"id,original,width,height,digest\nlarge,../photos/large.png,120,80,{digest}\n")
+    run(project, Path("out"))
+    put_image(project / COPIES / "images" / "large.jpg", 60, 40)
+    put_text(project / "tags.csv", "image,tags\nlarge,cat\n")
+    data = FolderData(root=project, images=f"{COPIES}/images")
+    before = size_digest(folder.photographs(data))
+    folder.index(data)
+    put_image(Path("photos/large.png"), 120, 80)
+    assert size_digest(folder.photographs(data)) != before
+    for work in (lambda: run(project, Path("new")), lambda: folder.index(data)):
+        with refused(project / ".." / "photos" / "large.png", "has changed since its working copy was made"):
+            work()
+    Path("photos/large.png").unlink()
+    folder.index(data)  # the copy is there
 
 
 def test_masks_of_tagged_training_photographs_at_their_original_size(project: Path) -> None:

@@ -153,6 +153,10 @@ def test_wrong_uses_are_one_line(results: Path, tmp_path: Path, fails: Callable[
     assert "--image four: " in fails(f"show {results} --image four {out}")
     assert "say where to write it" in fails(f"show {results} --image two")
     assert ".png, .svg" in fails(f"show {results} -o {tmp_path}/sheet.gif")
+    for content in (b"\xff\xfe\0", b"", b'method,miou\ntags,"1\n2,3\n'):
+        put_text(results / "miou.csv", content)
+        assert "miou.csv: not a table" in fails(f"show {results}")
+    (results / "miou.csv").unlink()
     put_text(results / "regions" / "000.h5", "cut short")
     assert "regions/000.h5: not a whole tagseg HDF5 file" in fails(f"show {results} {out}")
     (results / "tags.csv").unlink()

@@ -126,6 +126,16 @@ def test_a_wrong_sum_is_refused_and_nothing_of_it_kept(server: Server, tmp_path:
         fetch(archive, tmp_path, BAR)
 
 
+def test_a_download_does_not_write_through_a_link(server: Server, tmp_path: Path) -> None:
+    mine = put_text(tmp_path / "mine.txt", "mine")
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "a.tgz.part").symlink_to(mine)
+    with refused(folder / "a.tgz.part", "is a link", "move it away"):
+        fetch(put(server, "a.tgz", CONTENT), folder, BAR)
+    assert mine.read_text() == "mine"
+
+
 def test_faults_of_the_network_are_named(server: Server, tmp_path: Path) -> None:
     archive = put(server, "a.tgz", CONTENT)
     server.files.clear()

@@ -184,15 +184,27 @@ def test_where_nothing_is_opaque_transparency_is_a_slip(tmp_path: Path) -> None:
     assert differs(put(tmp_path / "a.png", picture=picture), colours()) == 0
 
 
-def test_of_16_bits_a_colour_the_higher_byte_is_read(tmp_path: Path) -> None:
-    values = (np.asarray(colours()).astype(np.uint16) * 256 + 17).astype(">u2")
-    lines = b"".join(b"\0" + line.tobytes() for line in values)
-    chunks = [b"IHDR" + struct.pack(">LLBBBBB", 48, 36, 16, 2, 0, 0, 0), b"IDAT" + zlib.compress(lines), b"IEND"]
+def put_png(path: Path, values: np.ndarray, colour_type: int) -> Path:
+    """A PNG of 16 bits a sample: `values` (H, W, C) uint16."""
+    height, width = values.shape[:2]
+    lines = b"".join(b"\0" + line.tobytes() for line in values.astype(">u2"))
+    header = struct.pack(">LLBBBBB", width, height, 16, colour_type, 0, 0, 0)
     content = b"\x89PNG\r\n\x1a\n"
-    for chunk in chunks:
+    for chunk in (b"IHDR" + header, b"IDAT" + zlib.compress(lines), b"IEND"):
         content += struct.pack(">L", len(chunk) - 4) + chunk + struct.pack(">L", zlib.crc32(chunk))
-    (tmp_path / "a.png").write_bytes(content)
-    assert differs(tmp_path / "a.png", colours()) == 0
+    return put_text(path, content)
+
+
+def test_of_16_bits_a_colour_the_higher_byte_is_read(tmp_path: Path) -> None:
+    values = np.asarray(colours()).astype(np.uint16) * 256 + 17
+    assert differs(put_png(tmp_path / "a.png", values, 2), colours()) == 0
+
+
+def test_16_bits_of_grey_are_refused_with_transparency_too(tmp_path: Path) -> None:
+    grey = np.stack([np.arange(48 * 36).reshape(36, 48), np.full((36, 48), 65535)], axis=2)
+    path = put_png(tmp_path / "a.png", grey, 4)
+    with refused(path, "more than 8 bits of grey in an unknown range", "convert it to 8 bits"):
+        read_image(path)
 
 
 def test_cmyk_keeps_its_colours(tmp_path: Path) -> None:
@@ -344,7 +356,7 @@ def test_a_folder_of_nothing_that_is_read_says_so(tmp_path: Path) -> None:
     put_text(tmp_path / "raw" / "a.CR2", "")
     put_text(tmp_path / "raw" / "b.cr2", "")
     with refused(tmp_path, "no photograph in it or below it, but 2 files are not read: 2 .cr2", "convert them"):
-        gather([str(tmp_path)], [], Path("nowhere"))
+        gather([str(tmp_path)], [])
     put(tmp_path / "dog" / "a.png")
     data = FolderData(root=tmp_path, images=".", tags="folders")
     with refused(tmp_path / "raw", "no photograph in this class folder, but 2 files are not read: 2 .cr2"):
@@ -366,7 +378,7 @@ def test_all_walkers_follow_links_and_not_in_a_circle(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "linked").symlink_to(tmp_path / "disk")
     (tmp_path / "disk" / "round").symlink_to(tmp_path / "photos")
-    assert [p.below for p in gather([str(tmp_path / "photos")], [], Path("nowhere"))] == ["linked/a.png"]
+    assert [p.below for p in gather([str(tmp_path / "photos")], [])] == ["linked/a.png"]
     assert list(Photographs(tmp_path / "photos").paths) == ["linked/a.png"]
 
 

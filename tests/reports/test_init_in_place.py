@@ -1,6 +1,9 @@
 """A project in the folder that holds the photographs, their table or other files: all stay as they were."""
 
+import os
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +16,11 @@ from typer.testing import CliRunner, Result
 from tagseg import cli
 from tagseg.commands import masks
 from tagseg.commands.project import NAME
+from tagseg.config.data import FolderData
 from tagseg.config.parsing import parse_config
 from tagseg.datasets import folder
 from tagseg.datasets.index import write_classes, write_index
+from tagseg.stages import index
 
 TABLE = "image,tags,photographer\np0.jpg,cat,Anna\np1,dog,Ben\np2.jpg,cat;dog,\n"
 
@@ -58,6 +63,37 @@ def test_every_file_stays_and_the_project_reads_its_own(pets: Path, monkeypatch:
         ("p0", "train", 45, 32), ("p1", "val", 45, 32), ("p2", "train", 45, 32),  # no side below a network's least
     ]  # fmt: skip
     assert folder.truth(data, records) == {"p1": Path("working_copies/masks/p1.png")}
+
+
+@pytest.mark.parametrize("reduced", [True, False])
+def test_a_project_without_masks_can_be_indexed(pets: Path, reduced: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert init(pets, *([] if reduced else ["--longest-side", "0"])).exit_code == 0
+    data = parse_config(yaml.safe_load((pets / "config.yaml").read_text())).datasets[NAME].data
+    assert isinstance(data, FolderData) and data.masks == ("working_copies/masks" if reduced else "masks-2")
+    monkeypatch.chdir(pets)
+    index.run(data, Path("out/tags.csv"), Path("out/classes.txt"))
+    assert Path("out/tags.csv").is_file()
+
+
+def test_results_and_logs_of_others_are_not_replaced(pets: Path) -> None:
+    (pets / ".snakemake").mkdir()
+    mine = put_text(pets / "results" / NAME / "tags.csv", "mine")
+    done = init(pets)
+    assert done.exit_code and f"{mine}: is there already" in str(done.exception)
+    mine.unlink()
+    log = put_text(pets / "logs" / NAME / "index.log", "mine")
+    done = init(pets)
+    assert done.exit_code and f"{log.parent}: is there already" in str(done.exception)
+    write_index(pets / "results" / NAME / "tags.csv", [])  # of an earlier project here, and so are the logs
+    assert init(pets).exit_code == 0
+
+
+def test_names_that_are_not_utf_8_are_reported(pets: Path) -> None:
+    Path(os.fsdecode(os.fsencode(pets / "images") + b"/raw\xe9.cr2")).touch()
+    words = ["init", "my pets", "--images", "my pets/images", "--tags", "my pets/tags.csv", "--device", "cpu"]
+    done = subprocess.run([sys.executable, "-m", "tagseg", *words], capture_output=True, text=True, check=True)
+    assert "raw\\udce9.cr2" in done.stdout
+    assert "raw\\udce9.cr2" in (pets / "faults-2.csv").read_text()
 
 
 def test_masks_have_the_originals_size_and_replace_none_of_them(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +149,8 @@ def test_what_a_killed_init_left_is_used_again_and_nothing_else(pets: Path) -> N
 def test_a_folder_in_the_way(pets: Path, name: str) -> None:
     put_text(pets / name / "notes.txt", "mine")
     before = content(pets)
-    assert f"{pets / name}: is there already" in str(init(pets).exception)
+    said = str(init(pets).exception)
+    assert said.startswith(str(pets / name)) and "is there already" in said
     assert content(pets) == before
 
 

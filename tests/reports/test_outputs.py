@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import h5py
 import numpy as np
 import pytest
+import torch
 import typer
 from click.testing import CliRunner
 from PIL import Image
@@ -259,6 +260,26 @@ def test_pages_and_drawings_that_mention_tagseg_are_not_its_own(tmp_path: Path) 
     page = put_text(tmp_path / "p.html", "<!doctype html>\n<title>notes on tagseg</title>\n")
     drawing = put_text(tmp_path / "d.svg", '<svg xmlns="http://www.w3.org/2000/svg"><text>tagseg</text></svg>\n')
     assert file_type(page) is None and file_type(drawing) is None
+
+
+def test_checkpoints_of_others_are_not_its_own(tmp_path: Path) -> None:
+    torch.save({"model": {}, "optimiser": {}, "data": "/home/me/tagseg-data/x"}, tmp_path / "mine.pt")
+    write_torch(tmp_path / "own.pt", {"kind": "pixel regression"})
+    assert file_type(tmp_path / "mine.pt") is None and file_type(tmp_path / "own.pt") == "model"
+
+
+def test_notes_beside_a_shard_are_no_journals(tmp_path: Path) -> None:
+    mine = put_text(tmp_path / ".s.h5.notes.journal", "mine")
+    with write_shard(tmp_path / "s.h5", "labels", {}) as writer:
+        writer.put("a", {"labels": np.ones((4, 4), np.uint8)})
+    assert sorted(tmp_path.iterdir()) == [mine, tmp_path / "s.h5"]
+
+
+@pytest.mark.parametrize("name", [".", "..", "/"])
+def test_an_output_needs_a_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with refused(Path(name), "needs a name of its own"):
+        write_text(Path(name), "text")
 
 
 # folders

@@ -62,7 +62,7 @@ def test_in_the_photographs_own_folder_and_below(model: Path, tmp_path: Path, ca
     done = predict(model, photos / "a.jpg", photos / "a.png", "-o", tmp_path / "new")
     assert done.output.splitlines()[-1].startswith("1 done")
     with refused(photos / "a.png", "a picture that tagseg made, not a photograph"):
-        gather([str(photos / "a.png")], [], tmp_path)
+        gather([str(photos / "a.png")], [])
 
 
 def test_a_photograph_in_the_label_map_s_place(model: Path, tmp_path: Path) -> None:
@@ -121,5 +121,5 @@ def test_working_copies_are_photographs_of_their_project_alone(tmp_path: Path) -
     put_image(tmp_path / "a.jpg", 80, 80)
     assert list(Photographs(copies / "images").paths) == ["a.jpg"]
     assert list(Photographs(tmp_path).paths) == ["a.jpg"]
-    assert [p.path for p in gather([str(tmp_path)], [], tmp_path / "out")] == [tmp_path / "a.jpg"]
-    assert [p.below for p in gather([str(copies / "images")], [], tmp_path / "out")] == ["a.jpg"]
+    assert [p.path for p in gather([str(tmp_path)], [])] == [tmp_path / "a.jpg"]
+    assert [p.below for p in gather([str(copies / "images")], [])] == ["a.jpg"]

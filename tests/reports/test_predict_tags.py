@@ -18,7 +18,6 @@ from tagseg.commands.known_tags import allowed_labels
 from tagseg.datasets.tag_tables import read_tags
 from tagseg.errors import TagsegError
 
-OUT = Path("nowhere")
 NFC, NFD = "caf\u00e9", "cafe\u0301"
 
 
@@ -32,7 +31,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def labels(table: Path, names: list[str] = CLASSES, images: str = "photos") -> dict[str, list[int]]:
-    photographs = gather([images], [], OUT)
+    photographs = gather([images], [])
     allowed = allowed_labels(None, table, names, photographs)
     return {photograph.below: allowed(photograph) for photograph in photographs}
 
@@ -122,9 +121,9 @@ LISTS = {
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le"])
 def test_lists_of_any_system(form: str, encoding: str, here: Path) -> None:
     stream = io.TextIOWrapper(io.BytesIO(LISTS[form].encode(encoding)))
-    found = gather(["-"], lines_of(stream), OUT)
+    found = gather(["-"], lines_of(stream))
     assert [photograph.path for photograph in found] == [Path("photos/00.png"), Path("photos/01.png")]
-    assert [photograph.path for photograph in gather(["-"], lines_of(io.StringIO(LISTS[form])), OUT)] == [
+    assert [photograph.path for photograph in gather(["-"], lines_of(io.StringIO(LISTS[form])))] == [
         Path("photos/00.png"),
         Path("photos/01.png"),
     ]
@@ -133,10 +132,10 @@ def test_lists_of_any_system(form: str, encoding: str, here: Path) -> None:
 def test_what_is_written_counts_before_what_may_be_meant(here: Path) -> None:
     for name in ("'a'.png", " b.png", "b.png"):
         put_image(here / name)
-    found = gather(["-"], ["'a'.png\n", " b.png\n"], OUT)
+    found = gather(["-"], ["'a'.png\n", " b.png\n"])
     assert [photograph.path.name for photograph in found] == ["'a'.png", " b.png"]
     with refused("gone.png: no such file or folder (in the list"):
-        gather(["-"], ['"gone.png"\r\n'], OUT)
+        gather(["-"], ['"gone.png"\r\n'])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="such names exist on Linux alone")
@@ -144,7 +143,7 @@ def test_names_that_are_no_text_are_kept(here: Path) -> None:
     name = b"photos/\xff.png"
     (here / "photos" / "00.png").rename(here.__class__(name.decode("utf-8", "surrogateescape")))
     stream = io.TextIOWrapper(io.BytesIO(name + b"\nphotos/01.png\n"))
-    assert len(gather(["-"], lines_of(stream), OUT)) == 2
+    assert len(gather(["-"], lines_of(stream))) == 2
 
 
 def test_the_command_takes_both(here: Path) -> None:

@@ -23,7 +23,7 @@ from tagseg.config.masks import (
     WeightSettings,
 )
 from tagseg.config.networks import InferenceMachine, TrainingMachine
-from tagseg.config.parsing import flags, parse_config
+from tagseg.config.parsing import flags, parse_config, require_unique_keys
 from tagseg.datasets.layouts import LAYOUTS
 from tagseg.datasets.shapes import TARGETS
 from tagseg.datasets.voc import other_classes
@@ -35,6 +35,8 @@ from tagseg.networks.sources import no_such_file
 ROOT = Path(workflow.current_basedir).resolve().parents[1]
 
 try:
+    for file in workflow.configfiles:
+        require_unique_keys(Path(file))
     CONFIG = parse_config(config)
     for block, settings in CONFIG.datasets.items():
         if settings.published == "voc" and settings.data.kind == "voc" and other_classes(settings.data):

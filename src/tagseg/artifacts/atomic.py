@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tagseg.artifacts.disk import names_file
-from tagseg.artifacts.outputs import require_own_folder, require_replaceable
+from tagseg.artifacts.outputs import TEMPORARY, require_own_folder, require_replaceable
+from tagseg.errors import TagsegError
 from tagseg.images.marks import LABELS
 
 _HOST = re.sub(r"[^\w-]", "-", socket.gethostname())
@@ -59,14 +60,21 @@ def atomic_folder(path: Path, kind: str = LABELS) -> Iterator[Path]:
 
 
 def _temporary(path: Path) -> Path:
+    if path.name in ("", ".."):  # the current folder, or one above it
+        raise TagsegError(f"{path}: an output needs a name of its own; give one in that folder")
     return path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.part")
 
 
 def _remove_left(path: Path) -> None:
     """Remove what killed processes left of `path`; files that a running process is writing stay."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        *_, host, process, _ = left.name.split(".")
-        if not _is_running(left, host, process):
+    _remove(path.parent.glob(f".{glob.escape(path.name)}.*.part"), {path.name})
+
+
+def _remove(paths: Iterable[Path], names: set[str]) -> None:
+    """Remove those of the paths that are temporary files, of files of these names, whose process has ended."""
+    for left in paths:
+        found = TEMPORARY.fullmatch(left.name)
+        if found and found[1] in names and not _is_running(left, found[2], found[3]):
             shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
 
 
@@ -89,10 +97,7 @@ def remove_leftovers(paths: Iterable[Path]) -> None:
     for path in paths:
         names.setdefault(path.parent, set()).add(path.name)
     for folder, made in names.items():
-        for left in folder.glob(".*.part"):
-            name, *rest = left.name[1:].removesuffix(".part").rsplit(".", 2)
-            if name in made and len(rest) == 2 and not _is_running(left, *rest):
-                left.unlink(missing_ok=True)
+        _remove(folder.glob(".*.part"), made)
 
 
 def write_text(path: Path, text: str) -> None:

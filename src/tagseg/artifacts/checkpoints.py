@@ -40,7 +40,7 @@ class Checkpoints:
         """The saved state, or None. Raises TagsegError if the file is not a whole checkpoint."""
         if not self.every:
             return None
-        for other in sorted(self._folder.glob("*.json")):
+        for other in sorted(self._folder.glob(f"{'[0-9a-f]' * 16}.json")):
             if other.stem != self._file.stem:
                 file, gap = other.with_suffix(".pt"), self._difference(other)
                 log.warning("%s: not used, it is of another training: %s", file, gap)
@@ -59,6 +59,7 @@ class Checkpoints:
 
     def _difference(self, file: Path) -> str:
         try:
-            return difference(json.loads(file.read_text(encoding="utf-8")), self._facts)
+            theirs = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            return "its description cannot be read"
+            theirs = None
+        return difference(theirs, self._facts) if isinstance(theirs, dict) else "its description cannot be read"

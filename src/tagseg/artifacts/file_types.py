@@ -11,6 +11,7 @@ from tagseg.images.formats import ORIGINALS_HEADER
 from tagseg.images.marks import HEAD, NAME, kind_of
 
 ARCHIVE = "tagseg.tar"  # the name that a submission's gzip header bears
+_KEY = b"X\x06\0\0\0tagseg"  # the key of the version in all that torch saves for tagseg, as pickle writes it
 SCORES = b"tagseg scores"  # the comment of an .npz
 LISTS = ("list", "sums")  # plain text that bears no mark: others may have written it
 
@@ -107,7 +108,7 @@ def _zip(path: Path, head: bytes) -> str | None:
             if file.comment == SCORES:
                 return "scores"
             found = [name for name in file.namelist() if name.endswith("/data.pkl")]
-            ours = any(re.search(rb"tagseg|pixel regression|optimiser", file.read(name)) for name in found)
+            ours = any(_KEY in file.read(name) for name in found)
             return "model" if ours else None
     except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError):
         return None

@@ -146,7 +146,7 @@ class Journal:
 
 
 def _journals(shard: Path) -> list[Path]:
-    return sorted(shard.parent.glob(f".{glob.escape(shard.name)}.*.journal"))
+    return sorted(shard.parent.glob(f".{glob.escape(shard.name)}.{'[0-9a-f]' * 8}.journal"))
 
 
 def _records(file: BinaryIO, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -21,7 +21,8 @@ from tagseg.config.names import nfc
 from tagseg.errors import TagsegError
 from tagseg.images.marks import SOURCES
 
-_TEMPORARY = re.compile(r"\..+\.[\w-]+\.\d+\.part")  # what a killed process leaves (`atomic`): NAME.HOST.PROCESS
+# Name, host and process in the name of a temporary file (`atomic`)
+TEMPORARY = re.compile(r"\.(.+)\.([\w-]+)\.(\d{1,9})\.part")
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def require_own_folder(folder: Path, kind: str) -> None:
             raise _foreign(folder)
         return
     for path in sorted(folder.iterdir()):
-        ignored = path.name in (".snakemake_timestamp", ".DS_Store") or _TEMPORARY.fullmatch(path.name)
+        ignored = path.name in (".snakemake_timestamp", ".DS_Store") or TEMPORARY.fullmatch(path.name)
         if not ignored and file_type(path) != kind:
             raise TagsegError(
                 f"{path}: is not a file that tagseg wrote, in a folder that would be replaced; move it away, or give "

@@ -5,6 +5,7 @@ Signatures and docstrings are read from the source, and a file is imported only 
 """
 
 import inspect
+import io
 import logging
 import sys
 from collections.abc import Callable
@@ -159,6 +160,8 @@ def main() -> None:
     """Entry point: errors of the user print one line without a traceback, and end with status 2."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("tagseg").setLevel(logging.INFO)  # other libraries log warnings only
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as on standard error: names of files may be in any encoding
     try:
         end_with_master()
         app()

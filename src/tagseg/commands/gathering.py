@@ -31,14 +31,12 @@ class Photograph:
     name: str
 
 
-def gather(
-    arguments: Sequence[str], listed: Iterable[str], output: Path, unread: list[str] | None = None
-) -> list[Photograph]:
+def gather(arguments: Sequence[str], listed: Iterable[str], unread: list[str] | None = None) -> list[Photograph]:
     """Every photograph once, in the order of the arguments; those of a folder and its subfolders by path.
 
     An argument is a file, a folder, or `-`, which stands for the paths in `listed`, one a line, perhaps in quotes.
-    In folders, hidden files, a project's working copies, and files under `output` are skipped; pictures that tagseg
-    made are skipped everywhere, and logged. A photograph's name is its path below the folder; if several would have the
+    In folders, hidden files and a project's working copies are skipped; pictures that tagseg made are skipped
+    everywhere, and logged. A photograph's name is its path below the folder; if several would have the
     same name (on some file system), a digest of the full path is appended to each. Files in folders that may be
     photographs, but are of a format that is not read, are added to `unread`, if that is given.
 
@@ -52,9 +50,9 @@ def gather(
             for line in listed:
                 if trimmed(line):
                     path = _listed_path(line.rstrip("\r\n"))
-                    _add(found, made, path, output, unread, " (in the list on standard input)")
+                    _add(found, made, path, unread, " (in the list on standard input)")
         else:
-            _add(found, made, Path(argument), output, unread, "")
+            _add(found, made, Path(argument), unread, "")
     if made:
         log.warning(
             "%d pictures that tagseg made are passed over: %s", len(made), first_of([str(path) for path in made])
@@ -95,13 +93,11 @@ def _listed_path(line: str) -> Path:
     return next((Path(form) for form in forms if os.path.lexists(form)), Path(bare))
 
 
-def _add(
-    found: dict[Path, tuple[Path, str]], made: list[Path], path: Path, output: Path, unread: list[str], source: str
-) -> None:
+def _add(found: dict[Path, tuple[Path, str]], made: list[Path], path: Path, unread: list[str], source: str) -> None:
     """Add a file, or the photographs of a folder, to `found`, or to `made` or `unread`; `source` is for messages."""
     if path.is_dir():
         others: list[str] = []
-        inside = list(_in_folder(path, output, others))
+        inside = list(_in_folder(path, others))
         pictures = [inner for inner in inside if is_made(inner)]
         made += pictures
         inside = [inner for inner in inside if inner not in set(pictures)]
@@ -119,13 +115,10 @@ def _add(
         raise TagsegError(f"{path}: no such file or folder{source}; correct the path, or leave it out")
 
 
-def _in_folder(folder: Path, output: Path, unread: list[str]) -> Iterator[Path]:
-    """Photographs in a folder and below it, by path, without those under `output`."""
-    made, inside = output.resolve(), folder.resolve() in output.resolve().parents
+def _in_folder(folder: Path, unread: list[str]) -> Iterator[Path]:
+    """Photographs in a folder and below it, by path."""
     files = [(Path(base, name), name) for base, _, _, names in walk(folder) for name in names]
     for path, name in sorted(files):
-        if inside and made in path.resolve().parents:
-            continue
         # a broken link is a photograph that is missing; a pipe is no photograph
         if is_photograph(name) and (path.is_file() or not path.exists()):
             yield path

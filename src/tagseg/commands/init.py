@@ -30,6 +30,7 @@ from tagseg.commands.working_copies import require_room, write_working_copies
 from tagseg.config.arguments import CORES, POSITIONAL, WRITTEN, Cores
 from tagseg.config.parsing import parse_config
 from tagseg.config.recipes import Recipe
+from tagseg.datasets.digests import files_below
 from tagseg.datasets.index import csv_text
 from tagseg.errors import TagsegError, first_of
 from tagseg.images.formats import COPIES, unread_line
@@ -113,6 +114,8 @@ def run(
         foreground = 0  # their masks hold labels
     if masks and not usable.masks:
         mask_folder, foreground = None, 0
+    elif mask_folder and not masks:
+        mask_folder.mkdir(parents=True, exist_ok=True)  # the configuration names it, so it has to be there
     settings = settings_for(survey, backbone, device, cores, recipe)
     _write_table(table, survey, image_folder)
     places = _places(project, table, survey, image_folder, mask_folder, foreground)
@@ -152,10 +155,18 @@ def _usable(inspected: Inspection, report: Path, leave_out_faulty: bool) -> Insp
 
 
 def _require_no_results(project: Path) -> None:
-    """Raise TagsegError if something that is not this project's lies where its results will be."""
-    results = project / "results" / NAME
-    if results.exists() and not (project / ".snakemake").exists():
-        raise TagsegError(f"{results}: is there already, and is where results go; give another folder")
+    """Raise TagsegError if something that is not this project's lies where its results and logs will be.
+
+    Results of an earlier project in this folder may be there, known by their content, and then its logs beside them.
+    """
+    results, logs = project / "results" / NAME, project / "logs" / NAME
+    files = [path for path in files_below(results) if "checkpoints" not in path.relative_to(results).parts]
+    foreign = [path for path in files if file_type(path) is None or (path.suffix == ".txt" and path.stem != "classes")]
+    if foreign or (logs.exists() and not files):
+        raise TagsegError(
+            f"{foreign[0] if foreign else logs}: is there already, where results and logs go; move it away, or give "
+            "another folder"
+        )
 
 
 def _survey(usable: Inspection, backbone: str) -> Survey:

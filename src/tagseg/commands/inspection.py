@@ -12,7 +12,7 @@ from tagseg.datasets import folder, folder_masks
 from tagseg.datasets.checks import Checks
 from tagseg.datasets.index import BACKGROUND, ImageRecord, csv_text
 from tagseg.datasets.layouts import LAYOUTS
-from tagseg.datasets.texts import read_text
+from tagseg.datasets.texts import encodable, read_text
 from tagseg.datasets.truth_checks import TruthFile, survey_truth
 from tagseg.errors import TagsegError, first_of
 from tagseg.images.files import require_size
@@ -118,7 +118,7 @@ def write_faults(path: Path, checks: Checks) -> None:
     """Write a CSV of all faults, and of files in a format that is not read."""
     rows = [[f.file, f.line or "", f.image, f.what, f.remedy] for f in checks.faults]
     rows += [[file, "", "", *reason_and_remedy(file)] for file in checks.unread]
-    write_text(path, csv_text(["file", "line", "image", "what", "remedy"], rows))
+    write_text(path, encodable(csv_text(["file", "line", "image", "what", "remedy"], rows)))
 
 
 def fault_lines(checks: Checks, report: Path) -> str:

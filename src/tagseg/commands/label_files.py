@@ -12,13 +12,13 @@ import numpy as np
 from PIL import Image
 
 from tagseg.artifacts.atomic import atomic
-from tagseg.artifacts.file_types import SCORES
+from tagseg.artifacts.file_types import SCORES, file_type
 from tagseg.artifacts.outputs import require_own
 from tagseg.commands.gathering import Photograph
 from tagseg.datasets.index import csv_text
 from tagseg.errors import TagsegError
 from tagseg.figures.overlay import overlay
-from tagseg.images.files import LONGEST_JPEG, UNREADABLE, encode_labels, write_jpeg
+from tagseg.images.files import LONGEST_JPEG, UNREADABLE, encode_labels, read_labels, write_jpeg
 from tagseg.images.formats import reason_and_remedy
 from tagseg.images.marks import NAME, OVERLAY
 
@@ -95,6 +95,8 @@ def write_files(
 
     `image` is (H, W, 3) uint8, `labels` (H, W) uint8, `scores` (N, h, w) float16, `names` those of the N classes.
     """
+    if _fingerprint(outputs.labels(photograph)) != fingerprint:
+        _remove_stale(outputs, photograph)
     if outputs.scores:
         with atomic(outputs.arrays(photograph), tidy=False) as temporary, temporary.open("w+b") as file:
             np.savez(file, scores=scores, classes=np.array(names))
@@ -107,6 +109,22 @@ def write_files(
             write_jpeg(temporary, picture, OVERLAY, quality=90)
     with atomic(outputs.labels(photograph), tidy=False) as temporary:
         temporary.write_bytes(encode_labels(labels, **{NAME: fingerprint}))
+
+
+def _remove_stale(outputs: Outputs, photograph: Photograph) -> None:
+    """Remove scores and overlay that tagseg made with another model or other settings: they contradict the labels."""
+    for path, kind in ((outputs.picture(photograph), OVERLAY), (outputs.arrays(photograph), "scores")):
+        if file_type(path) == kind:
+            path.unlink()
+
+
+def _fingerprint(labels: Path) -> str | None:
+    """The fingerprint that a label map bears; None if it bears none, or is no picture."""
+    try:
+        with Image.open(labels) as image:
+            return image.info.get(NAME)
+    except UNREADABLE:
+        return None
 
 
 def class_shares(labels: np.ndarray, names: list[str]) -> dict[str, float]:
@@ -125,12 +143,12 @@ def existing_shares(
     outputs: Outputs, photograph: Photograph, fingerprint: str, names: list[str]
 ) -> dict[str, float] | None:
     """Class shares of a label map that bears the fingerprint, if that and all other outputs exist."""
-    if not all(path.is_file() for path in outputs.all(photograph)):
+    labels = outputs.labels(photograph)
+    if not all(path.is_file() for path in outputs.all(photograph)) or _fingerprint(labels) != fingerprint:
         return None
     try:
-        with Image.open(outputs.labels(photograph)) as image:
-            return class_shares(np.asarray(image), names) if image.info.get(NAME) == fingerprint else None
-    except UNREADABLE:
+        return class_shares(read_labels(labels), names)
+    except TagsegError:
         return None
 
 

@@ -18,13 +18,13 @@ from tagseg.artifacts.outputs import has_content_of, require_list, require_own
 from tagseg.commands.run_workflow import make
 from tagseg.config import Crf, DatasetConfig, Prior
 from tagseg.config.arguments import CORES, WRITTEN, Cores, Project
-from tagseg.config.parsing import parse_config
-from tagseg.datasets.index import read_classes, read_index, read_table
+from tagseg.config.parsing import parse_config, require_unique_keys
+from tagseg.datasets.index import read_classes, read_index
+from tagseg.datasets.originals import Original, read_originals
 from tagseg.errors import TagsegError
 from tagseg.figures.letters import key_to
 from tagseg.images.decoding import is_upright_jpeg
 from tagseg.images.files import LONGEST_JPEG, read_image, write_jpeg, write_labels
-from tagseg.images.formats import ORIGINALS
 from tagseg.images.marks import PHOTOGRAPH
 from tagseg.networks.sources import no_such_file
 
@@ -84,11 +84,8 @@ def _configuration(project: Path) -> tuple[str, DatasetConfig]:
             f"{file}: no such file; make a project first "
             f"(tagseg init {shlex.quote(str(project))} --images ... --tags ...)"
         )
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise TagsegError(f"{file}: not YAML ({' '.join(str(error).split())}); fix it") from None
-    config = parse_config(content or {})
+    require_unique_keys(file)
+    config = parse_config(yaml.safe_load(file.read_text(encoding="utf-8")) or {})
     return config.default, config.datasets[config.default]
 
 
@@ -106,20 +103,22 @@ def _plan(project: Path, results: str, output: Path, layout: Layout) -> _Plan:
     if output.exists() and not output.is_dir():
         raise TagsegError(f"{output}: is a file; give a folder to write to")
     records = [r for r in read_index(project / results / "tags.csv", "train") if r.tags]
-    originals = _originals(project)
+    data = _configuration(project)[1].data
+    originals = read_originals(project / data.root / data.images) if data.kind == "folder" else {}
     folder = output / "SegmentationClass" if layout == "voc" else output
     masks, photographs = {}, {}
     lists = {output / "classes.txt": read_classes(project / results / "classes.txt")}
     for record in records:
-        original, size = originals.get(record.id, (project / record.path, (record.width, record.height)))
-        masks[record.id] = folder / f"{record.id}.png", size
+        original = originals.get(record.id) or Original(project / record.path, record.width, record.height, "")
+        original.require_unchanged()
+        masks[record.id] = folder / f"{record.id}.png", (original.width, original.height)
         if layout == "voc":
-            photographs[output / "JPEGImages" / f"{record.id}.jpg"] = original
+            photographs[output / "JPEGImages" / f"{record.id}.jpg"] = original.path
     if layout == "voc":
         lists[output / "ImageSets" / "Segmentation" / "train.txt"] = [record.id for record in records]
     require_own(path for path, _ in masks.values())
-    for path, original in photographs.items():
-        if file_type(path) != PHOTOGRAPH and not (has_content_of(path, original) and is_upright_jpeg(original)):
+    for path, photograph in photographs.items():
+        if file_type(path) != PHOTOGRAPH and not (has_content_of(path, photograph) and is_upright_jpeg(photograph)):
             require_own([path])
     for path, lines in lists.items():
         require_list(path, lines)
@@ -138,18 +137,6 @@ def _copy(source: Path, plan: _Plan) -> None:
     for path, lines in plan.lists.items():
         write_text(path, "".join(f"{line}\n" for line in lines))
     remove_leftovers(path for path, _ in plan.masks.values())
-
-
-def _originals(project: Path) -> dict[str, tuple[Path, tuple[int, int]]]:
-    """Original photographs, and their widths and heights, by id; none for a project without working copies."""
-    _, dataset = _configuration(project)
-    if dataset.data.kind != "folder":
-        return {}
-    file = (project / dataset.data.root / dataset.data.images).parent / ORIGINALS
-    if file_type(file) != "originals":
-        return {}
-    rows = [row for _, row in read_table(file, ["id", "original", "width", "height"])]
-    return {row["id"]: (project / row["original"], (int(row["width"]), int(row["height"]))) for row in rows}
 
 
 def _write_jpeg(source: Path, target: Path) -> None:

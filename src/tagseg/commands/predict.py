@@ -45,7 +45,7 @@ def run(
     """
     listed = lines_of(sys.stdin) if "-" in images else []
     unread: list[str] = []
-    photographs = gather(images, listed, output, unread)
+    photographs = gather(images, listed, unread)
     # imported here, once it is known that there are photographs: torch takes three seconds
     from tagseg.commands.label_files import Outputs
     from tagseg.commands.labelling import Smoothing, label_photographs

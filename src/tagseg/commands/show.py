@@ -43,7 +43,10 @@ def run(
         )
     parts = []
     for path in found:
-        frame = pd.read_csv(path)
+        try:
+            frame = pd.read_csv(path)
+        except ValueError as error:
+            raise TagsegError(f"{path}: not a table ({' '.join(str(error).split())}); make it again") from None
         parts.append(f"{path} (IoU in percent)\n{frame.to_string(index=False, na_rep='', float_format='%.1f')}\n")
     pictures = sorted(folder.glob("*.png"))
     parts += [f"picture: {path}" for path in pictures]

@@ -10,15 +10,16 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from tagseg.artifacts.atomic import atomic, remove_leftovers, write_text
+from tagseg.artifacts.atomic import atomic, remove_leftovers
 from tagseg.artifacts.file_types import file_type
 from tagseg.artifacts.outputs import require_own
 from tagseg.commands.project import path_in_config
-from tagseg.datasets.index import ImageRecord, csv_text
+from tagseg.datasets.index import ImageRecord
+from tagseg.datasets.originals import write_originals
 from tagseg.datasets.truth_checks import TruthFile
 from tagseg.errors import TagsegError
 from tagseg.images.files import LONGEST_JPEG, SMALLEST_SIDE, read_image, write_jpeg, write_labels
-from tagseg.images.formats import COPIES, ORIGINALS, are_copies
+from tagseg.images.formats import COPIES, are_copies
 from tagseg.images.marks import PHOTOGRAPH, SOURCES, TRUTH
 
 
@@ -44,8 +45,8 @@ def write_working_copies(
     copies names the photograph that each is of. Raises TagsegError for a photograph that is still too long for a JPEG.
     """
     # first: should copying be interrupted, this table shows what the folder is
-    rows = [[r.id, path_in_config(project, r.path), r.width, r.height] for r in records]
-    write_text(project / COPIES / ORIGINALS, csv_text(["id", "original", "width", "height"], rows))
+    rows = ((r.id, path_in_config(project, r.path), r.width, r.height, r.path) for r in records)
+    write_originals(project / COPIES, rows)
     copy = partial(_copy, project, masks, longest_side)
     with ThreadPoolExecutor(threads) as pool:
         copies = list(tqdm(pool.map(copy, records), total=len(records), unit="image", disable=None))

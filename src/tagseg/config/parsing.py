@@ -4,8 +4,10 @@ import difflib
 import json
 import shlex
 import types
+from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin
 
+import yaml
 from pydantic import BaseModel, ValidationError
 
 from tagseg.config import Config
@@ -24,6 +26,26 @@ def parse_config(data: dict[str, Any]) -> Config:
         return Config.model_validate(data)
     except ValidationError as error:
         raise TagsegError("\n".join(_explain(fault) for fault in error.errors())) from None
+
+
+def require_unique_keys(file: Path) -> None:
+    """Raise TagsegError naming file and line if a key of a YAML file is there twice: YAML takes the last, silently."""
+    try:
+        _require_unique(file, yaml.compose(file.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise TagsegError(f"{file}: not YAML ({' '.join(str(error).split())}); fix it") from None
+
+
+def _require_unique(file: Path, node: yaml.Node | None) -> None:
+    seen: dict[str, int] = {}
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else []:
+        line = key.start_mark.line + 1
+        if str(key.value) in seen:
+            raise TagsegError(f"{file}:{line}: key {key.value!r} was given before, in line {seen[key.value]}; keep one")
+        seen[str(key.value)] = line
+        _require_unique(file, value)
+    for value in node.value if isinstance(node, yaml.SequenceNode) else []:
+        _require_unique(file, value)
 
 
 def flags(settings: Settings) -> str:

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from tagseg.artifacts.atomic import write_text
 from tagseg.config.names import nfc
 from tagseg.datasets.index import csv_text
+from tagseg.datasets.texts import encodable
 from tagseg.errors import TagsegError
 from tagseg.images.files import image_size
 from tagseg.images.formats import reason_and_remedy
@@ -132,6 +133,4 @@ def write_report(path: Path, checks: Checks) -> None:
     what = "a mask of no photograph that is indexed", "call it as its photograph, if it is wanted"
     rows += [["not used", "", file, "", *what] for file in checks.unmatched]
     rows += [["not read", "", file, "", *reason_and_remedy(file)] for file in checks.unread]
-    text = csv_text(["status", "image", "file", "line", "what", "remedy"], rows)
-    # file names may be in any encoding
-    write_text(path, text.encode("utf-8", "backslashreplace").decode())
+    write_text(path, encodable(csv_text(["status", "image", "file", "line", "what", "remedy"], rows)))

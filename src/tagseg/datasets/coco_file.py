@@ -13,6 +13,7 @@ from tagseg.config.data import class_names_fault
 from tagseg.config.names import plain
 from tagseg.datasets.index import BACKGROUNDS
 from tagseg.datasets.json_formats import recognise
+from tagseg.datasets.texts import unique_keys
 from tagseg.errors import TagsegError, read_error
 
 log = logging.getLogger(__name__)
@@ -124,7 +125,7 @@ def _loaded(path: Path) -> Any:
     except OSError as error:
         raise (read_error(error, path) or error) from None
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=unique_keys(path))
     except RecursionError:
         raise TagsegError(f"{path}: not a readable JSON file (nested too deep); replace it") from None
     except ValueError as error:

@@ -53,6 +53,8 @@ def fetch(archive: Archive, folder: Path, progress: Callable[..., Any]) -> Path:
     path, part = folder / archive.name, folder / f"{archive.name}.part"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
+        if part.is_symlink():
+            raise TagsegError(f"{part}: is a link, and is where the download goes; move it away")
         _download(archive.url, part, progress)
         found = _md5(part)
         if found != archive.md5:

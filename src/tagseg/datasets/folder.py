@@ -10,6 +10,7 @@ from tagseg.datasets.digests import files_below
 from tagseg.datasets.folder_masks import masks_by_id, masks_folder
 from tagseg.datasets.folder_names import Photographs, image_id
 from tagseg.datasets.index import ImageRecord
+from tagseg.datasets.originals import read_originals
 from tagseg.datasets.tag_tables import SPLITS, TagRow, TagTable, read_class_folders, read_tags
 from tagseg.errors import TagsegError
 from tagseg.images.formats import not_read
@@ -48,6 +49,10 @@ def index(data: FolderData, checks: Checks | None = None) -> tuple[list[str], li
     if len(checks.unnamed) < len(others):
         made = len(others) - len(checks.unnamed)
         log.info("%s: %d pictures that tagseg made are passed over", found.folder, made)
+    for name, original in read_originals(found.folder).items():
+        if name in rows:
+            with checks.of(name):
+                original.require_unchanged()
     sizes = checks.sizes({name: path for name, (_, path) in rows.items()})
     records = []
     for name, (width, height) in sizes.items():
@@ -70,13 +75,14 @@ def sources(data: FolderData) -> list[Path]:
 
 
 def photographs(data: FolderData) -> list[Path]:
-    """The photographs that rows name; none if the table is broken, which the index reports."""
+    """The photographs that rows name, and the originals of working copies; none if the table is broken."""
     try:
         found, table = _read(data)
     except TagsegError:
         return []
     names = {_find(found, row.image)[0] for row in table.rows}
-    return [path for name, path in found.paths.items() if name in names]
+    originals = [original.path for original in read_originals(found.folder).values()]
+    return [path for name, path in found.paths.items() if name in names] + originals
 
 
 def masks(data: FolderData) -> list[Path]:

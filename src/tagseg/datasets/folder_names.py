@@ -29,7 +29,7 @@ def image_id(name: str) -> str:
     doubt = len(parts) > 1 and any("__" in part or part != part.strip("_") for part in parts)
     if safe == parts and not doubt and len(readable.encode()) <= _LONGEST_ID:
         return readable
-    digest = hashlib.sha256(whole.encode("utf-8", "surrogateescape")).hexdigest()[:6]
+    digest = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:6]
     return readable.encode("utf-8", "replace")[:_LONGEST_ID].decode("utf-8", "ignore") + f"-{digest}"
 
 

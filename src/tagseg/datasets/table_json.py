@@ -2,11 +2,13 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tagseg.datasets.checks import Fault
+from tagseg.datasets.texts import unique_keys
 from tagseg.errors import TagsegError
 
 SUFFIXES = (".json", ".jsonl", ".ndjson")
@@ -21,8 +23,11 @@ def json_entries(path: Path, text: str, faults: list[Fault]) -> Iterator[tuple[i
     """
     for line, entry in _entries(path, text):
         if isinstance(entry, dict):
+            doubled = [key for key, count in Counter(map(str.lower, entry)).items() if count > 1]
             entry = {key.lower(): value for key, value in entry.items()}
-        what = _wrong_entry(entry)
+        else:
+            doubled = []
+        what = f"key {doubled[0]!r} twice in an entry" if doubled else _wrong_entry(entry)
         if what:
             image = entry.get("image") if isinstance(entry, dict) else ""
             faults.append(Fault(path, line, str(image or ""), what, f"write {FORM}"))
@@ -35,10 +40,10 @@ def _entries(path: Path, text: str) -> list[tuple[int, Any]]:
     if _is_lines(text):
         lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
         return [(number, _loaded(path, line, number)) for number, line in lines]
-    content = _loaded(path, text, 1)
+    content = _loaded(path, text, 1, unique=False)  # an image that is there twice is a fault of its own
     if not isinstance(content, list | dict):
         raise TagsegError(f"{path}: neither an object nor a list; write {FORM}")
-    values = list(_values(text))
+    values = list(_values(path, text))
     if isinstance(content, list):
         return values
     pairs = zip(values[::2], values[1::2], strict=True)
@@ -55,10 +60,10 @@ def _is_lines(text: str) -> bool:
     return isinstance(entry, dict) and any(key.lower() == "image" and isinstance(entry[key], str) for key in entry)
 
 
-def _loaded(path: Path, text: str, first: int) -> Any:
-    """Parse JSON that begins on line `first` of the file."""
+def _loaded(path: Path, text: str, first: int, *, unique: bool = True) -> Any:
+    """Parse JSON that begins on line `first` of the file; `unique`: refuse an object that has a key twice."""
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=unique_keys(f"{path}:{first}") if unique else None)
     except ValueError as error:
         line = first - 1 + getattr(error, "lineno", 1)
         raise TagsegError(f"{path}:{line}: not JSON ({getattr(error, 'msg', error)}); write {FORM}") from None
@@ -80,9 +85,9 @@ def _wrong_entry(entry: Any) -> str:
     return ""
 
 
-def _values(text: str) -> Iterator[tuple[int, Any]]:
+def _values(path: Path, text: str) -> Iterator[tuple[int, Any]]:
     """The values in the outermost list or object of valid JSON (keys and values in turn), each with its line."""
-    decoder, gap = json.JSONDecoder(), re.compile(r"[\s,:]*")
+    gap = re.compile(r"[\s,:]*")
     at, line = 0, 1
     position = len(text) - len(text.lstrip()) + 1
     while found := gap.match(text, position):
@@ -91,5 +96,6 @@ def _values(text: str) -> Iterator[tuple[int, Any]]:
             return
         line += text.count("\n", at, position)
         at = position
+        decoder = json.JSONDecoder(object_pairs_hook=unique_keys(f"{path}:{line}"))
         value, position = decoder.raw_decode(text, position)
         yield line, value

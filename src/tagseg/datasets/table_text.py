@@ -9,6 +9,7 @@ from pathlib import Path
 from tagseg.datasets.checks import Fault
 from tagseg.datasets.table_columns import Cell, fits, headings
 from tagseg.errors import TagsegError
+from tagseg.images.formats import is_photograph
 
 _SEPARATORS = (",", "\t", ";", "|")
 _SAID = re.compile(r'\s*"?sep=(\\t|.)"?[,; \t]*(\r\n|\r|\n|$)', re.IGNORECASE)  # Excel's own first line
@@ -50,12 +51,23 @@ def _filled(text: str, separator: str, whole: bool, path: Path, faults: list[Fau
             if whole:
                 inner = ",".join(cells).rstrip(",")  # a row that is not quoted may hold commas
                 cells = next(csv.reader([inner], delimiter=separator, skipinitialspace=True), [])
+            row = _swallowed(cells, separator)
+            if row:
+                what = f"a quote that swallows the row {row!r}"
+                faults.append(Fault(path, reader.line_num, "", what, "close or drop the quote"))
             if any(cell.strip() for cell in cells):
                 yield reader.line_num, cells
     except csv.Error as error:
         faults.append(
             Fault(path, reader.line_num, "", f"not CSV from here on ({error})", "close the quote, or save anew")
         )
+
+
+def _swallowed(cells: list[str], separator: str) -> str:
+    """A line within a cell that looks like a row of its own, with a photograph in it; '' if there is none."""
+    lines = [line.strip() for cell in cells for line in cell.splitlines()[1:]]
+    rows = [line for line in lines if any(is_photograph(part.strip(' "')) for part in line.split(separator)[:-1])]
+    return rows[0] if rows else ""
 
 
 def _header(text: str, separator: str, whole: bool) -> list[str]:

@@ -82,7 +82,7 @@ def _sheets(path: Path, content: bytes) -> dict[str, list[tuple[int, list[Cell]]
             row = [
                 Unread("a cell that is merged with another", "unmerge the cells, and fill in each")
                 if (cell.row, cell.column) in joined
-                else _cell(cell.data_type, value.value, value.data_type)
+                else _cell(cell.data_type, value.value, value.data_type, value.number_format)
                 for cell, value in zip(cells, known, strict=True)
             ]
             if any(isinstance(cell, Unread) or cell.strip() for cell in row):
@@ -91,8 +91,11 @@ def _sheets(path: Path, content: bytes) -> dict[str, list[tuple[int, list[Cell]]
     return sheets
 
 
-def _cell(written_as: str, value: Any, kind: str) -> Cell:
-    """A cell's text; `written_as` and `kind` are openpyxl's types of what was typed and of what it shows."""
+def _cell(written_as: str, value: Any, kind: str, form: str) -> Cell:
+    """A cell's text; `written_as` and `kind` are openpyxl's types of what was typed and of what it shows.
+
+    `form` is the number format: by `000`, 7 shows as 007.
+    """
     if value is None:
         if written_as == "f":
             return Unread("a formula without a result", "open the workbook in a spreadsheet program and save it there")
@@ -106,5 +109,7 @@ def _cell(written_as: str, value: Any, kind: str) -> Cell:
     if isinstance(value, bool):
         return str(value).upper()
     if isinstance(value, float) and value.is_integer():
-        return str(int(value))
+        value = int(value)
+    if isinstance(value, int) and form.strip("0") == "":
+        return f"{value:0{len(form)}d}"
     return str(value)

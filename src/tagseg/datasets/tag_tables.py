@@ -76,6 +76,8 @@ def read_tags(path: Path, classes: Collection[str] = (), *, anywhere: bool = Fal
     wrong = {tag: what for tag in known - set(classes) if (what := _joined(tag, known, bool(classes), in_lists))}
     for row in rows:
         found = [wrong[tag] for tag in row.tags if tag in wrong] or list(_faults_of(row, anywhere=anywhere))
+        if row.split in known - set(SPLITS):
+            found.append((f"split {row.split!r} is a tag elsewhere", "write the tags of an image in one cell, quoted"))
         table.faults += [Fault(path, row.line, row.image, what, remedy) for what, remedy in found]
         if not found:
             table.rows.append(row)

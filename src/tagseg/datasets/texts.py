@@ -1,7 +1,9 @@
 """Decode text that other programs wrote, in the encodings that can be recognised with certainty."""
 
 import codecs
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tagseg.errors import TagsegError
 
@@ -13,6 +15,27 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
 _PROBE = 200  # bytes in which zeros are counted
+
+
+def unique_keys(where: Path | str) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
+    """An `object_pairs_hook` for `json.loads` that raises TagsegError for a key that an object has twice.
+
+    JSON takes the last, so that what stands under the first would be lost without a word.
+    """
+
+    def hook(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            key = next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))
+            raise TagsegError(f"{where}: key {key!r} is there twice in one object; keep one, with the values of both")
+        return found
+
+    return hook
+
+
+def encodable(text: str) -> str:
+    """A text in which bytes of file names that are not UTF-8 are written as `\\xff`."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def read_text(path: Path) -> str:

@@ -73,10 +73,14 @@ def _object_names(path: Path) -> list[str]:
         raise TagsegError(f"{path}: <{kind}> in the place of <annotation>; export the annotations in Pascal VOC's form")
     names = []
     for found in root.iterfind("{*}object"):
-        name = plain(found.findtext("{*}name") or "")
-        if not name:
+        given = [plain(element.text or "") for element in found.iterfind("{*}name")]
+        if not any(given):
             raise TagsegError(f"{path}: an object without a name; name it, or take it out")
-        names.append(name)
+        if len(given) > 1:
+            raise TagsegError(f"{path}: an object with names {', '.join(given)}; give each an object of its own")
+        names += given
+    if not names and any(element.tag.rpartition("}")[2].lower() == "object" for element in root.iter()):
+        raise TagsegError(f"{path}: objects, but not as <object> in <annotation>; export them in Pascal VOC's form")
     return list(dict.fromkeys(names))
 
 

@@ -23,6 +23,7 @@ _BY_SUFFIX = {".tga": "TGA"}  # it has no signature
 _TURNED = ("TIFF", "HEIF")  # formats whose decoders turn the image upright
 _REDUCED = ("JPEG", "MPO")  # formats that can be decoded at an eighth of the size, in a third of the time
 _DEEP = ("I", "F")  # first letters of modes with more than 8 bits a pixel
+_DEEP_TRANSPARENT = "LA;16B"  # how Pillow reads a PNG of 16 bits of grey with transparency, whose mode it calls RGBA
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -94,7 +95,7 @@ def reason(error: Exception) -> str:
 def _decoded(path: Path, file: Path | io.BytesIO, reduced: bool) -> tuple[Image.Image, tuple[int, int]]:
     with Image.open(file, formats=_formats(path)) as image:
         _refuse_bomb(path, image.width * image.height)
-        if image.mode.startswith(_DEEP):
+        if image.mode.startswith(_DEEP) or any(tile.args == _DEEP_TRANSPARENT for tile in image.tile):
             raise TagsegError(
                 f"{path}: mode {image.mode}, more than 8 bits of grey in an unknown range; convert it to 8 bits"
             )

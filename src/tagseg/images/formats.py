@@ -30,7 +30,7 @@ _TEXTS = frozenset({"readme", "license", "licence", "copying", "authors", "chang
 _SYSTEM = frozenset({"__macosx", "@eadir", "#recycle", "@recycle", "$recycle.bin", "system volume information"})
 COPIES = "working_copies"  # a project's folder of reduced photographs, and their table:
 ORIGINALS = "originals.csv"
-ORIGINALS_HEADER = "id,original,width,height"  # width and height are the original's
+ORIGINALS_HEADER = "id,original,width,height[,digest]"  # all of the original; earlier versions wrote no digest
 _THUMBNAILS = "thumbs"  # a folder that galleries create; it may also be the user's, so it is reported
 REMEDY = "convert them to JPEG or PNG if they are photographs"  # for several files that are not read
 
@@ -77,7 +77,7 @@ def are_copies(folder: Path) -> bool:
         return False
     try:
         with (folder / ORIGINALS).open(encoding="utf-8") as file:
-            return file.readline().rstrip("\r\n") == ORIGINALS_HEADER
+            return file.readline().startswith(ORIGINALS_HEADER.partition("[")[0])
     except (OSError, ValueError):
         return False
 
