@@ -17,9 +17,8 @@ import numpy as np
 import pydensecrf.densecrf as densecrf
 from skimage.segmentation import slic
 
+from scenes import HEIGHT, PATCH, WIDTH
 from tagseg.crf import CrfParameters, dense_crf, softmax_unary
-
-HEIGHT, WIDTH, PATCH = 375, 500, 25
 
 
 def picture(labels: int, regions: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

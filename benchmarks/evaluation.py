@@ -3,8 +3,8 @@
     python benchmarks/evaluation.py [--images 1449] [--shards 64]
 
 Made-up truth of 500 x 375 lies on the disk as indexed PNG, predictions as HDF5 shards, as the stages find them: 21
-classes, patches with lines of 255 around them, four fifths of the pixels right. Seconds are those of the wall; memory
-is the most that the process has held, after a tenth of the images and after all: flat if it grows by next to nothing.
+classes, patches with lines of 255 around them, four fifths of the pixels right. Times are wall-clock seconds;
+memory is the peak of the process, after a tenth of the images and after all: flat if it grows by next to nothing.
 """
 
 import argparse
@@ -16,12 +16,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from PIL import Image
 
+from scenes import HEIGHT, WIDTH
 from tagseg.artifacts.shards import write_shard
 from tagseg.datasets.index import ImageRecord, write_classes, write_ground_truth, write_index
 from tagseg.images.files import write_labels
 from tagseg.stages import evaluate, trimap
 
-WIDTH, HEIGHT, CLASSES = 500, 375, 21
+CLASSES = 21
 
 
 def main() -> None:
@@ -98,7 +99,7 @@ def label_maps(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def memory() -> int:
-    """The most that the process has held, in MB."""
+    """The peak memory of the process, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 

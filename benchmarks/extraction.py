@@ -5,7 +5,7 @@
 Made-up photographs of 500 x 375, the size of VOC's, lie on the disk as JPEG. `stage` reads, decodes, runs the trunk,
 averages, copies and writes a shard; `bare` is the trunk alone on one batch that lies in memory, as many times. Weights
 are random: they cost what trained ones cost. The two are taken in turn; the ratio is the median of those of a repeat.
-On a CPU, seconds are those of the process, so that what else runs counts little; on a GPU, those of the wall.
+On a CPU, seconds are those of the process, so that what else runs counts little; on a GPU, they are wall-clock seconds.
 """
 
 import argparse
@@ -14,8 +14,8 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 import torch
-from scenes import HEIGHT, WIDTH, clock_of, photographs
 
+from scenes import HEIGHT, WIDTH, clock_of, photographs, wait
 from tagseg.config.networks import BackboneSettings, InferenceMachine, ViewSettings
 from tagseg.datasets.index import read_index
 from tagseg.networks.backbones import load_backbone
@@ -68,24 +68,19 @@ def main() -> None:
 @torch.inference_mode()
 def seconds_bare(tags: Path, network: BackboneSettings, machine: InferenceMachine, threads: int, count: int) -> float:
     """Forward passes of `count` images in all, on one batch in the device's memory."""
-    here = prepare(machine, threads)
+    device = prepare(machine, threads)
     backbone = load_backbone(network.backbone, network.weights, stride=32)
-    trunk = here.put(backbone.trunk)
-    _, images = next(image_batches(read_index(tags), machine.images_at_once, here.loaders))
-    batch = normalise(images.to(here.place), backbone.statistics)
+    trunk = device.move(backbone.trunk)
+    _, images = next(image_batches(read_index(tags), machine.images_at_once, device.loaders))
+    batch = normalise(images.to(device.torch_device), backbone.statistics)
     trunk(batch)
-    wait(here.place)
+    wait(device.torch_device)
     clock = clock_of(machine.device)
     start = clock()
     for _ in range(count // len(batch)):
         trunk(batch)
-    wait(here.place)
+    wait(device.torch_device)
     return clock() - start
-
-
-def wait(place: torch.device) -> None:
-    if place.type == "cuda":
-        torch.cuda.synchronize()
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ Made-up photographs of 500 x 375, the size of VOC's, lie on the disk as JPEG; 21
 resizes to `--size` (0: not), runs the network, enlarges its scores, and writes label map, overlay and summary; `bare`
 is the network alone on one batch that lies in memory, as many times. Weights are random, but for the last layer's
 bias, which makes nine in ten pixels background. The two are taken in turn; the ratio is the median of those of a
-repeat. On a CPU, seconds are those of the process, so that what else runs counts little; on a GPU, those of
-the wall.
+repeat. On a CPU, seconds are those of the process, so that what else runs counts little; on a GPU, they are
+wall-clock seconds.
 """
 
 import argparse
@@ -16,12 +16,13 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 import torch
-from scenes import HEIGHT, WIDTH, clock_of, photographs
 
+from scenes import HEIGHT, WIDTH, clock_of, photographs, wait
 from tagseg.artifacts.bundle import save_bundle
-from tagseg.commands import predict
 from tagseg.commands.gathering import gather
-from tagseg.config.masks import CrfSettings, RegionSettings
+from tagseg.commands.label_files import Outputs
+from tagseg.commands.labelling import Smoothing, label_photographs
+from tagseg.config.masks import PredictionCrfSettings, RegionSettings
 from tagseg.config.networks import InferenceMachine
 from tagseg.datasets.index import read_index
 from tagseg.networks.backbones import load_backbone
@@ -44,6 +45,7 @@ def main() -> None:
     gpu = arguments.device == "cuda"
     clock = clock_of(arguments.device)
     machine = InferenceMachine(device=arguments.device, loaders=4 if gpu else 0, images_at_once=8 if gpu else 1)
+    smoothing = Smoothing("none", PredictionCrfSettings(), RegionSettings())
     with TemporaryDirectory() as name:
         folder = Path(name)
         tags, model = photographs(folder, arguments.images), folder / "model.pt"
@@ -51,19 +53,19 @@ def main() -> None:
         save_random(model, arguments.backbone, arguments.size, next(image_batches(records, 4, 0, arguments.size))[1])
         command, bare = [], []
         for repeat in range(-1, arguments.repeats):  # the first one warms up
-            here = prepare(machine, machine.loaders + 1)
-            network = here.put(load_segmentation(model)[0])
+            device = prepare(machine, machine.loaders + 1)
+            network = device.move(load_segmentation(model)[0])
             _, batch = next(image_batches(records, machine.images_at_once, 0, arguments.size))
-            taken = seconds_bare(network, batch.to(here.place), arguments.images, arguments.device)
+            taken = seconds_bare(network, batch.to(device.torch_device), arguments.images, arguments.device)
             start = clock()
-            outputs = predict.Outputs(folder / "out")
-            predict.run(
-                model, gather([name], [], outputs.folder), outputs, CrfSettings(), RegionSettings(), machine,
-                crf="none", classes=None, tags=None, skip_existing=False, threads=machine.loaders + 1,
+            outputs = Outputs(folder / "out")
+            label_photographs(
+                model, gather([name], [], outputs.folder), outputs, smoothing, machine,
+                classes=None, tags=None, skip_existing=False, threads=machine.loaders + 1,
             )  # fmt: skip
             whole = clock() - start
             start = clock()  # the command builds its network too, which a bare pass has at hand
-            here.put(load_segmentation(model)[0])
+            device.move(load_segmentation(model)[0])
             built = clock() - start
             if repeat >= 0:
                 command.append((whole - built) / arguments.images)
@@ -99,11 +101,6 @@ def seconds_bare(network: ScoreNetwork, batch: torch.Tensor, count: int, device:
         network(batch)
     wait(batch.device)
     return clock() - start
-
-
-def wait(place: torch.device) -> None:
-    if place.type == "cuda":
-        torch.cuda.synchronize()
 
 
 if __name__ == "__main__":

@@ -21,21 +21,23 @@ import resource
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any, get_args
 
 import numpy as np
-import pydensecrf.densecrf as densecrf
 from PIL import Image
 
+from crf import plain
+from scenes import HEIGHT, WIDTH
 from tagseg.crf import CrfParameters
 from tagseg.regions import MODES, CrispParameters, Mode, crisp_boundaries
 from tagseg.regions.affinity import OFFSETS, forest_affinity, quantise, sample_local_pairs
 from tagseg.regions.cuts import decimate, eigenvectors, interpolate, whiten
 from tagseg.regions.density import fit_density, order_pairs
 from tagseg.regions.features import crisp_features, resize
-from tagseg.regions.forest import fit_forest
+from tagseg.regions.forest import Forest, fit_forest
 from tagseg.regions.hierarchy import region_tree
 from tagseg.regions.oriented import oriented_energy, suppress_border
 
@@ -78,11 +80,22 @@ def steps(image: np.ndarray, p: CrispParameters) -> None:
 
     targets = watch("density and PMI", lambda: list(map(pmi, maps, pixels, pairs)))
     levels = [order_pairs(np.hstack([quantise(q[end]) for end in ends])) for q, ends in zip(pixels, pairs, strict=True)]
-    settings = {"trees": p.trees, "features": p.split_features, "smallest_leaf": p.smallest_leaf, "rng": rng}
-    forests = watch("forest fit", lambda: [fit_forest(a, b, **settings) for a, b in zip(levels, targets, strict=True)])
+
+    def fit(samples: np.ndarray, wanted: np.ndarray) -> Forest:
+        return fit_forest(
+            samples, wanted, trees=p.trees, features=p.split_features, smallest_leaf=p.smallest_leaf, rng=rng
+        )
+
+    forests = watch("forest fit", lambda: list(map(fit, levels, targets)))
     stencil = watch("affinity", lambda: forest_affinity(maps, forests))
-    fine = [stencil]
-    watch("decimation", lambda: [fine.append(decimate(fine[-1], OFFSETS)) for _ in range(p.decimations)])
+
+    def coarser() -> list[np.ndarray]:
+        grids = [stencil]
+        for _ in range(p.decimations):
+            grids.append(decimate(grids[-1], OFFSETS))
+        return grids
+
+    fine = watch("decimation", coarser)
     vectors, values = watch("eigenvectors", lambda: eigenvectors(fine[-1], p.eigenvectors, 0))
 
     def finer() -> np.ndarray:
@@ -96,17 +109,6 @@ def steps(image: np.ndarray, p: CrispParameters) -> None:
     energy = np.maximum(resize(small, image.shape[:2]), 0)
     tree = watch("hierarchy", lambda: region_tree(energy, p.hierarchy))
     watch("contour map, cut", lambda: (tree.contours(), tree.cut(THRESHOLD)))
-
-
-def mean_field(image: np.ndarray, labels: int = 21) -> None:
-    """Ten steps of pydensecrf with the kernels of `CrfParameters`."""
-    height, width, _ = image.shape
-    p = CrfParameters()
-    crf = densecrf.DenseCRF2D(width, height, labels)
-    crf.setUnaryEnergy(np.random.default_rng(0).uniform(0, 3, (labels, height * width)).astype(np.float32))
-    crf.addPairwiseGaussian(sxy=p.gaussian_width, compat=p.gaussian_weight)
-    crf.addPairwiseBilateral(sxy=p.bilateral_width, srgb=p.bilateral_colour, rgbim=image, compat=p.bilateral_weight)
-    crf.inference(10)
 
 
 def whole(image: np.ndarray, mode: Mode) -> None:
@@ -123,7 +125,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.images:
         for index in range(options.images + 1):
-            watch("whole call", lambda index=index: whole(picture(index), options.mode))
+            image = picture(index)
+            watch("whole call", partial(whole, image, options.mode))
             if index in (0, options.images):
                 megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6  # as Linux counts
                 print(f"peak {megabytes:.0f} MB after {index + 1} pictures")
@@ -131,11 +134,12 @@ def main() -> None:
         print(f"{first.mean():.3f} s a picture in the first half, {last.mean():.3f} s in the second")
         return
     image = np.asarray(Image.open(options.image).convert("RGB")) if options.image else picture(0)
-    field = picture(1, 375, 500)
+    field = picture(1, HEIGHT, WIDTH)
+    unary = np.random.default_rng(0).uniform(0, 3, (21, HEIGHT, WIDTH)).astype(np.float32)
     for _ in range(options.repeats + 1):
         steps(image, MODES[options.mode])
         watch("whole call", lambda: whole(image, options.mode))
-        watch("pydensecrf, 10 steps", lambda: mean_field(field))
+        watch("pydensecrf, 10 steps", lambda: plain(field, unary, CrfParameters(10)))
     for name, seconds in SECONDS.items():
         print(f"{name:<28} {median(seconds[1:]):7.3f} s")
     ratios = zip(SECONDS["whole call"][1:], SECONDS["pydensecrf, 10 steps"][1:], strict=True)

@@ -1,10 +1,11 @@
-"""What the benchmarks of networks share: made-up photographs (patches of one colour and noise), and a clock."""
+"""What the benchmarks share: made-up photographs (patches of one colour and noise), their size, and a clock."""
 
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from tagseg.artifacts.shards import write_shard
@@ -39,5 +40,11 @@ def masks(path: Path, count: int) -> None:
 
 
 def clock_of(device: str) -> Callable[[], float]:
-    """Seconds of this process on a CPU, of the wall where a GPU does the work."""
+    """Seconds of this process on a CPU, wall-clock seconds where a GPU does the work."""
     return time.process_time if device == "cpu" else time.perf_counter
+
+
+def wait(device: torch.device) -> None:
+    """Return once the device has done all that it was given; only a GPU may lag behind."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()

@@ -88,8 +88,8 @@ def main() -> None:
         done.insert(0, row)
         figures = "  ".join(f"{key} {value:5.1f}" for key, value in row.items() if isinstance(value, float))
         print(f"{name:38s} {figures}", flush=True)
-        with Path(f"steps-{arguments.dataset}.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, done[0])
+        with Path(f"steps-{arguments.dataset}.csv").open("w", newline="", encoding="utf-8") as table:
+            writer = csv.DictWriter(table, done[0])
             writer.writeheader()
             writer.writerows(done)
 

@@ -6,7 +6,7 @@ Made-up photographs of 500 x 375, the size of VOC's, lie on the disk as JPEG, th
 a step, stride 8. A step of the loop decodes, mirrors, runs the network, its multi-class loss at full size, the gradient
 and the descent; `bare` is forward and backward alone, on one batch that lies in memory. Weights are random: they cost
 what trained ones cost. The two are taken in turn; the ratio is the median of those of a repeat.
-On a CPU, seconds are those of the process, so that what else runs counts little; on a GPU, those of the wall.
+On a CPU, seconds are those of the process, so that what else runs counts little; on a GPU, they are wall-clock seconds.
 """
 
 import argparse
@@ -15,12 +15,12 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 import torch
-from scenes import HEIGHT, TAGS, WIDTH, clock_of, masks, photographs
 
+from scenes import HEIGHT, TAGS, WIDTH, clock_of, masks, photographs, wait
 from tagseg.config.networks import BackboneSettings, SegmentationSettings, TrainingMachine
 from tagseg.datasets.index import read_index, write_classes
 from tagseg.networks.backbones import load_backbone
-from tagseg.networks.segmentation import ScoreNetwork
+from tagseg.networks.segmentation import Fov, ScoreNetwork
 from tagseg.networks.training import freeze_batch_norm
 from tagseg.runtime.device import prepare
 from tagseg.runtime.prefetch import load_image
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def seconds_of_stage(
-    folder: Path, network: BackboneSettings, settings: SegmentationSettings, machine: TrainingMachine, fov: str
+    folder: Path, network: BackboneSettings, settings: SegmentationSettings, machine: TrainingMachine, fov: Fov
 ) -> float:
     clock = clock_of(machine.device)
     start = clock()
@@ -84,27 +84,26 @@ def seconds_of_stage(
 
 
 def seconds_bare(
-    tags: Path, network: BackboneSettings, settings: SegmentationSettings, machine: TrainingMachine, fov: str
+    tags: Path, network: BackboneSettings, settings: SegmentationSettings, machine: TrainingMachine, fov: Fov
 ) -> float:
     """Forward and backward pass, the sum of the scores for a loss, the median of several."""
-    here = prepare(machine, machine.loaders + 1)
+    device = prepare(machine, machine.loaders + 1)
     backbone = load_backbone(network.backbone, network.weights, stride=settings.stride, pool5=True)
-    model = ScoreNetwork(backbone, ["background", *CLASSES], fov).to(here.place).train()
+    model = ScoreNetwork(backbone, ["background", *CLASSES], fov).to(device.torch_device).train()
     freeze_batch_norm(model)
     if settings.channels_last:
         model.to(memory_format=torch.channels_last)
-    image = load_image(read_index(tags)[0])[None].to(here.place)
+    image = load_image(read_index(tags)[0])[None].to(device.torch_device)
     kind = torch.float16 if settings.precision == "float16" else torch.bfloat16
     clock = clock_of(machine.device)
     taken = []
     for _ in range(settings.iterations + 1):
         start = clock()
         model.zero_grad(set_to_none=True)
-        with torch.autocast(here.place.type, kind, enabled=settings.precision != "float32"):
+        with torch.autocast(device.torch_device.type, kind, enabled=settings.precision != "float32"):
             total = model(image).float().sum()
         total.backward()
-        if here.place.type == "cuda":
-            torch.cuda.synchronize()
+        wait(device.torch_device)
         taken.append(clock() - start)
     return median(taken[1:])
 

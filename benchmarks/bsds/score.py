@@ -27,7 +27,7 @@ from covering import Labels, RegionCounts, RegionScores, components, region_coun
 from dataset import Example, index, read_annotations, read_contours
 from tagseg.artifacts.atomic import write_text
 from tagseg.artifacts.disk import explained
-from tagseg.errors import TagsegError
+from tagseg.errors import TagsegError, one_line
 from tagseg.images.files import read_image
 from tagseg.regions.modes import MODES, CrispParameters, Hierarchy, Mode
 from tagseg.runtime.progress import log_rate
@@ -134,10 +134,9 @@ def _count(job: _Job) -> _Counts:
             region_counts((regions(float(level)) for level in job.levels), truth.segmentations),
         )
     except Exception as error:
-        reason = " ".join(str(error).split()) or "no further details"
-        raise TagsegError(
-            f"{photograph}: cannot be scored ({type(error).__name__}: {reason}); remove it, or fix the cause"
-        ) from None
+        kind, reason = type(error).__name__, one_line(error)
+        why = kind if reason == kind else f"{kind}: {reason}"
+        raise TagsegError(f"{photograph}: cannot be scored ({why}); remove it, or fix the cause") from None
 
 
 def _summary(boundaries: BoundaryScores, regions: RegionScores) -> dict[str, float]:

@@ -42,6 +42,11 @@ def first_of(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
+def one_line(error: Exception) -> str:
+    """The message of a library's error on one line, at most 200 characters; its type if there is no message."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 def read_error(error: BaseException, path: Path) -> TagsegError | None:
     """The error to raise if reading failed for a reason other than the file's content; None if the content is to blame.
 

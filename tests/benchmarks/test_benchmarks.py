@@ -1,8 +1,10 @@
-"""What benchmarks need before they measure."""
+"""What benchmarks need before they measure, and that each runs to its end."""
 
 import csv
 import importlib.util
 import json
+import subprocess
+import sys
 import types
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 from snakemake_runs import REPOSITORY
 
 from tagseg.evaluation.confusion import ConfusionMatrix
@@ -65,3 +68,26 @@ def test_steps_of_a_relative_data_set_run_from_any_folder(tmp_path: Path, monkey
         rows = list(csv.DictReader(file))
     assert [row["step"] for row in rows] == [name for name, _, _ in steps.STEPS]
     assert {row["fgbg val"] for row in rows} == {"77.5"} and json.loads(rows[0]["classes train"]) == [75.0, 80.0]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("extraction --backbone shapes --images 2 --repeats 1", "12031 images"),
+        ("prediction --backbone shapes --images 2 --repeats 1", "ratio"),
+        ("training --backbone shapes --steps 1 --repeats 1", "ratio"),
+        ("crf --steps 1 --repeats 1 --regions 10", "robust_pn"),
+        ("regions --image photograph.png --repeats 1", "whole call / pydensecrf"),
+        ("regions --images 2", "after 3 pictures"),
+        ("evaluation --images 2 --shards 1", "trimap"),
+    ],
+)
+def test_it_measures(line: str, told: str, tmp_path: Path) -> None:
+    """As from the shell: nobody else puts its folder on the path, and it may set what libraries read when loaded."""
+    name, *options = line.split()
+    noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "photograph.png")
+    command = [sys.executable, str(REPOSITORY / "benchmarks" / f"{name}.py"), *options]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert told in done.stdout

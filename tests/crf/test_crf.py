@@ -6,7 +6,7 @@ import numpy as np
 import pydensecrf.densecrf as densecrf
 import pytest
 
-from tagseg.crf import CrfParameters, dense_crf, log_unary, softmax_unary
+from tagseg.crf import CrfParameters, dense_crf, softmax_unary
 
 
 def softmax(values: np.ndarray) -> np.ndarray:
@@ -67,14 +67,16 @@ def test_energies_of_eq_7_span_at_most_one_nat_and_gain_widens_them() -> None:
     assert float(np.ptp(softmax_unary(certain, 20))) == pytest.approx(20)
 
 
-def test_log_unary_of_large_scores_stays_finite() -> None:
+def test_softmax_unary_of_large_scores_stays_finite() -> None:
     scores = np.array([1000.0, 0.0, -1000.0]).reshape(3, 1, 1)
-    np.testing.assert_allclose(log_unary(scores).ravel(), [0, 1000, 2000])
+    np.testing.assert_allclose(softmax_unary(scores).ravel(), [0, 1000, 2000])
 
 
 def test_a_gain_below_1_softens_scores() -> None:
     scores = np.array([6.0, 0.0]).reshape(2, 1, 1)
-    np.testing.assert_allclose(np.exp(-log_unary(scores, 0.5)).ravel(), [1 / (1 + math.exp(-3)), 1 / (1 + math.exp(3))])
+    np.testing.assert_allclose(
+        np.exp(-softmax_unary(scores, 0.5)).ravel(), [1 / (1 + math.exp(-3)), 1 / (1 + math.exp(3))]
+    )
 
 
 def test_equals_a_plain_use_of_the_library() -> None:

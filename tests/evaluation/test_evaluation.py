@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tagseg.errors import TagsegError
 from tagseg.evaluation.confusion import ConfusionMatrix
 from tagseg.evaluation.result import Result
 from tagseg.images.files import read_labels
+from tagseg.runtime.evaluations import read_result
 
 
 def filled(counts: list[list[int]]) -> ConfusionMatrix:
@@ -193,6 +195,43 @@ def test_result_survives_its_text() -> None:
 
 def test_result_without_facts_survives_its_text() -> None:
     assert Result.from_json(Result({}, ["background"], 0, ConfusionMatrix(1)).to_json()).facts == {}
+
+
+SPOILED: list[tuple[dict[str, object], str]] = [
+    ({"counts": {}}, "its counts are not 2 x 2"),
+    ({"counts": 5}, "its counts are not 2 x 2"),
+    ({"counts": None}, "its counts are not 2 x 2"),
+    ({"counts": [[1, 2]]}, "its counts are not 2 x 2"),
+    ({"counts": [[1, 2], [3]]}, "its counts are not 2 x 2"),
+    ({"counts": [[1, 2, 3], [4, 5, 6]]}, "its counts are not 2 x 2"),
+    ({"counts": [[[1], [2]], [[3], [4]]]}, "its counts are not 2 x 2"),
+    ({"counts": [[1, 2], [3, -1]]}, "its counts are not 2 x 2"),
+    ({"counts": [[1, 2], [3, 0.5]]}, "its counts are not 2 x 2"),
+    ({"counts": [[1, 2], [3, 2**63]]}, "its counts are not 2 x 2"),
+    ({"classes": ["a"]}, "its counts are not 1 x 1"),
+    ({"classes": "ab"}, "its classes"),
+    ({"classes": []}, "its classes"),
+    ({"classes": ["a", 1]}, "its classes"),
+    ({"facts": None}, "its facts"),
+    ({"facts": {"crf": 1}}, "its facts"),
+    ({"images": "3"}, "its images"),
+    ({"images": True}, "its images"),
+    ({"images": -1}, "its images"),
+]
+
+
+@pytest.mark.parametrize(("changed", "said"), SPOILED)
+def test_a_result_of_other_types_or_shapes_is_refused(changed: dict[str, object], said: str, tmp_path: Path) -> None:
+    text = json.dumps(json.loads(result([[1, 2], [3, 4]]).to_json()) | changed)
+    with pytest.raises(ValueError, match=said):
+        Result.from_json(text)
+    path = tmp_path / "result.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(TagsegError) as refused:
+        read_result(path)
+    line = str(refused.value)
+    assert line.startswith(f"{path}: not a result of tagseg evaluate ({said}") and "\n" not in line
+    assert line.endswith("; evaluate again")
 
 
 def test_a_result_lists_the_classes_that_its_mean_leaves_out() -> None:

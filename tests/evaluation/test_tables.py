@@ -96,6 +96,17 @@ def test_an_experiment_without_a_crf_has_one_figure_for_both() -> None:
     assert row["miou"] == row["miou_no_crf"] == 41.67
 
 
+@pytest.mark.parametrize("crf", ["none", "higher_order"])
+def test_another_crf_than_the_experiment_s_own_has_no_figure(crf: str) -> None:
+    facts = {"experiment": "e", "mask": "none", "crf": crf, "fov": "small"}
+    other = result([[2, 1], [1, 1]], smoothing="pairwise", **facts)
+    own = result([[3, 0], [1, 1]], smoothing=crf, **facts)
+    assert not {"miou", "miou_no_crf"} & set(ablation_table([other], "none").columns)
+    for results in ([own, other], [other, own]):
+        table = ablation_table(results, "none")
+        assert table["miou"].tolist() == [62.5] and table["experiment"].tolist() == ["e"]
+
+
 def test_rows_of_table_6_follow_the_measured() -> None:
     table = ablation_table(ablation_results("none"), "voc")
     assert table["source"].tolist() == ["measured"] + 8 * ["published"]

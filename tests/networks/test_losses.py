@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tagseg.images.palette import IGNORE
-from tagseg.networks.losses import empty_masks, fgbg_loss, lse_pool, multiclass_loss, tag_loss
+from tagseg.networks.losses import empty_masks, fgbg_loss, multiclass_loss, tag_loss
 
 R = 5.0
 Loss = Callable[[Tensor], Tensor]
@@ -27,6 +27,14 @@ def softmax_loop(scores: Tensor) -> dict[tuple[int, int], list[Tensor]]:
 
 def pooled(shares: dict, k: int, pixels: list[tuple[int, int]]) -> Tensor:
     return torch.log(sum(torch.exp(R * shares[p][k]) for p in pixels) / len(pixels)) / R
+
+
+def lse_pool(probabilities: Tensor, r: float) -> Tensor:
+    """Log-sum-exp pooling (Eqs. 11, 13, 14, 16): (..., P) in [0, 1] -> (...), between the mean and the maximum.
+
+    (1/r) log( (1/P) Σ exp(r S) ), computed with expm1 and log1p, which are accurate for small probabilities.
+    """
+    return torch.log1p(torch.expm1(r * probabilities).mean(dim=-1)) / r
 
 
 def where(mask: Tensor, value: int) -> list[tuple[int, int]]:

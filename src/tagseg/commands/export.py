@@ -13,10 +13,9 @@ from tagseg.artifacts.atomic import atomic
 from tagseg.artifacts.bundle import load_bundle
 from tagseg.config.arguments import WRITTEN, Model, Named, Threads
 from tagseg.config.networks import InferenceMachine
-from tagseg.errors import TagsegError
+from tagseg.errors import TagsegError, one_line
 from tagseg.images.files import read_image, require_size
 from tagseg.images.resize import SMALLEST_SIDE, resized
-from tagseg.networks.backbones.weights import one_line
 from tagseg.networks.exporting import largest_difference, onnx_bytes
 from tagseg.runtime.device import prepare
 from tagseg.runtime.prefetch import image_tensor

@@ -29,10 +29,10 @@ from tagseg.commands.label_files import (
 from tagseg.config import Crf
 from tagseg.config.masks import PredictionCrfSettings, RegionSettings
 from tagseg.config.networks import InferenceMachine
+from tagseg.errors import one_line
 from tagseg.figures.letters import key_to
 from tagseg.images.files import read_image, require_size
 from tagseg.images.resize import resized
-from tagseg.networks.backbones.weights import one_line
 from tagseg.networks.segmentation import ScoreNetwork
 from tagseg.runtime.crisp_regions import find_boundaries
 from tagseg.runtime.device import Device, prepare

@@ -5,13 +5,14 @@ from typing import Literal, get_args
 from pydantic import Field
 
 from tagseg.config.data import Settings
-from tagseg.crf.parameters import CrfParameters, HigherOrder, RegionProbability
+from tagseg.crf.parameters import CrfParameters, HigherOrder
 from tagseg.regions.modes import CrispParameters, Mode
 
 Prior = Literal["fgbg", "localization", "multiclass"]
 Crf = Literal["none", "pairwise", "higher_order"]
 PRIORS: tuple[Prior, ...] = get_args(Prior)
 CRFS: tuple[Crf, ...] = get_args(Crf)
+RegionProbability = Literal["map", "softmax"]
 MapKind = Literal["probabilities", "scores"]  # a prior's maps, or a network's before the softmax
 
 _CRF = CrfParameters()

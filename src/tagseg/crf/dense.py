@@ -39,8 +39,10 @@ def dense_crf(
     `image` is (H, W, 3) uint8. `unary` (L, H, W) float holds energies in nats; inf means probability zero. The pairwise
     term is a Potts model with a smoothness kernel (position) and an appearance kernel (position and colour). The
     higher-order term is P^n-Potts (Eq. 8) or robust P^n over `regions` (H, W), integer labels from 0, not necessarily
-    contiguous. P of Eq. 8 is `probabilities` (L, H, W) in [0, 1], by default the softmax of the unary energies.
-    Without `higher_order`, `regions` and `probabilities` are ignored.
+    contiguous. Without `higher_order`, `regions` and `probabilities` are ignored.
+
+    P of Eq. 8 is `probabilities` (L, H, W) in [0, 1], by default the softmax of the unary energies. The paper can be
+    read either way: the key `crf.region_probability` chooses.
 
     An image of more than `max_pixels` is processed at a smaller size with proportionally narrower kernels, and its
     marginals are interpolated, so that working memory does not grow with the image.
@@ -159,6 +161,11 @@ def _region_terms(
 
 
 def _pairwise(image: np.ndarray, labels: int, parameters: CrfParameters) -> densecrf.DenseCRF2D:
+    """pydensecrf's CRF with the two kernels of [45], for an `image` (h, w, 3) uint8.
+
+    The paper does not say how kernels K are normalised. Here it is D^-1/2 K D^-1/2, pydensecrf's default, where D are
+    the sums of K's rows; the public code of [46] divides by the sums after filtering.
+    """
     height, width, _ = image.shape
     crf = densecrf.DenseCRF2D(width, height, labels)
     crf.addPairwiseGaussian(sxy=parameters.gaussian_width, compat=parameters.gaussian_weight)

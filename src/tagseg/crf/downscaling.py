@@ -4,6 +4,7 @@ Arrays are resized label by label, so that no further array of all labels at ful
 """
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image
@@ -29,10 +30,7 @@ def shrink_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def shrink_planes(planes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """(L, H, W) -> (L, h, w) float32, each value the mean of those it covers."""
-    small = np.empty((planes.shape[0], *size), dtype=np.float32)
-    for plane, out in zip(planes, small, strict=True):
-        out[:] = np.asarray(Image.fromarray(plane.astype(np.float32)).resize(size[::-1], Image.Resampling.BOX))
-    return small
+    return _resized((plane.astype(np.float32) for plane in planes), len(planes), size, Image.Resampling.BOX)
 
 
 def shrink_unary(unary: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -41,11 +39,8 @@ def shrink_unary(unary: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     They are capped at `WORST` above the minimum, since an infinite energy would spread to neighbouring pixels.
     """
     least = unary.min(axis=0).astype(np.float32)
-    small = np.empty((unary.shape[0], *size), dtype=np.float32)
-    for plane, out in zip(unary, small, strict=True):
-        above = np.minimum(plane.astype(np.float32) - least, np.float32(WORST))
-        out[:] = np.asarray(Image.fromarray(above).resize(size[::-1], Image.Resampling.BOX))
-    return small
+    above = (np.minimum(plane.astype(np.float32) - least, np.float32(WORST)) for plane in unary)
+    return _resized(above, len(unary), size, Image.Resampling.BOX)
 
 
 def shrink_regions(regions: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -58,7 +53,12 @@ def shrink_regions(regions: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def enlarge_marginals(marginals: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Enlarge marginals (L, h, w) float32 to `size` = (H, W), bilinear, which preserves their sum of 1."""
-    large = np.empty((marginals.shape[0], *size), dtype=np.float32)
-    for plane, out in zip(marginals, large, strict=True):
-        out[:] = np.asarray(Image.fromarray(plane).resize(size[::-1], Image.Resampling.BILINEAR))
-    return large
+    return _resized(marginals, len(marginals), size, Image.Resampling.BILINEAR)
+
+
+def _resized(planes: Iterable[np.ndarray], labels: int, size: tuple[int, int], method: Image.Resampling) -> np.ndarray:
+    """Resize `labels` planes of one size, float32, to `size` = (h, w): (L, h, w) float32. Takes them one at a time."""
+    result = np.empty((labels, *size), dtype=np.float32)
+    for plane, out in zip(planes, result, strict=True):
+        out[:] = np.asarray(Image.fromarray(plane).resize(size[::-1], method))
+    return result

@@ -50,14 +50,6 @@ class Gains(NamedTuple):
     counts: np.ndarray  # (R,) int64
     values: np.ndarray  # (N, A) float32
 
-    def dense(self, regions: np.ndarray, labels: int) -> np.ndarray:
-        """All gains as (L, N) float64, for `regions` (N,) and L = `labels`."""
-        full = np.zeros((labels, len(regions)))
-        for a in range(self.values.shape[1]):
-            inside = np.flatnonzero(a < self.counts[regions])
-            full[self.active[regions[inside], a], inside] = self.values[inside, a]
-        return full
-
 
 class RegionTerms:
     """The higher-order terms of one image.
@@ -70,18 +62,16 @@ class RegionTerms:
         if regions.max() >= regions.size:  # renumber: a row per label might not fit in memory
             regions = np.unique(regions, return_inverse=True)[1]
         self.model = model
-        self.gamma_max = parameters.gamma_max
         self.regions = np.ascontiguousarray(regions, dtype=np.int32)
-        self.sizes = np.bincount(self.regions)
-        self.scale = self.sizes**parameters.size_exponent if model == "robust_pn" else np.ones(self.sizes.size)
-        costs = region_costs(probabilities, self.regions, parameters.gamma_max)
-        self.drops = self.scale[:, None] * (parameters.gamma_max - costs)
+        self.drops = parameters.gamma_max - region_costs(probabilities, self.regions, parameters.gamma_max)
         if model == "robust_pn":
-            truncation = np.maximum(parameters.truncation * self.sizes, 1e-30)  # Q; avoids 0 / 0 in empty regions
+            sizes = np.bincount(self.regions)
+            truncation = np.maximum(parameters.truncation * sizes, 1e-30)  # Q; avoids 0 / 0 in empty regions
+            self.drops *= (sizes**parameters.size_exponent)[:, None]
             self.drops /= truncation[:, None]
-            self._onsets = self.sizes - truncation
-        self._offsets = np.concatenate([[0], np.cumsum(self.sizes)])
-        self._pixels = np.argsort(self.regions, kind="stable")
+            self._onsets = sizes - truncation
+            self._offsets = np.concatenate([[0], np.cumsum(sizes)])
+            self._pixels = np.argsort(self.regions, kind="stable")
 
     def gains(self, marginals: np.ndarray) -> Gains:
         """gain_l(i) of all pixels, given `marginals` (N, L) float32."""
@@ -91,31 +81,6 @@ class RegionTerms:
             *kernels.robust_pn_gains(marginals, self.regions, self._pixels, self._offsets, self._onsets, self.drops)
         )
 
-    def add(self, gains: Gains, marginals: np.ndarray, weight: float = 1.0) -> None:
+    def add(self, gains: Gains, marginals: np.ndarray, weight: float) -> None:
         """Update `marginals` (N, L) float32 in place for energies reduced by `weight` times the gains."""
         kernels.add_gains(marginals, self.regions, gains.active, gains.counts, gains.values, weight)
-
-    def messages(self, marginals: np.ndarray) -> np.ndarray:
-        """The complete messages E[ψ_s | x_i = l], including C_i, given `marginals` (N, L): (L, N) float64.
-
-        For inspection and tests only: mean field needs just the gains, and C_i of robust P^n takes O(N_s²) time.
-        """
-        marginals = np.ascontiguousarray(marginals, dtype=np.float32)
-        gains = self.gains(marginals).dense(self.regions, marginals.shape[1])
-        constant = (self.gamma_max * self.scale)[self.regions]
-        if self.model == "robust_pn":
-            # the expectation over the other pixels: E[(n' - t)_+] = E[(n - t)_+] - q slope
-            excess = np.zeros(self.drops.shape)
-            for r, label in np.ndindex(*excess.shape):
-                own = marginals[self._pixels[self._offsets[r] : self._offsets[r + 1]], label]
-                excess[r, label] = _expected_excess(own.astype(np.float64), self._onsets[r])
-            constant = constant - (self.drops * excess).sum(axis=1)[self.regions] + (marginals.T * gains).sum(axis=0)
-        return constant - gains
-
-
-def _expected_excess(q: np.ndarray, onset: float) -> float:
-    """E[(n - t)_+] with t = `onset`, where n counts the pixels that take a label with probabilities `q` (N,)."""
-    mass = np.ones(1)
-    for p in q:
-        mass = np.convolve(mass, [1 - p, p])
-    return float(mass @ np.maximum(np.arange(mass.size) - onset, 0.0))

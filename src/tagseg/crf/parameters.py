@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 HigherOrder = Literal["pn_potts", "robust_pn"]
-RegionProbability = Literal["map", "softmax"]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from tagseg.datasets.coco_file import CocoObject, Id, order, shown
-from tagseg.errors import TagsegError
+from tagseg.errors import TagsegError, one_line
 from tagseg.images.palette import IGNORE
 
 _FARTHEST = 100_000  # pixels: the library's memory grows with the length of an outline
@@ -31,9 +31,9 @@ def draw(
         try:
             code = _run_lengths(found.outline, size)
         except Exception as error:  # the library raises many types
-            why = " ".join(str(error).split())[:200]
             raise TagsegError(
-                f"{path}: annotation {shown(found.id)}: its segmentation cannot be drawn ({why}); fix or drop it"
+                f"{path}: annotation {shown(found.id)}: its segmentation cannot be drawn ({one_line(error)}); "
+                "fix or drop it"
             ) from None
         if code is not None:
             drawn.append(((not found.crowd, -int(coco_mask.area(code)), order(found.id)), code, found))

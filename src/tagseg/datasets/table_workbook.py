@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tagseg.datasets.table_columns import Cell, Unread, fits, places
-from tagseg.errors import TagsegError
+from tagseg.errors import TagsegError, one_line
 
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _SAVE = "save it as CSV (UTF-8) or as .xlsx"
@@ -73,7 +73,7 @@ def _sheets(path: Path, content: bytes) -> dict[str, list[tuple[int, list[Cell]]
             written = load_workbook(io.BytesIO(content))
             values = load_workbook(io.BytesIO(content), data_only=True)
     except Exception as error:  # openpyxl raises any type for a damaged file
-        raise TagsegError(f"{path}: not a readable workbook ({' '.join(str(error).split())}); {_SAVE} again") from None
+        raise TagsegError(f"{path}: not a readable workbook ({one_line(error)}); {_SAVE} again") from None
     sheets = {}
     for sheet, cached in zip(written.worksheets, values.worksheets, strict=True):
         joined = {place for area in sheet.merged_cells.ranges for place in list(area.cells)[1:]}

@@ -15,6 +15,13 @@ def any_foreground(labels: np.ndarray) -> np.ndarray:
     return np.where(labels == IGNORE, labels, labels.clip(max=1))
 
 
+def require_labels(truth: np.ndarray, predicted: np.ndarray, classes: int) -> None:
+    """Raise ValueError if one of the labels that count, arrays of any shape, is not below `classes`."""
+    for name, labels in (("truth", truth), ("prediction", predicted)):
+        if labels.size and labels.max() >= classes:
+            raise ValueError(f"{name} holds label {labels.max()}, but there are {classes} classes")
+
+
 @dataclass
 class ConfusionMatrix:
     """Pixel counts (N, N) int64: rows are true, columns predicted labels; pixels with true label 255 are ignored."""
@@ -35,9 +42,7 @@ class ConfusionMatrix:
             raise ValueError(f"truth is {truth.shape}, prediction {predicted.shape}")
         kept = truth != IGNORE
         pairs = truth[kept].astype(np.int64), predicted[kept].astype(np.int64)
-        for name, labels in zip(("truth", "prediction"), pairs, strict=True):
-            if labels.size and labels.max() >= self.classes:
-                raise ValueError(f"{name} holds label {labels.max()}, but there are {self.classes} classes")
+        require_labels(*pairs, self.classes)
         flat = np.bincount(pairs[0] * self.classes + pairs[1], minlength=self.classes**2)
         self.counts += flat.reshape(self.classes, self.classes)
 

@@ -9,6 +9,8 @@ import numpy as np
 
 from tagseg.evaluation.confusion import ConfusionMatrix
 
+_LARGEST = int(np.iinfo(np.int64).max)
+
 
 @dataclass(frozen=True)
 class Result:
@@ -53,9 +55,30 @@ class Result:
 
     @classmethod
     def from_json(cls, text: str) -> "Result":
-        """Parse the output of `to_json`. Raises ValueError for any other text."""
+        """Parse the output of `to_json`. Raises ValueError for any other text, saying what is wrong with it."""
         content: Any = json.loads(text)
         if not isinstance(content, dict) or not {"facts", "classes", "images", "counts"} <= set(content):
             raise ValueError("no evaluation result")
-        counts = np.array(content["counts"], dtype=np.int64)
-        return cls(content["facts"], content["classes"], content["images"], ConfusionMatrix(len(counts), counts))
+        facts, classes, images = content["facts"], content["classes"], content["images"]
+        if not isinstance(facts, dict) or not all(isinstance(value, str) for value in facts.values()):
+            raise ValueError("its facts are not texts by name")
+        if not isinstance(classes, list) or not classes or not all(isinstance(name, str) for name in classes):
+            raise ValueError("its classes are no list of names")
+        if not _is_count(images):
+            raise ValueError("its images are no number of images")
+        return cls(facts, classes, images, ConfusionMatrix(len(classes), _counts(content["counts"], len(classes))))
+
+
+def _counts(rows: Any, classes: int) -> np.ndarray:
+    """Counts (N, N) int64 from the content of a file, for N = `classes`. Raises ValueError for any other."""
+    if (
+        not isinstance(rows, list)
+        or len(rows) != classes
+        or not all(isinstance(row, list) and len(row) == classes and all(map(_is_count, row)) for row in rows)
+    ):
+        raise ValueError(f"its counts are not {classes} x {classes} numbers of pixels, as many as it has classes")
+    return np.array(rows, dtype=np.int64)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= _LARGEST

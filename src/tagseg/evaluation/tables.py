@@ -67,7 +67,8 @@ def class_column(name: str) -> str:
 def ablation_table(results: list[Result], published: Published) -> pd.DataFrame:
     """One row per experiment: mask, CRF, field of view, mIoU without and with its CRF, comparison with Table 6.
 
-    The rows of Table 6 come last, in the same columns.
+    A result with a CRF that is not the experiment's own (`smoothing` is neither `crf` nor none) gives no figure. The
+    rows of Table 6 come last, in the same columns.
     """
     rows: dict[str, dict[str, object]] = {}
     for result in results:
@@ -75,9 +76,10 @@ def ablation_table(results: list[Result], published: Published) -> pd.DataFrame:
         start: dict[str, object] = {"experiment": facts["experiment"], "source": "measured"}
         start |= {**_recipe(facts), **{key: facts[key] for key in ("mask", "crf", "fov")}}
         row = rows.setdefault(facts["experiment"], start)
-        row["miou_no_crf" if facts["smoothing"] == "none" else "miou"] = _percent(result.matrix.mean_iou())
-        if facts["crf"] == "none":
-            row["miou"] = row["miou_no_crf"]
+        if facts["smoothing"] == "none":
+            row["miou_no_crf"] = _percent(result.matrix.mean_iou())
+        if facts["smoothing"] == facts["crf"]:
+            row["miou"] = _percent(result.matrix.mean_iou())
         known = paper.experiment_counterpart(
             {**facts, "smoothing": facts["crf"]}, "voc" if published == "voc" else "none"
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from tagseg.evaluation.confusion import ConfusionMatrix
+from tagseg.evaluation.confusion import ConfusionMatrix, require_labels
 from tagseg.images.palette import IGNORE
 
 WIDEST = 40  # width of the widest band of Fig. 10, in pixels
@@ -54,9 +54,7 @@ class Trimap:
             raise ValueError(f"truth is {truth.shape}, its distance {distance.shape}, prediction {predicted.shape}")
         kept = (truth != IGNORE) & (distance < self.widest)
         rings, true, given = distance[kept].astype(np.int64), truth[kept].astype(np.int64), predicted[kept]
-        for name, labels in (("truth", true), ("prediction", given)):
-            if labels.size and labels.max() >= self.classes:
-                raise ValueError(f"{name} holds label {labels.max()}, but there are {self.classes} classes")
+        require_labels(true, given, self.classes)
         cells = (rings * self.classes + true) * self.classes + given
         self.counts += np.bincount(cells, minlength=self.counts.size).reshape(self.counts.shape)
 

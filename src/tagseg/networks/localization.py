@@ -20,6 +20,9 @@ class LocalizationNetwork(nn.Module):
 
     `forward` maps RGB images (N, 3, H, W) uint8 to logits (N, C) of the C foreground classes. `cam_weights` (C, K) are
     the weights of Eq. 1: those of the linear layer, unless `set_cam_weights` replaces them.
+
+    The paper's new layers are "randomly initialized". Ours are the 3 x 3 kernels, the number of filters, He's
+    initialisation of the convolutions, and N(0, 0.01²) for the linear layer.
     """
 
     chosen: Tensor  # buffer: what `set_cam_weights` was given, or empty
@@ -61,7 +64,7 @@ class LocalizationNetwork(nn.Module):
         ]
 
 
-def tag_cross_entropy(logits: Tensor, tags: Tensor, reduction: Literal["mean", "sum"] = "mean") -> Tensor:
+def tag_cross_entropy(logits: Tensor, tags: Tensor, reduction: Literal["mean", "sum"]) -> Tensor:
     """Multi-label (sigmoid) cross entropy, the mean over images: a scalar, float32.
 
     `logits` and `tags` are (N, C); `tags` holds 0 or 1. Over classes it is the mean, or the sum, as in Caffe's
@@ -96,9 +99,9 @@ def fit_linear_head(
 ) -> tuple[Tensor, Tensor, float]:
     """Multi-label logistic regression: weight (C, K) float32, bias (C,) float32, and the final loss.
 
-    Minimises `tag_cross_entropy` of `tags` (n, C), 0 or 1, + weight_decay/2 Σ w² on standardised `features` (n, K)
-    float32 (see `fit_linear`), in float64. The standardisation is folded into weight and bias, which apply to raw
-    features.
+    Minimises the sigmoid cross entropy of `tags` (n, C), 0 or 1, the mean over images and classes, plus
+    weight_decay/2 Σ w², on standardised `features` (n, K) float32 (see `fit_linear`), in float64. The standardisation
+    is folded into weight and bias, which apply to raw features.
     """
     mean, std = features.mean(dim=0), features.std(dim=0, correction=0).clamp(min=1e-6)
     scaled = ((features - mean) / std).double()

@@ -11,6 +11,7 @@ Nothing synchronises with the device, so a GPU never waits.
 
 Degenerate cases have defined results, without NaN:
 - a tagged class with an empty mask: its term is omitted, and the mean is over the remaining terms;
+- a mask that covers the whole image: the background's term is omitted;
 - an image without tags: L is the background alone, and terms over foreground tags vanish;
 - all classes tagged: terms over absent classes vanish;
 - S exactly 0 or 1: logarithms are clipped at that of the smallest normal float32, about -87.
@@ -25,14 +26,6 @@ from torch import Tensor
 from tagseg.images.palette import IGNORE
 
 _TINY = torch.finfo(torch.float32).tiny
-
-
-def lse_pool(probabilities: Tensor, r: float) -> Tensor:
-    """Log-sum-exp pooling (Eqs. 11, 13, 14, 16): (..., P) in [0, 1] -> (...), between the mean and the maximum.
-
-    (1/r) log( (1/P) Σ exp(r S) ), computed with expm1 and log1p, which are accurate for small probabilities.
-    """
-    return torch.log1p(torch.expm1(r * probabilities).mean(dim=-1)) / r
 
 
 def tag_loss(scores: Tensor, labels: Sequence[int], *, r: float = 5.0) -> Tensor:

@@ -108,6 +108,9 @@ class VggHead(nn.Module):
     kernel has no centre tap, and theirs is 16 pixels left of and above p. Since the two stride-1 pools are padded at
     the right and bottom, pool5 at stride 8 is centred 12 pixels right of and below the position where `upsample` places
     it. Taps 1 to 4 therefore shift the scores by 4 pixels; taps 2 to 5 would shift them by 28.
+
+    In training, half of the activations are dropped after fc6, and none after fc7. The paper does not mention dropout;
+    DeepLab v1 drops half after both.
     """
 
     def __init__(self, channels: int, fov: Fov, layers: FullyConnected | None, *, stride: int = 8):

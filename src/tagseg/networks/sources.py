@@ -1,4 +1,4 @@
-"""What `weights` names: something of a library's, or a file of the user's. Without torch: a plan asks, too."""
+"""Whether `weights` names a library's weights or a user's file. Does not import torch: planning a run needs it, too."""
 
 from pathlib import Path
 

@@ -6,14 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tagseg.images.resize import SMALLEST_SIDE
 from tagseg.networks.backbones.taps import Taps
 
 
 def views(images: Tensor, scales: Sequence[float], mirror: bool) -> Iterator[list[Tensor]]:
     """Yield, for each scale, the images (N, 3, H, W) float at that scale and, with `mirror`, their mirror images.
 
-    Scale 1 is the input unchanged. Other scales are resized (antialiased when shrinking) to at least 32 pixels a side,
-    the minimum of a trunk.
+    Scale 1 is the input unchanged. Other scales are resized (antialiased when shrinking) to at least
+    `SMALLEST_SIDE` pixels a side, the minimum of a trunk.
     """
     for scale in scales:
         sized = images if scale == 1 else _resized(images, scale)
@@ -50,6 +51,6 @@ def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _resized(images: Tensor, scale: float) -> Tensor:
-    size = tuple(max(32, round(length * scale)) for length in images.shape[2:])
+    size = tuple(max(SMALLEST_SIDE, round(length * scale)) for length in images.shape[2:])
     mode = "bilinear" if scale < 1 else "bicubic"
     return F.interpolate(images, size=size, mode=mode, align_corners=False, antialias=scale < 1)

@@ -60,24 +60,33 @@ def _trace(down, right):  # type: ignore[no-untyped-def]  # compiled
                 if degree[y, x] == 0 or (not loops and degree[y, x] == 2):
                     continue
                 for first in range(4):
-                    if done[y, x, first] or not _step(down, right, y, x, first):
-                        continue
-                    ys[0], xs[0] = y, x
-                    count, v, u, d = 1, y, x, first
-                    while True:
-                        done[v, u, d] = True
-                        v += (d == 1) - (d == 3)
-                        u += (d == 0) - (d == 2)
-                        back = (d + 2) % 4
-                        done[v, u, back] = True
-                        ys[count], xs[count] = v, u
-                        count += 1
-                        if degree[v, u] != 2 or (v == y and u == x):
-                            break
-                        for d in range(4):
-                            if d != back and _step(down, right, v, u, d):
-                                break
-                    _write_pieces(ys[:count], xs[:count], down, right)
+                    if not done[y, x, first] and _step(down, right, y, x, first):
+                        count = _follow(down, right, degree, y, x, first, done, ys, xs)
+                        _write_pieces(ys[:count], xs[:count], down, right)
+
+
+@njit(cache=True, nogil=True)
+def _follow(down, right, degree, y, x, first, done, ys, xs):  # type: ignore[no-untyped-def]  # compiled
+    """Walk along the arc that leaves corner (y, x) in direction `first`, to its end or once around.
+
+    Writes its corners, the first included, to `ys` and `xs`, marks its cracks as `done` in both directions, and returns
+    the number of corners. `degree` is the number of boundaries that leave each corner.
+    """
+    ys[0], xs[0] = y, x
+    count, v, u, d = 1, y, x, first
+    while True:
+        done[v, u, d] = True
+        v += (d == 1) - (d == 3)
+        u += (d == 0) - (d == 2)
+        back = (d + 2) % 4
+        done[v, u, back] = True
+        ys[count], xs[count] = v, u
+        count += 1
+        if degree[v, u] != 2 or (v == y and u == x):
+            return count
+        for d in range(4):
+            if d != back and _step(down, right, v, u, d):
+                break
 
 
 @njit(cache=True, nogil=True)

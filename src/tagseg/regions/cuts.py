@@ -80,8 +80,7 @@ def _refine(normal: sparse.csr_array, start: np.ndarray, count: int) -> tuple[np
 
     Chebyshev-filtered subspace iteration (Zhou et al. 2006) from approximate eigenvectors `start` (P, n): the
     polynomial is at most 1 on [-1, smallest Ritz value] and grows quickly above, so each round amplifies the wanted
-    components.
-    Lanczos iteration needs the same products, but spends its time on orthogonalising a long basis.
+    components. Lanczos iteration needs the same products, but spends its time on orthogonalising a long basis.
     """
     single = normal.astype(np.float32)
     start = start / np.maximum(np.linalg.norm(start, axis=0), np.finfo(np.float32).tiny)

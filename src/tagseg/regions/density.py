@@ -18,7 +18,10 @@ _CELLS_DOWN, _CELLS_ACROSS = 2, 4  # grid cells per bandwidth, in the first and 
 
 @dataclass(frozen=True)
 class PairDensity:
-    """Kernel density estimate of pairs with product Epanechnikov kernels; rows are sorted by their first column."""
+    """Kernel density estimate of pairs with product Epanechnikov kernels.
+
+    Rows are sorted by their first column: kernels of a cell (see `epanechnikov_density`) are near in memory.
+    """
 
     joint: np.ndarray  # (N, 2 C) float32
     single: np.ndarray  # (2 N, C) float32: both halves of `joint`

@@ -73,36 +73,10 @@ def _grow(levels, targets, tried, smallest, rng):  # type: ignore[no-untyped-def
         total = 0.0
         for s in range(low, high):
             total += targets[order[s]]
-        size = high - low
-        value[node] = total / max(size, 1)
-        best, best_feature, best_threshold = total * total / max(size, 1) + 1e-9, -1, 0
-        if size >= 2 * smallest:
-            for i in range(width):
-                j = rng.integers(i, width)
-                choice[i], choice[j] = choice[j], choice[i]
-                f = choice[i]
-                sums[:] = 0
-                counts[:] = 0
-                for s in range(low, high):
-                    bin_ = levels[order[s], f]
-                    sums[bin_] += targets[order[s]]
-                    counts[bin_] += 1
-                left_sum, left = 0.0, 0
-                for t in range(_LEVELS - 1):
-                    if counts[t] == 0:
-                        continue
-                    left_sum += sums[t]
-                    left += counts[t]
-                    if left < smallest:
-                        continue
-                    if size - left < smallest:
-                        break
-                    gain = left_sum * left_sum / left + (total - left_sum) ** 2 / (size - left)
-                    if gain > best:
-                        best, best_feature, best_threshold = gain, f, t
-                # features without a valid split do not count as tried
-                if i + 1 >= tried and best_feature >= 0:
-                    break
+        value[node] = total / max(high - low, 1)
+        best_feature, best_threshold = _best_split(
+            levels, targets, order[low:high], total, tried, smallest, choice, sums, counts, rng
+        )
         if best_feature >= 0:
             middle = low
             for s in range(low, high):
@@ -117,6 +91,46 @@ def _grow(levels, targets, tried, smallest, rng):  # type: ignore[no-untyped-def
             used += 2
         node += 1
     return child[:used], feature[:used], threshold[:used], value[:used]
+
+
+@njit(cache=True, nogil=True)
+def _best_split(levels, targets, samples, total, tried, smallest, choice, sums, counts, rng):  # type: ignore[no-untyped-def]  # compiled
+    """The feature and the threshold that reduce the squared error of `samples` (indices) most; feature -1 if none does.
+
+    `total` is the sum of their targets. Features are tried in random order, for which `choice` (F,) is permuted; `sums`
+    and `counts` (256,) are work space.
+    """
+    size = len(samples)
+    best, best_feature, best_threshold = total * total / max(size, 1) + 1e-9, -1, 0
+    if size < 2 * smallest:
+        return best_feature, best_threshold
+    for i in range(len(choice)):
+        j = rng.integers(i, len(choice))
+        choice[i], choice[j] = choice[j], choice[i]
+        f = choice[i]
+        sums[:] = 0
+        counts[:] = 0
+        for s in samples:
+            bin_ = levels[s, f]
+            sums[bin_] += targets[s]
+            counts[bin_] += 1
+        left_sum, left = 0.0, 0
+        for t in range(_LEVELS - 1):
+            if counts[t] == 0:
+                continue
+            left_sum += sums[t]
+            left += counts[t]
+            if left < smallest:
+                continue
+            if size - left < smallest:
+                break
+            gain = left_sum * left_sum / left + (total - left_sum) ** 2 / (size - left)
+            if gain > best:
+                best, best_feature, best_threshold = gain, f, t
+        # features without a valid split do not count as tried
+        if i + 1 >= tried and best_feature >= 0:
+            break
+    return best_feature, best_threshold
 
 
 @njit(cache=True, nogil=True)

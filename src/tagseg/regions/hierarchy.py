@@ -19,7 +19,7 @@ class RegionTree:
 
     leaves: np.ndarray  # (H, W) int32, 0..L-1
     parents: np.ndarray  # (N,) int: parent of each node; leaves come first, the root is its own parent
-    altitudes: np.ndarray  # (N,) float64: 0 for leaves, increasing towards the root
+    altitudes: np.ndarray  # (N,) float64: 0 for leaves, never decreasing towards the root
 
     def cut(self, threshold: float) -> np.ndarray:
         """Regions (H, W) int32, 0..R-1 in reading order: leaves are merged below nodes of altitude <= `threshold`."""

@@ -1,6 +1,5 @@
 """From an image's maps to its label map, with a dense CRF or without (the paper's 3.1.3)."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,18 +7,15 @@ import numpy as np
 from tagseg.artifacts.shards import Shard
 from tagseg.config.data import Settings
 from tagseg.config.masks import CRF_SETTINGS, Crf, HigherOrderSettings, MapKind, PairwiseSettings
-from tagseg.crf import CrfParameters, dense_crf, log_unary, softmax_unary
+from tagseg.crf import CrfParameters, dense_crf, softmax_unary
 from tagseg.datasets.index import ImageRecord
 from tagseg.errors import TagsegError
 from tagseg.images.files import read_image
 from tagseg.images.resize import resize_map
 
 KINDS: tuple[MapKind, ...] = ("probabilities", "scores")
-# How a map becomes unary energies, and the setting that scales them.
-_UNARIES: dict[MapKind, tuple[Callable[[np.ndarray, float], np.ndarray], str]] = {
-    "probabilities": (softmax_unary, "mask_gain"),
-    "scores": (log_unary, "score_gain"),
-}
+# The setting that scales a map before it becomes unary energies.
+_GAINS: dict[MapKind, str] = {"probabilities": "mask_gain", "scores": "score_gain"}
 # Settings that are not parameters of the CRF itself: they determine its unary energies and region probabilities.
 _NOT_PARAMETERS = {"mask_gain", "score_gain", "higher_order", "region_probability"}
 
@@ -70,11 +66,10 @@ def crf_marginals(
     terms over these.
     """
     higher = settings if regions is not None and isinstance(settings, HigherOrderSettings) else None
-    unary_of, gain = _UNARIES[kind]
     values = upsampled(maps, (image.shape[0], image.shape[1]))
     return dense_crf(
         image,
-        unary_of(values, getattr(settings, gain)),
+        softmax_unary(values, getattr(settings, _GAINS[kind])),
         regions=regions,
         higher_order=higher and higher.higher_order,
         probabilities=_probabilities(values, kind) if higher and higher.region_probability == "map" else None,
@@ -84,7 +79,7 @@ def crf_marginals(
 
 def _probabilities(values: np.ndarray, kind: str) -> np.ndarray:
     """P of Eq. 8, (L, H, W) in [0, 1]: a prior's maps, or the softmax of a network's scores."""
-    return (np.exp(-log_unary(values)) if kind == "scores" else values).clip(0, 1)
+    return (np.exp(-softmax_unary(values)) if kind == "scores" else values).clip(0, 1)
 
 
 def upsampled_argmax(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:

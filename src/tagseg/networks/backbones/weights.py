@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tagseg.errors import TagsegError, read_error
+from tagseg.errors import TagsegError, one_line, read_error
 from tagseg.networks.sources import no_such_file
 
 CONTAINERS = ("state_dict", "model_state_dict", "model")
@@ -69,11 +69,6 @@ def load_state(module: nn.Module, state: dict[str, Tensor], source: str) -> None
 def architecture_mismatch(source: str, reason: str) -> TagsegError:
     """The error for weights of another network; `source` names the weights."""
     return TagsegError(f"{source}: weights of another architecture ({reason}); give the backbone's own")
-
-
-def one_line(error: Exception) -> str:
-    """The message of a library's error on one line, at most 200 characters; its type if there is no message."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _load_safetensors(path: Path) -> dict[str, Tensor]:
