@@ -4,6 +4,8 @@ import re
 from typing import Any
 
 import pytest
+import yaml
+from snakemake_runs import REPOSITORY
 
 from tagseg.config import PAPER
 from tagseg.config.masks import CrfSettings
@@ -48,6 +50,21 @@ def test_scales_are_sizes() -> None:
     for scales in ([0.0], [0.5, 9]):
         assert "datasets.mine.views.scales: scale" in explained(whole(views={"scales": scales}))
     assert "datasets.mine.views.scales" in explained(whole(views={"scales": []}))
+
+
+# the demo on other worlds
+
+
+def test_the_demo_s_further_worlds_differ_from_it_in_their_seeds_alone() -> None:
+    demo, worlds = (
+        yaml.safe_load((REPOSITORY / path).read_text(encoding="utf-8"))
+        for path in ("config.yaml", "tests/configs/shapes_seeds.yaml")
+    )
+    blocks = parse_config({**demo, "datasets": {**demo["datasets"], **worlds["datasets"]}}).datasets
+    assert set(blocks) == {"shapes", "shapes_1", "shapes_2"}
+    for seed in (1, 2):
+        other = blocks["shapes"].data.model_copy(update={"seed": seed})
+        assert blocks[f"shapes_{seed}"] == blocks["shapes"].model_copy(update={"seed": seed, "data": other})
 
 
 # faults

@@ -215,4 +215,10 @@ class CrispSettings(Settings):
 class RegionSettings(CrispSettings):
     """Regions for the CRF's higher-order terms (the paper's 3.1.3)."""
 
-    threshold: float = Field(0.1, ge=0, le=1, description="Contours up to this strength are removed, merging regions")
+    threshold: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Contours up to this strength are removed, merging regions (the paper gives none; .1: the public "
+        "code's demo)",
+    )

@@ -96,8 +96,14 @@ class LocalizationHeadSettings(Settings):
     mode: Literal["finetune", "head"] = Field(
         "finetune", description="finetune: the whole network by SGD; head: a linear head on a frozen trunk"
     )
-    hidden: int = Field(1024, ge=0, description="Filters of the two new convolutions; 0: a linear layer on the trunk")
-    stride: Literal[8, 16, 32] = Field(16, description="Stride of the feature map that CAMs are computed from")
+    hidden: int = Field(
+        1024,
+        ge=0,
+        description="Filters of the two new convolutions (not given in the paper); 0: a linear layer on the trunk",
+    )
+    stride: Literal[8, 16, 32] = Field(
+        16, description="Stride of the feature map that CAMs are computed from (not given in the paper)"
+    )
     iterations: int = Field(60_000, ge=1, description="Steps of SGD (finetune), or L-BFGS iterations at most (head)")
     weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on the weights")
     rows: Literal["trained", "shared", "summed"] = Field(
