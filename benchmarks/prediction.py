@@ -60,7 +60,7 @@ def main() -> None:
             start = clock()
             outputs = Outputs(folder / "out")
             label_photographs(
-                model, gather([name], [], outputs.folder), outputs, smoothing, machine,
+                model, gather([name], []), outputs, smoothing, machine,
                 classes=None, tags=None, skip_existing=False, threads=machine.loaders + 1,
             )  # fmt: skip
             whole = clock() - start
