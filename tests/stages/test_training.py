@@ -266,7 +266,7 @@ def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path, content: bytes | 
 
 
 def test_a_description_that_cannot_be_read_stops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (tmp_path / "other.json").write_text("{", encoding="utf-8")
+    (tmp_path / f"{0:016x}.json").write_text("{", encoding="utf-8")
     assert Checkpoints(tmp_path, 5, {}).load() is None
     assert "its description cannot be read" in caplog.text
 
