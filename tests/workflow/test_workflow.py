@@ -380,6 +380,7 @@ DEFAULT_EXPERIMENTS = {
         ("device", "cuda"),
         ("loaders", 1),
         ("images_at_once", 3),
+        ("engine", "torch"),
         ("deterministic", False),
         ("checkpoint_every", 7),
         ("keep_maps", False),

@@ -16,12 +16,12 @@ from tagseg.config.networks import InferenceMachine
 from tagseg.errors import TagsegError, one_line
 from tagseg.images.files import read_image, require_size
 from tagseg.images.resize import SMALLEST_SIDE, resized
-from tagseg.networks.exporting import largest_difference, onnx_bytes
+from tagseg.networks.exporting import TOLERANCE, Exported, largest_difference, onnx_bytes
 from tagseg.runtime.device import prepare
+from tagseg.runtime.engines import onnx_engine
 from tagseg.runtime.prefetch import image_tensor
 from tagseg.runtime.restore import load_segmentation
 
-TOLERANCE = 1e-4
 _SIZES = ((96, 128), (131, 77), (65, 210))  # heights and widths of the images that are generated for the check
 
 
@@ -49,7 +49,7 @@ def run(
     `TOLERANCE`, or if the network cannot be exported.
     """
     images = [_photograph(path) for path in checks]
-    prepare(InferenceMachine(), threads)
+    device = prepare(InferenceMachine(), threads)
     network, classes, side = load_segmentation(model)
     bundle = load_bundle(model, "segmentation")
     metadata = _metadata(bundle, classes, side, input_type)
@@ -59,8 +59,10 @@ def run(
         raise TagsegError(
             f"{model}: {bundle['backbone']} cannot be exported to ONNX ({one_line(error)}); train with another backbone"
         ) from None
-    given = [image_tensor(np.asarray(resized(Image.fromarray(image), side))).numpy() for image in images]
-    difference = largest_difference(content, network, given or _generated(), input_type)
+    given = [image_tensor(np.asarray(resized(Image.fromarray(image), side))) for image in images]
+    tried = [image[None].to(getattr(torch, input_type)) for image in given or _generated()]
+    with torch.no_grad():
+        difference = largest_difference(Exported(network).eval(), onnx_engine(content, device.threads).run, tried)
     if difference > TOLERANCE:
         raise TagsegError(
             f"{output}: not written: onnxruntime and PyTorch differ by {difference:.1e} of the largest score, over "
@@ -99,7 +101,7 @@ def _photograph(path: Path) -> np.ndarray:
     return image
 
 
-def _generated() -> list[np.ndarray]:
+def _generated() -> list[torch.Tensor]:
     """Images of noise, (3, H, W) uint8, of several sizes."""
     generator = torch.Generator().manual_seed(0)
-    return [torch.randint(0, 256, (3, *size), generator=generator, dtype=torch.uint8).numpy() for size in _SIZES]
+    return [torch.randint(0, 256, (3, *size), generator=generator, dtype=torch.uint8) for size in _SIZES]

@@ -1,8 +1,9 @@
-"""Export of score networks to ONNX: one graph from RGB to scores, for images of any size."""
+"""Export of networks to ONNX: graphs that take images of any size, and how far they are from PyTorch."""
 
 import io
 import json
 import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +16,9 @@ from tagseg.networks.segmentation import ScoreNetwork, upsample
 InputType = Literal["uint8", "float32"]
 OPSET = 17
 INPUT, OUTPUTS = "image", ("scores", "scores_full")
+TOLERANCE = 1e-4  # `largest_difference` of an export that gives what PyTorch gives
 _TRACED = (1, 3, 96, 128)  # shape of the tracing input; batch and image size stay dynamic
+_IMAGE_AXES = {0: "batch", 2: "height", 3: "width"}
 
 
 class Exported(nn.Module):
@@ -34,61 +37,67 @@ class Exported(nn.Module):
         return scores, upsample(scores, (image.shape[2], image.shape[3]))
 
 
-@torch.no_grad()
-def onnx_bytes(network: ScoreNetwork, input_type: InputType, metadata: dict[str, Any]) -> bytes:
-    """Serialise `network` as an ONNX model with dynamic N, H and W.
+def onnx_bytes(network: ScoreNetwork, input_type: InputType, metadata: Mapping[str, Any]) -> bytes:
+    """Serialise `network` as an ONNX model, that of `Exported`, with dynamic N, H and W.
 
-    Values of `metadata` are stored in metadata_props as JSON. Exceptions of torch's exporter, for trunks that it does
-    not support, are passed on.
+    Exceptions of torch's exporter, for trunks that it does not support, are passed on.
+    """
+    map_axes = {0: "batch", 2: "map_height", 3: "map_width"}
+    outputs = {OUTPUTS[0]: map_axes, OUTPUTS[1]: _IMAGE_AXES}
+    return graph_bytes(Exported(network).eval(), getattr(torch, input_type), outputs, metadata)
+
+
+# neither: weights that were loaded for inference alone could not be traced in the latter
+@torch.inference_mode(mode=False)
+@torch.no_grad()
+def graph_bytes(
+    module: nn.Module,
+    dtype: torch.dtype,
+    outputs: Mapping[str, Mapping[int, str]],
+    metadata: Mapping[str, Any] | None = None,
+) -> bytes:
+    """Serialise a module in evaluation mode, on the CPU, as an ONNX model; the same module gives the same bytes.
+
+    Args:
+        module: takes images (N, 3, H, W) of any size and returns a tensor, or a tuple of them.
+        dtype: of the images.
+        outputs: by the name of each returned tensor, its dynamic axes and the names of their lengths.
+        metadata: stored in metadata_props, its values as JSON.
+
+    Exceptions of torch's exporter, for operations that ONNX does not have, are passed on.
     """
     import onnx
 
-    example = torch.zeros(_TRACED, dtype=getattr(torch, input_type))
-    dynamic_axes = {
-        INPUT: {0: "batch", 2: "height", 3: "width"},
-        OUTPUTS[0]: {0: "batch", 2: "map_height", 3: "map_width"},
-        OUTPUTS[1]: {0: "batch", 2: "height", 3: "width"},
-    }
     content = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing warns about every size; `largest_difference` verifies
         torch.onnx.export(
-            Exported(network).eval(),
-            (example,),
+            module,
+            (torch.zeros(_TRACED, dtype=dtype),),
             content,  # type: ignore[arg-type]  # (a file object is allowed, according to the documentation)
             dynamo=False,  # the dynamo exporter would require onnxscript
             opset_version=OPSET,
             input_names=[INPUT],
-            output_names=list(OUTPUTS),
-            dynamic_axes=dynamic_axes,
+            output_names=list(outputs),
+            dynamic_axes={INPUT: _IMAGE_AXES, **outputs},
         )
     model = onnx.load_from_string(content.getvalue())
-    onnx.helper.set_model_props(model, {name: json.dumps(value) for name, value in metadata.items()})
+    onnx.helper.set_model_props(model, {name: json.dumps(value) for name, value in (metadata or {}).items()})
     model.producer_name = NAME
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
 
 
-@torch.no_grad()
-def largest_difference(content: bytes, network: ScoreNetwork, images: list[np.ndarray], input_type: InputType) -> float:
-    """Largest difference between onnxruntime's and PyTorch's scores, over both outputs of all images (3, H, W) uint8.
+def largest_difference(
+    wanted: Callable[[Tensor], Sequence[Tensor]], got: Callable[[Tensor], Sequence[Tensor]], images: Iterable[Tensor]
+) -> float:
+    """Largest difference between two functions of images (1, 3, H, W), over all tensors that they return.
 
-    Differences are relative to the largest absolute score of an image, or to 1 if that is larger, since float32 has
-    about seven digits. Infinite if shapes differ or a value is not finite. `content` is that of `onnx_bytes`.
+    Differences are relative to the largest absolute value that is `wanted` of an image, or to 1 if that is larger,
+    since float32 has about seven digits. Infinite if shapes differ or a value is not finite.
     """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    reference, worst = Exported(network).eval(), 0.0
-    for image in images:
-        given = image[None].astype(input_type)
-        for wanted, got in zip(
-            reference(torch.from_numpy(given)), session.run(list(OUTPUTS), {INPUT: given}), strict=True
-        ):
-            worst = max(worst, _relative_difference(wanted.numpy(), got))
-    return worst
+    pairs = (pair for image in images for pair in zip(wanted(image), got(image), strict=True))
+    return max((_relative_difference(one.numpy(), other.numpy()) for one, other in pairs), default=0.0)
 
 
 def _relative_difference(wanted: np.ndarray, got: np.ndarray) -> float:
