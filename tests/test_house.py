@@ -36,7 +36,7 @@ ROOMS = (
 )
 CORE = ("regions", "crf", "networks", "priors", "evaluation", "figures")
 # The modules of `images` that open no photograph and no mask: the core imports no others.
-ARRAYS_ALONE = ("tagseg.images.palette", "tagseg.images.resize", "tagseg.images.marks")
+ARRAYS_ALONE = tuple(f"tagseg.images.{name}" for name in ("palette", "interpolation", "resize", "marks"))
 # A stage's or command's file is named as its command, and these are called like what they work on.
 SHARED_NAMES = {"index", "masks", "panels", "trimap"}
 

@@ -78,10 +78,12 @@ def make_tables() -> None:
     invoke(f"trimap {given} --prediction tags/none=labels.h5 --width 2 --output trimap.csv")
     for crf in ("none", "none,pairwise"):
         invoke(f"search-crf {given} --maps maps.h5 --split val --crf {crf} --output search-{len(crf)}.csv")
+    invoke(f"prepare-trunk {TAGS} {NETWORK} --output trunk.h5")
+    invoke(f"extract {TAGS} --trunk trunk.h5 --features features.h5 --output activations.h5")
     for mode, name in (("head", "training-head"), ("finetune", "training")):
         invoke(
-            f"train-localization {TAGS} {NAMES} {NETWORK} --mode {mode} --hidden 0 --stride 8 --size 40 --batch 2 "
-            f"--iterations 2 --output {name}.pt --log {name}.csv"
+            f"train-localization {TAGS} {NAMES} {NETWORK} --mode {mode} --features features.h5 --hidden 0 --stride 8 "
+            f"--size 40 --batch 2 --iterations 2 --output {name}.pt --log {name}.csv"
         )
     masks = [put_result(f"masks-{prior}.json", prior=prior, crf="none") for prior in ("fgbg", "multiclass")]
     for published in ("none", "voc"):

@@ -31,6 +31,7 @@ from tagseg.config.masks import (
 )
 from tagseg.config.networks import (
     BackboneSettings,
+    FeatureDisk,
     InferenceMachine,
     LocalizationHeadSettings,
     LocalizationSettings,
@@ -91,7 +92,12 @@ COMMANDS: dict[str, tuple[list[str], str, list[type[Settings]]]] = {
     "index youtube_objects": (["--output", "out", "--classes-file", "c"], "index", [YoutubeObjectsData]),
     "ground-truth youtube_objects": (["--output", "out", "--index", "tags.csv"], "ground_truth", [YoutubeObjectsData]),
     "render-truth youtube_objects": (["--output", "out", "--index", "tags.csv"], "render_truth", [YoutubeObjectsData]),
-    "extract": (COMMON, "extract", [BackboneSettings, ViewSettings, InferenceMachine]),
+    "prepare-trunk": (
+        ["--tags", "tags.csv", "--output", "out"],
+        "prepare_trunk",
+        [BackboneSettings, ViewSettings, FeatureDisk, InferenceMachine],
+    ),
+    "extract": ([*COMMON, "--trunk", "trunk.h5"], "extract", [InferenceMachine]),
     "figure foreground": (
         ["--tags", "tags.csv", "--ground-truth", "t.csv", "--priors", "p.h5", "--masks", "m.h5", "--output", "o.png"],
         "figure_foreground",
@@ -101,9 +107,9 @@ COMMANDS: dict[str, tuple[list[str], str, list[type[Settings]]]] = {
     "cams": ([*COMMON, "--model", "model.pt"], "cams", [ViewSettings, InferenceMachine]),
     "score": ([*COMMON, "--model", "model.pt"], "score", [InferenceMachine]),
     "second-round sample": (
-        [*COMMON, "--maps", "maps.h5"],
+        [*COMMON, "--maps", "maps.h5", "--features", "f.h5", "--trunk", "trunk.h5"],
         "second_round.sample",
-        [BackboneSettings, ViewSettings, SampleSettings, PairwiseMaskSettings, InferenceMachine],
+        [SampleSettings, PairwiseMaskSettings, InferenceMachine],
     ),
     "second-round fit": (
         [*COMMON, "--classes", "classes.txt", "--samples", "samples.h5"],
@@ -111,9 +117,9 @@ COMMANDS: dict[str, tuple[list[str], str, list[type[Settings]]]] = {
         [RegressionSettings],
     ),
     "second-round apply": (
-        [*COMMON, "--maps", "maps.h5", "--model", "model.pt"],
+        [*COMMON, "--maps", "maps.h5", "--model", "model.h5", "--features", "f.h5", "--trunk", "trunk.h5"],
         "second_round.apply",
-        [BackboneSettings, ViewSettings, WeightSettings, InferenceMachine],
+        [WeightSettings, InferenceMachine],
     ),
     "fuse": ([*COMMON, "--classes", "classes.txt", "--prior", "fgbg"], "fuse", [PriorSettings]),
     "regions": (COMMON, "regions", [RegionSettings]),
@@ -160,7 +166,7 @@ def test_predict_takes_the_keys_that_count_for_scores(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    "name", ["extract", "train-localization", "fuse", "smooth", "train-segmentation", "make-shapes"]
+    "name", ["prepare-trunk", "train-localization", "fuse", "smooth", "train-segmentation", "make-shapes"]
 )
 def test_defaults_of_the_command_line_are_the_configuration_s(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = [s(kind="shapes") if s is ShapesData else s() for s in COMMANDS[name][2]]
@@ -204,7 +210,7 @@ def test_config_schema_prints_the_schema() -> None:
     assert outcome.exit_code == 0
     assert outcome.output == parsing.schema()
     content = json.loads(outcome.output)
-    machine = {*TrainingMachine.model_fields, *InferenceMachine.model_fields}
+    machine = {*TrainingMachine.model_fields, *InferenceMachine.model_fields, *FeatureDisk.model_fields}
     assert set(content["properties"]) == {"default", "datasets", "keep_maps"} | machine
     assert content["required"] == ["datasets"]
 

@@ -39,9 +39,11 @@ TAGS, NETWORK = "--tags tags.csv", "--backbone shapes --weights random"
 LOOKS = "--scales 1 --no-mirror --stride 0"
 INDEX = "index folder --root own --output tags.csv --classes-file classes.txt"
 TRUTH = "ground-truth folder --root own --index tags.csv --output ground_truth.csv"
-EXTRACT = f"extract {TAGS} {NETWORK} {LOOKS} --output activations.h5"
+PREPARE = f"prepare-trunk {TAGS} {NETWORK} {LOOKS} --output trunk.h5"
+EXTRACT = f"extract {TAGS} --trunk trunk.h5 --features features.h5 --output activations.h5"
 LOCALIZE = (
-    f"train-localization {TAGS} --classes classes.txt {NETWORK} --mode head --hidden 0 --iterations 5 --log head.csv"
+    f"train-localization {TAGS} --classes classes.txt {NETWORK} --mode head --hidden 0 --iterations 5 "
+    "--features features.h5 --log head.csv"
 )
 FUSE = f"fuse --prior fgbg {TAGS} --classes classes.txt --activations activations.h5 --output fgbg.h5"
 SMOOTH = f"smooth --crf none {TAGS} --maps fgbg.h5 --output masks.h5"
@@ -54,7 +56,7 @@ SCORE = f"score {TAGS} --model model.pt --output scores.h5"
 LABELS = f"smooth --crf none {TAGS} --maps scores.h5 --split val --output labels.h5"
 EVALUATE = f"evaluate --labels labels.h5 {TAGS} --ground-truth ground_truth.csv --classes classes.txt --output all.json"
 COCO = INDEX.replace("folder --root own", "coco --root coco --train instances.json --train-images . --val=")
-RUN = [INDEX, TRUTH, EXTRACT, f"{LOCALIZE} --output head.pt", FUSE, SMOOTH, TRAIN, SCORE, LABELS, EVALUATE]
+RUN = [INDEX, TRUTH, PREPARE, EXTRACT, f"{LOCALIZE} --output head.pt", FUSE, SMOOTH, TRAIN, SCORE, LABELS, EVALUATE]
 
 
 def invoke(line: str) -> None:
@@ -520,37 +522,37 @@ CASES: dict[str, tuple[Callable[[], None], str, str]] = {
     ),
     "weights of another architecture": (
         weights(STATE),
-        EXTRACT.replace("random", "weights.pt"),
+        PREPARE.replace("random", "weights.pt"),
         "weights.pt: not a network of shapes; give weights made by `tagseg pretrain-shapes`, or set "
         "network.weights to default",
     ),
     "weights that run code": (
         weights(Code()),
-        EXTRACT.replace("random", "weights.pt"),
+        PREPARE.replace("random", "weights.pt"),
         "weights.pt: not a network of shapes (UnpicklingError); give weights made by `tagseg "
         "pretrain-shapes`, or set network.weights to default",
     ),
     "weights as a plain pickle": (
         lambda: void(Path("weights.pt").write_bytes(pickle.dumps(Code()))),
-        EXTRACT.replace("random", "weights.pt"),
+        PREPARE.replace("random", "weights.pt"),
         "weights.pt: not a network of shapes (UnpicklingError); give weights made by `tagseg "
         "pretrain-shapes`, or set network.weights to default",
     ),
     "weights that are empty": (
         file("weights.pt", ""),
-        EXTRACT.replace("random", "weights.pt"),
+        PREPARE.replace("random", "weights.pt"),
         "weights.pt: not a network of shapes (EOFError); give weights made by `tagseg pretrain-shapes`, or "
         "set network.weights to default",
     ),
     "weights missing": (
         nothing,
-        EXTRACT.replace("random", "weights.pt"),
+        PREPARE.replace("random", "weights.pt"),
         "weights.pt: no such weight file; give weights made by `tagseg pretrain-shapes`, or set "
         "network.weights to default",
     ),
     "unknown backbone": (
         nothing,
-        EXTRACT.replace("shapes", "vgg17"),
+        PREPARE.replace("shapes", "vgg17"),
         "backbone 'vgg17': unknown; use shapes, vgg16 or timm/NAME (timm.list_models() lists them)",
     ),
     "model of another kind": (

@@ -19,6 +19,7 @@ TRAINING, VALIDATION = 4, 2
 SIDE = 72  # no multiple of 16: maps are rounded up, transformers pad
 TAGS, CLASSES = "--tags tags.csv", "--classes classes.txt"
 LOOKS = "--scales 1 --no-mirror --stride 0"
+KEPT = "--features features.h5 --trunk trunk.h5"
 PRIORS = ("fgbg", "localization", "multiclass")
 EXPERIMENTS = {"none": "small", "fgbg": "small", "multiclass": "large"}
 
@@ -32,10 +33,11 @@ def steps(name: str) -> list[str]:
         f"index folder --root own {' '.join(f'--classes {target}' for target in TARGETS)} --output tags.csv "
         "--classes-file classes.txt",
         "ground-truth folder --root own --index tags.csv --output truth.csv",
-        f"extract {TAGS} {network} {LOOKS} --output activations.h5",
-        f"train-localization {TAGS} {CLASSES} {network} --mode head --hidden 0 --stride 16 --iterations 5 "
+        f"prepare-trunk {TAGS} {network} {LOOKS} --output trunk.h5",
+        f"extract {TAGS} --trunk trunk.h5 --features features.h5 --output activations.h5",
+        f"train-localization {TAGS} {CLASSES} {network} --mode head --hidden 0 --iterations 5 --features features.h5 "
         "--output head.pt --log head.csv",
-        f"cams {TAGS} --model head.pt {LOOKS} --output cams-head.h5",
+        f"cams {TAGS} --model head.pt {KEPT} --output cams-head.h5",
         f"train-localization {TAGS} {CLASSES} {network} --mode finetune --hidden 8 --stride 16 --size 64 --batch 2 "
         "--iterations 2 --output finetuned.pt --log finetuned.csv",
         f"cams {TAGS} --model finetuned.pt {LOOKS} --output cams.h5",
@@ -48,9 +50,9 @@ def steps(name: str) -> list[str]:
             f"smooth --crf {crf} {TAGS} --maps {prior}.h5 --output masks-{prior}.h5",
         ]
     lines += [
-        f"second-round sample {TAGS} --maps multiclass.h5 {network} --confidence 0.3 --output samples.h5",
-        f"second-round fit {TAGS} {CLASSES} --samples samples.h5 --output pixels.pt",
-        f"second-round apply {TAGS} --maps multiclass.h5 --model pixels.pt {network} --output second.h5",
+        f"second-round sample {TAGS} --maps multiclass.h5 {KEPT} --confidence 0.3 --output samples.h5",
+        f"second-round fit {TAGS} {CLASSES} --samples samples.h5 --output pixels.h5",
+        f"second-round apply {TAGS} --maps multiclass.h5 --model pixels.h5 {KEPT} --output second.h5",
     ]
     for mask, fov in EXPERIMENTS.items():
         masks = "" if mask == "none" else f"--masks masks-{mask}.h5"
@@ -86,16 +88,16 @@ def test_activations_and_cams_of_every_image_are_at_the_trunk_s_strides(run: tup
     name, folder = run
     own = math.ceil(SIDE / (16 if "vit" in name else 32))
     at_16 = math.ceil(SIDE / 16)
-    cams = [Shard(folder / file, "cams") for file in ("cams.h5", "cams-head.h5")]
+    cams = {at_16: Shard(folder / "cams.h5", "cams"), own: Shard(folder / "cams-head.h5", "cams")}
     activations = Shard(folder / "activations.h5", "activations")
     for image_id in ids("train") + ids("val"):
         conv4, conv5 = activations.get(image_id, "conv4-0"), activations.get(image_id, "conv5-0")
         assert conv4.shape == (at_16, at_16) and conv5.shape == (own, own)
         for maps in (conv4, conv5):
             assert np.isfinite(maps).all() and maps.std() > 0 and maps.min() >= 0
-        for shard in cams:
+        for side, shard in cams.items():
             values, labels = shard.get(image_id, "cams"), shard.get(image_id, "labels")
-            assert values.shape == (len(labels), at_16, at_16) and len(labels) > 0
+            assert values.shape == (len(labels), side, side) and len(labels) > 0
             assert np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1
 
 

@@ -6,10 +6,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tagseg.networks.backbones.taps import Taps
 from tagseg.networks.localization import LocalizationNetwork, summed_rows
-from tagseg.networks.views import mean_over_mirror, pixel_features, views
-from tagseg.priors.second_round import Samples, confident_pixels, fit_pixels, pixel_grid, pixel_maps, second_round
+from tagseg.networks.views import mean_over_mirror, views
+from tagseg.priors.second_round import (
+    Samples,
+    confident_pixels,
+    fit_pixels,
+    pixel_features,
+    pixel_grid,
+    pixel_maps,
+    second_round,
+)
 from tagseg.stages.recipe_panels import _ends_and_middle
 
 # views
@@ -49,32 +56,34 @@ def test_the_mirrored_map_is_turned_back() -> None:
     assert torch.equal(mean_over_mirror([maps]), maps)
 
 
-def shrink(images: Tensor) -> Taps:
-    """A trunk that averages cells of 4 and 8 pixels."""
-    return Taps(F.avg_pool2d(images, 4), F.avg_pool2d(images, 8)[:, :2], images)
+# features
 
 
-def test_features_of_one_view_are_its_maps_at_the_grid() -> None:
-    features = pixel_features(shrink, picture(), (6, 8), scales=[1], mirror=False)
-    assert features.shape == (1, 5, 6, 8)
-    torch.testing.assert_close(features[:, 3:], F.avg_pool2d(picture(), 8)[:, :2])
-    # half the size of conv4's map: bilinear, which halves without a filter, takes the four cells about a position
-    torch.testing.assert_close(features[:, :3], F.avg_pool2d(picture(), 8))
+def layers(scale: float) -> list[np.ndarray]:
+    """Maps of two layers at a scale: 3 and 2 channels, of different sizes."""
+    rng = np.random.default_rng(round(8 * scale))
+    sides = [(round(6 * scale), round(8 * scale)), (round(3 * scale), round(4 * scale))]
+    return [rng.normal(size=(count, *side)).astype(np.float16) for count, side in zip((3, 2), sides, strict=True)]
 
 
-def test_features_are_the_mean_over_scales_and_mirror_images() -> None:
-    def only_left(images: Tensor) -> Taps:
-        """Looks at the left half alone, so mirror images count."""
-        half = images.clone()
-        half[..., images.shape[3] // 2 :] = 0
-        return shrink(half)
+def by_torch(scales: list[list[np.ndarray]], grid: tuple[int, int]) -> Tensor:
+    """The features (K, H, W) of the whole grid, by torch, float64."""
+    sized = [
+        [F.interpolate(torch.from_numpy(own)[None].double(), grid, mode="bilinear")[0] for own in maps]
+        for maps in scales
+    ]
+    return torch.stack([torch.cat(maps) for maps in sized]).mean(dim=0)
 
-    both = pixel_features(only_left, picture(), (6, 8), scales=[1], mirror=True)
-    torch.testing.assert_close(both, pixel_features(shrink, picture(), (6, 8), scales=[1], mirror=False) / 2)
-    one = pixel_features(shrink, picture(), (6, 8), scales=[1], mirror=False)
-    two = pixel_features(shrink, picture(), (6, 8), scales=[2], mirror=False)
-    mean = pixel_features(shrink, picture(), (6, 8), scales=[1, 2], mirror=False)
-    torch.testing.assert_close(mean, (one + two) / 2)
+
+@pytest.mark.parametrize("scales", [[1], [0.5, 1, 1.5]])
+def test_features_are_all_layers_at_the_grid_averaged_over_scales(scales: list[float]) -> None:
+    maps, grid = [layers(scale) for scale in scales], (6, 8)
+    wanted = by_torch(maps, grid).reshape(5, -1).numpy()
+    positions = np.array([0, 47, 9, 8, 30, 9])
+    features = pixel_features(maps, grid, positions)
+    assert features.dtype == np.float32
+    np.testing.assert_allclose(features, wanted.T[positions], atol=1e-5)
+    assert pixel_features(maps, grid, positions[:0]).shape == (0, 5)
 
 
 # pixels to learn from
@@ -154,27 +163,28 @@ def test_the_regression_tells_objects_from_background_and_forbids_other_labels()
     right = 0
     for x, soft, allowed in zip(samples.features, samples.soft, samples.allowed, strict=True):
         own = np.flatnonzero(allowed).tolist()
-        maps = pixel_maps(torch.from_numpy(x)[:, None, None], torch.from_numpy(weight), torch.from_numpy(bias), own)
+        maps = pixel_maps([[x[:, None, None]]], (1, 1), weight, bias, own)
         assert maps.shape == (2, 1, 1) and float(maps.sum()) == pytest.approx(1)
         right += own[int(maps.argmax())] == int(soft.argmax())
     assert right / len(samples.soft) > 0.85
 
 
-def test_maps_of_the_regression_equal_loops() -> None:
-    generator = torch.Generator().manual_seed(0)
-    features, weight = torch.randn(3, 2, 4, generator=generator), torch.randn(5, 3, generator=generator)
-    bias = torch.randn(5, generator=generator)
-    maps = pixel_maps(features, weight, bias, [0, 4])
-    for y in range(2):
-        for x in range(4):
+def test_maps_of_the_regression_equal_loops_over_features() -> None:
+    rng, grid = np.random.default_rng(0), (6, 8)
+    weight, bias = rng.normal(size=(5, 5)).astype(np.float32), rng.normal(size=5).astype(np.float32)
+    scales = [layers(scale) for scale in (0.5, 1, 1.5)]
+    maps, features = pixel_maps(scales, grid, weight, bias, [0, 4]), by_torch(scales, grid).numpy()
+    assert maps.shape == (2, *grid) and maps.dtype == np.float32
+    for y in range(6):
+        for x in range(8):
             scores = [float(weight[k] @ features[:, y, x] + bias[k]) for k in (0, 4)]
             shares = np.exp(scores) / np.exp(scores).sum()
-            np.testing.assert_allclose(maps[:, y, x].numpy(), shares, rtol=1e-5)
+            np.testing.assert_allclose(maps[:, y, x], shares, rtol=1e-4)
 
 
 def test_an_image_without_a_tag_stays_background() -> None:
-    maps = pixel_maps(torch.randn(3, 2, 2), torch.randn(4, 3), torch.randn(4), [0])
-    assert torch.equal(maps, torch.ones(1, 2, 2))
+    maps = pixel_maps([layers(1)], (2, 2), np.ones((4, 5), np.float32), np.ones(4, np.float32), [0])
+    np.testing.assert_array_equal(maps, np.ones((1, 2, 2)))
 
 
 def test_the_second_round_is_a_weighted_mean() -> None:

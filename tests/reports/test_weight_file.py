@@ -15,7 +15,7 @@ from tagseg.config.networks import BackboneSettings
 from tagseg.errors import TagsegError
 from tagseg.networks.backbones import load_backbone
 from tagseg.networks.sources import weight_file
-from tagseg.runtime.frozen_trunk import network_facts
+from tagseg.runtime.trunk_file import network_facts
 
 SMALLEST = REPOSITORY / "tests" / "configs" / "smallest.yaml"
 SHIPPED = Path(str(resources.files("tagseg") / "resources" / "shapes_network.pt"))
@@ -72,15 +72,15 @@ def test_a_replaced_file_redoes_what_reads_it_and_a_missing_one_is_named(tmp_pat
     configs = [SMALLEST, overlay(tmp_path / "w.yaml", "smallest", network={"backbone": "shapes", "weights": "mine.pt"})]
     target = "results/smallest/segmentation/multiclass/model.pt"
     succeed(folder, target, configs=configs)
-    with Shard(folder / "results/smallest/activations/000.h5", "activations") as shard:
-        assert "weights_digest" in str(shard._file.attrs["parameters"])
+    with Shard(folder / "results/smallest/trunk.h5", "trunk") as shard:
+        assert "weights_digest" in shard.parameters["network"]
     (folder / "mine.pt").touch()
     assert plan(folder, target, configs=configs) == []  # a copy has another time, and nothing else
 
     other_weights(folder / "mine.pt")
     why = {job.message: job.reason for job in plan(folder, target, configs=configs)}
     for job in (
-        *(f"extract activations, shard {shard}" for shard in ("000", "001")),
+        "prepare the trunk; maps of all photographs are stored up to 50 GB",
         "train the localization network on tags",
     ):
         assert "Params have changed" in why[f"smallest: {job}"]

@@ -14,6 +14,7 @@ from PIL import Image
 from tagseg.artifacts.shards import Shard
 from tagseg.config.networks import (
     BackboneSettings,
+    FeatureDisk,
     InferenceMachine,
     LocalizationSettings,
     SegmentationSettings,
@@ -24,7 +25,7 @@ from tagseg.datasets.index import ImageRecord, read_index, write_classes, write_
 from tagseg.errors import TagsegError
 from tagseg.runtime.prefetch import copy_to_cpu, delay_by_one, group_by_size, image_batches, prefetch, shuffled
 from tagseg.runtime.restore import load_localization
-from tagseg.stages import cams, extract, score
+from tagseg.stages import cams, extract, prepare_trunk, score
 from tagseg.stages import train_localization as localization
 from tagseg.stages import train_segmentation as train
 
@@ -159,7 +160,9 @@ def run_all(folder: Path, target: Path, machine: InferenceMachine) -> dict[str, 
     target.mkdir()
     tags, rest = folder / "tags.csv", {"shard": 0, "shards": 1, "threads": 1 + machine.loaders}
     files = {name: target / f"{name}.h5" for name in ("activations", "cams", "scores")}
-    extract.run(tags, files["activations"], NETWORK, LOOKS, machine, **rest)
+    trunk = target / "trunk.h5"
+    prepare_trunk.run(tags, trunk, NETWORK, LOOKS, FeatureDisk(), machine)
+    extract.run(tags, trunk, files["activations"], machine, **rest)
     cams.run(tags, folder / "one-localization.pt", files["cams"], LOOKS, machine, **rest)
     score.run(folder / "one-segmentation.pt", tags, files["scores"], machine, split="train", **rest)
     return files
@@ -191,7 +194,13 @@ def test_the_head_learns_each_image_s_own_tags(folder: Path, loaders: int) -> No
     settings = LocalizationSettings(mode="head", iterations=200, weight_decay=1e-4, rows="trained", stride=16)
     files = folder / "tags.csv", folder / "classes.txt", folder / f"head-{loaders}.pt", folder / "head.csv"
     machine = TrainingMachine(loaders=loaders)
-    localization.run(*files, NETWORK, settings, machine, checkpoints=None, seed=0, threads=1 + loaders)
+    trunk, features = folder / "trunk.h5", folder / "features.h5"
+    running = InferenceMachine(loaders=loaders)
+    prepare_trunk.run(files[0], trunk, NETWORK, ViewSettings(scales=[1]), FeatureDisk(), running)
+    extract.run(files[0], trunk, folder / "activations.h5", running, features=features, threads=1 + loaders)
+    localization.run(
+        *files, NETWORK, settings, machine, features=[features], checkpoints=None, seed=0, threads=1 + loaders
+    )
     network, names = load_localization(files[2])
     with torch.no_grad():
         for record in records(folder):

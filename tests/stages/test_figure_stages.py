@@ -221,7 +221,9 @@ def test_foreground_figure_shows_the_activations_of_which_the_prior_is_made(draw
     """conv4 and conv5 of each image are what `extract` keeps of it, its scales brought to one and averaged."""
     drawing("figure foreground", tmp_path)
     _, names, rows = grid(drawn)
-    invoke(f"extract --tags tags.csv --backbone shapes --scales 0.5 --scales 1 --stride 8 --output {tmp_path}/a.h5")
+    scales = "--scales 0.5 --scales 1"
+    invoke(f"prepare-trunk --tags tags.csv --backbone shapes {scales} --stride 8 --output {tmp_path}/trunk.h5")
+    invoke(f"extract --tags tags.csv --trunk {tmp_path}/trunk.h5 --output {tmp_path}/a.h5")
     kept = Shard(tmp_path / "a.h5", "activations")
     for row, image_id in zip(rows, names, strict=True):
         for column, layer in ((4, "conv4"), (5, "conv5")):

@@ -28,8 +28,8 @@ WILDCARDS = SimpleNamespace(
 )  # fmt: skip
 VOC = REPOSITORY / "config" / "voc.yaml"
 NETWORKS = {
-    "extract", "second_round_sample", "second_round_apply", "train_localization", "cams", "train_segmentation", "score",
-    "figure_foreground",
+    "extract", "extract_features", "second_round_sample", "second_round_apply", "train_localization", "cams",
+    "train_segmentation", "score", "figure_foreground",
 }  # fmt: skip
 PROFILES = REPOSITORY / "profiles"
 SOURCE = REPOSITORY / "src"

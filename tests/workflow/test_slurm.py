@@ -109,7 +109,7 @@ def test_a_cancelled_job_is_all_that_is_redone(cluster: slurm.Cluster, profile: 
     made = {name: (folder / "results" / name).stat().st_mtime_ns for name in artifacts(folder)}
     missing = {f"tiny/{part}/000.h5" for part in ("activations", "priors/fgbg", "masks/fgbg-pairwise")}
     assert not missing & made.keys() and {name.replace("000", "001") for name in missing} <= made.keys()
-    wanted = {"extract activations", "fgbg maps", "fgbg masks, CRF pairwise"}
+    wanted = {"run the trunk", "fgbg maps", "fgbg masks, CRF pairwise"}
     assert {job.message for job in plan(folder, *MASKS, configs=CONFIGS)} == {f"tiny: {w}, shard 000" for w in wanted}
     before = len(cluster.jobs())
     status, said = finish(start(cluster, profile, folder, *MASKS, *TOGETHER), folder)

@@ -161,10 +161,12 @@ def test_no_rule_above_a_mask_or_a_model_reads_the_truth(tmp_path: Path, config:
     rules = set(re.findall(r"^rule (\w+):$|^(\w+) +\d+$", text, flags=re.MULTILINE))
     names = {word for pair in rules for word in pair if word} - {"total"}
     above = {
-        "index", "extract", "train_localization", "cams", "fuse", "regions", "smooth_masks", "train_segmentation",
+        "index", "prepare_trunk", "train_localization", "cams", "fuse", "regions", "smooth_masks", "train_segmentation",
     }  # fmt: skip
-    if config != "config.yaml":  # the demo has no second round
-        above |= {"second_round_sample", "second_round_fit", "second_round_apply"}
+    if config == "config.yaml":  # the demo has no second round
+        above |= {"extract"}
+    else:
+        above |= {"extract_features", "second_round_sample", "second_round_fit", "second_round_apply"}
     assert above <= names <= {*above, "make_shapes"}
     commands = re.findall(r"Shell command: (tagseg .*)", text)
     assert len(commands) > 10
@@ -286,12 +288,12 @@ LOCALIZATION = {"train the localization network on tags"}
 REFITTED = ("fgbg", "multiclass")
 SAMPLES = {f"confident pixels of the {prior} maps, shard {shard}" for prior in REFITTED for shard in SHARDS}
 SECOND = {f"second round of the {prior} maps, shard {shard}" for prior in REFITTED for shard in SHARDS}
-EXTRACTED = {f"extract activations, shard {shard}" for shard in SHARDS}
+TRUNK = {"prepare the trunk; maps of all photographs are stored up to 50 GB"}
 
 # Key -> the jobs whose own settings it is. Everything that follows from them is redone too, and nothing else.
 REDOES = {
     "data.seed": {"make the embedded demo's scenes"},
-    "network.preprocessing": EXTRACTED | LOCALIZATION | SAMPLES | SECOND | _trained() | {"draw figures/foreground"},
+    "network.preprocessing": TRUNK | LOCALIZATION | _trained() | {"draw figures/foreground"},
     "seed": LOCALIZATION | SAMPLES | _trained(),
     "localization.learning_rate": LOCALIZATION,
     "localization.stride": LOCALIZATION,
@@ -304,11 +306,7 @@ REDOES = {
     "priors.grid": _maps("fgbg", "localization", "multiclass"),
     "priors.background_power": _maps("localization", "multiclass"),
     "priors.fgbg_centre": _maps("fgbg"),
-    "views.mirror": EXTRACTED
-    | SAMPLES
-    | SECOND
-    | {f"class activation maps, shard {shard}" for shard in SHARDS}
-    | {"draw figures/foreground"},
+    "views.mirror": TRUNK | {f"class activation maps, shard {shard}" for shard in SHARDS} | {"draw figures/foreground"},
     "second_round.confidence": SAMPLES,
     "second_round.decay": {f"fit the regression of the {prior} maps' second round" for prior in REFITTED},
     "second_round.weight": SECOND,
@@ -381,6 +379,7 @@ DEFAULT_EXPERIMENTS = {
         ("loaders", 1),
         ("images_at_once", 3),
         ("engine", "torch"),
+        ("features_gb", 0),
         ("deterministic", False),
         ("checkpoint_every", 7),
         ("keep_maps", False),
@@ -393,7 +392,7 @@ def test_keys_of_the_machine_redo_nothing(finished: Path, tmp_path: Path, key: s
 
 
 def test_other_memory_minutes_threads_and_gpus_redo_nothing(finished: Path) -> None:
-    rules = ("extract", "train_localization", "smooth_masks", "train_segmentation", "evaluate_masks")
+    rules = ("prepare_trunk", "extract", "train_localization", "smooth_masks", "train_segmentation", "evaluate_masks")
     asked = [f"{rule}:{resource}" for rule in rules for resource in ("mem_mb=9", "runtime=9", "gpu=2")]
     more = ["--set-resources", *asked, "--set-threads", *(f"{rule}=2" for rule in rules)]
     assert plan(finished, *TARGETS, *more, configs=TINY) == []

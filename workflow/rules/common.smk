@@ -22,7 +22,7 @@ from tagseg.config.masks import (
     SampleSettings,
     WeightSettings,
 )
-from tagseg.config.networks import InferenceMachine, TrainingMachine
+from tagseg.config.networks import FeatureDisk, InferenceMachine, TrainingMachine
 from tagseg.config.parsing import flags, parse_config, require_unique_keys
 from tagseg.datasets.layouts import LAYOUTS
 from tagseg.datasets.shapes import TARGETS
@@ -56,6 +56,7 @@ THREADS = 1 + CONFIG.loaders
 intermediate = (lambda path: path) if CONFIG.keep_maps else temp
 TRAINING = flags(CONFIG.part(TrainingMachine))
 INFERENCE = flags(CONFIG.part(InferenceMachine))
+FEATURE_LIMIT = flags(CONFIG.part(FeatureDisk))
 ENVIRONMENT = "../../envs/gpu.yaml" if CONFIG.device == "cuda" else "../../envs/cpu.yaml"
 # `tagseg` in a rule runs with this interpreter. A conda environment holds what the package needs but not the package;
 # its interpreter runs the code beside the workflow.
@@ -239,9 +240,24 @@ def region_option(files):
     return f"--regions {files.regions}" if "regions" in files.keys() else ""
 
 
-def maps_options(input):
-    """The options for the maps that `maps_behind` lists."""
-    return " ".join(f"--{kind} {input[kind]}" for kind in ("activations", "cams") if kind in input.keys())
+def maps_options(input, *kinds):
+    """The options for those of the inputs of these names that a rule has."""
+    return " ".join(f"--{kind} {input[kind]}" for kind in kinds if kind in input.keys())
+
+
+def features_output(output):
+    """The option for the trunk's maps, where a rule writes them."""
+    return f"--features {output.features}" if "features" in output.keys() else ""
+
+
+def needs_features(run):
+    """Whether a stage of the run reads the trunk's maps: a head on the frozen trunk, or a second round."""
+    return run.localization.mode == "head" or bool(run.second_round.priors)
+
+
+def datasets_with(condition):
+    """Wildcard constraint: the data sets whose run meets a condition; one that no name matches if none does."""
+    return "|".join(name for name, run in CONFIG.datasets.items() if condition(run)) or "-"
 
 
 def experiment_options(wildcards):

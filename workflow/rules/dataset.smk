@@ -11,7 +11,7 @@ rule make_shapes:
     benchmark:
         "logs/{dataset}/make_shapes.tsv"
     wildcard_constraints:
-        dataset="|".join(name for name, run in CONFIG.datasets.items() if run.data.kind == "shapes") or "-",
+        dataset=datasets_with(lambda run: run.data.kind == "shapes"),
     conda:
         ENVIRONMENT
     threads: 1

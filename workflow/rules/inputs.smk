@@ -57,6 +57,21 @@ def final_maps(wildcards):
     return f"results/{{dataset}}/{rounds}/{{shard}}.h5".format(**wildcards)
 
 
+def features_behind_head(wildcards):
+    """Input function: the features that a head on the frozen trunk is fitted to."""
+    if run_of(wildcards).localization.mode != "head":
+        return {}
+    return {"features": shard_files("results/{dataset}/features/{shard}.h5")(wildcards)}
+
+
+def maps_behind_cams(wildcards):
+    """Input function: the trunk and its maps, from which class activation maps of a head are made."""
+    if run_of(wildcards).localization.mode != "head":
+        return {}
+    folder = f"results/{wildcards.dataset}"
+    return {"features": f"{folder}/features/{wildcards.shard}.h5", "trunk": f"{folder}/trunk.h5"}
+
+
 def maps_behind(wildcards):
     """Input function: the maps that a prior is made from."""
     kinds = {

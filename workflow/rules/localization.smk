@@ -3,6 +3,7 @@
 
 rule train_localization:
     input:
+        unpack(features_behind_head),
         tags="results/{dataset}/tags.csv",
         classes="results/{dataset}/classes.txt",
         weights=weight_file,
@@ -27,16 +28,18 @@ rule train_localization:
         network=section("network"),
         weights=weight_state,
         options=localization_options,
+        features=lambda wildcards, input: repeated("--features", input.get("features", [])),
     message:
         "{wildcards.dataset}: train the localization network on tags"
     shell:
         "tagseg train-localization --tags {input.tags} --classes {input.classes} --output {output.model} "
         "--log {output.training} --checkpoints {params.checkpoints} {params.seed} {params.network} "
-        "{params.options} {resources.machine} --threads {threads} > {log} 2>&1"
+        "{params.options} {params.features} {resources.machine} --threads {threads} > {log} 2>&1"
 
 
 rule cams:
     input:
+        unpack(maps_behind_cams),
         tags="results/{dataset}/tags.csv",
         model="results/{dataset}/localization/model.pt",
     output:
@@ -56,8 +59,9 @@ rule cams:
     params:
         shard=shard_options,
         views=section("views"),
+        sources=lambda wildcards, input: maps_options(input, "features", "trunk"),
     message:
         "{wildcards.dataset}: class activation maps, shard {wildcards.shard}"
     shell:
-        "tagseg cams --tags {input.tags} --model {input.model} --output {output} {params.shard} "
-        "{params.views} {resources.machine} --threads {threads} > {log} 2>&1"
+        "tagseg cams --tags {input.tags} --model {input.model} --output {output} {params.sources} "
+        "{params.shard} {params.views} {resources.machine} --threads {threads} > {log} 2>&1"

@@ -34,15 +34,18 @@ _SIZES = struct.Struct("<III")  # how a record begins: bytes of its head, bytes 
 
 @dataclass(frozen=True)
 class Packed:
-    """An array as HDF5 stores it: shuffled (first bytes of all values, then second bytes, ...) and deflated."""
+    """An array as HDF5 stores it: plain, or shuffled (first bytes of all values, then the next) and deflated."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     content: bytes
+    deflated: bool = True
 
     @classmethod
-    def of(cls, array: np.ndarray) -> "Packed":
+    def of(cls, array: np.ndarray, deflate: bool = True) -> "Packed":
         """Pack an array of any shape and dtype losslessly."""
+        if not deflate:
+            return cls(array.dtype, array.shape, array.tobytes(), deflated=False)
         values = np.frombuffer(array.tobytes(), dtype=np.uint8).reshape(-1, array.dtype.itemsize)
         return cls(array.dtype, array.shape, zlib.compress(values.T.tobytes(), 4))
 
@@ -74,10 +77,10 @@ class Journal:
         if self.done:
             log.info("%s: resuming, %d of %d images are done", shard, len(self.done), len(stamps))
 
-    def put(self, image_id: str, arrays: Mapping[str, np.ndarray]) -> None:
+    def put(self, image_id: str, arrays: Mapping[str, np.ndarray], deflate: bool = True) -> None:
         """Append the arrays of an image, of any shapes and dtypes."""
-        packed = {name: Packed.of(np.asarray(array)) for name, array in arrays.items()}
-        described = [[name, p.dtype.str, list(p.shape), len(p.content)] for name, p in packed.items()]
+        packed = {name: Packed.of(np.asarray(array), deflate) for name, array in arrays.items()}
+        described = [[name, p.dtype.str, list(p.shape), len(p.content), p.deflated] for name, p in packed.items()]
         head = {"id": image_id, "stamp": self._stamps.get(image_id, ""), "arrays": described}
         body = b"".join(p.content for p in packed.values())
         if self._own is None:
@@ -96,8 +99,8 @@ class Journal:
             yield (
                 image_id,
                 {
-                    name: Packed(np.dtype(dtype), tuple(shape), place.file.read(size))
-                    for name, dtype, shape, size in place.head["arrays"]
+                    name: Packed(np.dtype(dtype), tuple(shape), place.file.read(size), deflated)
+                    for name, dtype, shape, size, deflated in place.head["arrays"]
                 },
             )
 

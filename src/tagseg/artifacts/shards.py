@@ -60,10 +60,14 @@ class ShardWriter:
         """The records whose images have yet to be put."""
         return [record for record in records if record.id not in self.done]
 
-    def put(self, image_id: str, arrays: Mapping[str, np.ndarray]) -> None:
-        """Store the arrays of one image, of any shapes and dtypes, losslessly. Raises TagsegError on a full disk."""
+    def put(self, image_id: str, arrays: Mapping[str, np.ndarray], *, deflate: bool = True) -> None:
+        """Store the arrays of one image, of any shapes and dtypes, losslessly. Raises TagsegError on a full disk.
+
+        Without `deflate` they are stored as they are: features hardly shrink, and deflating them takes longer than
+        computing them.
+        """
         try:
-            self._journal.put(image_id, arrays)
+            self._journal.put(image_id, arrays, deflate)
         except OSError as error:
             raise explained(error, self._journal.shard) or error from None
 
@@ -124,8 +128,8 @@ def _create(group: h5py.Group, name: str, packed: Packed) -> None:
     if 0 in packed.shape:
         group.create_dataset(name, packed.shape, packed.dtype)
         return
-    how = {"chunks": packed.shape, "compression": "gzip", "compression_opts": 4, "shuffle": True}
-    stored = group.create_dataset(name, packed.shape, packed.dtype, **how)
+    filters = {"compression": "gzip", "compression_opts": 4, "shuffle": True} if packed.deflated else {}
+    stored = group.create_dataset(name, packed.shape, packed.dtype, chunks=packed.shape, **filters)
     stored.id.write_direct_chunk((0,) * len(packed.shape), packed.content)
 
 
@@ -159,6 +163,15 @@ class Shard:
 
     def __contains__(self, image_id: str) -> bool:
         return image_id in self._file
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The values that made its arrays. Raises TagsegError if they cannot be read."""
+        try:
+            found = json.loads(self._file.attrs["parameters"])
+        except _UNREADABLE as error:
+            raise read_error(error, self.path) or self._broken("its parameters cannot be read") from None
+        return dict(found)
 
     def ids(self) -> list[str]:
         """Ids of its images, sorted. Raises TagsegError if they cannot be listed."""

@@ -139,7 +139,7 @@ def settings_for(
     return (
         common
         | {
-            "localization": {"mode": "head", "stride": 32, "iterations": 200, "weight_decay": 0.01},
+            "localization": {"mode": "head", "iterations": 200, "weight_decay": 0.01},
             "segmentation": {
                 "stride": 16,
                 "size": 320 if device == "cpu" else 512,

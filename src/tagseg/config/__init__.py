@@ -13,6 +13,7 @@ from tagseg.config.data import Data, Settings
 from tagseg.config.masks import PRIORS, Crf, CrfSettings, Prior, PriorSettings, RegionSettings, SecondRoundSettings
 from tagseg.config.networks import (
     BackboneSettings,
+    FeatureDisk,
     InferenceMachine,
     LocalizationSettings,
     SegmentationSettings,
@@ -102,14 +103,14 @@ class DatasetConfig(Settings):
         return f"paper, but for {', '.join(own)}" if own else "paper"
 
 
-class Config(TrainingMachine, InferenceMachine):
+class Config(TrainingMachine, InferenceMachine, FeatureDisk):
     """The whole configuration file."""
 
     default: str = Field("shapes", description="Data set that `snakemake` runs on when no target is given")
     keep_maps: bool = Field(
         True,
-        description="Keep activations, CAMs, probability maps and scores. false: delete each once the run has made "
-        "everything from it, to save disk space on a large data set; a later run makes it again",
+        description="Keep activations, the trunk's maps, CAMs, probability maps and scores. false: delete each once "
+        "the run has made everything from it, to save disk space on a large data set; a later run makes it again",
     )
     datasets: dict[str, DatasetConfig] = Field(description="One block for each data set")
 

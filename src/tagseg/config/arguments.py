@@ -40,6 +40,9 @@ CheckpointFolder = Annotated[
     Path | None, WRITTEN, Field(description="Folder of the checkpoints that an interrupted training resumes from")
 ]
 
+Trunk = Annotated[Path, Field(description="What tagseg prepare-trunk wrote")]
+Features = Annotated[Path, Field(description="Shard of features that tagseg extract wrote")]
+
 ShardNumber = Annotated[int, Field(ge=0, description="Number of the shard, from 0")]
 Shards = Annotated[int, Field(ge=1, description="Number of shards that the data set is split into")]
 Threads = Annotated[

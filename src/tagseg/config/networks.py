@@ -38,8 +38,8 @@ class ViewSettings(Settings):
     mirror: bool = Field(True, description="Average over the mirror image, too (the paper: no)")
     stride: Literal[0, 8, 16, 32] = Field(
         16,
-        description="Stride of the maps; 0: the trunk's own, and for CAMs localization.stride (the paper). CAMs of a "
-        "fine-tuned network always have the stride that it was trained at",
+        description="Stride of the maps; 0: the trunk's own (the paper). CAMs of a fine-tuned network have the stride "
+        "that it was trained at, localization.stride",
     )
 
     @field_validator("scales")
@@ -78,6 +78,17 @@ class InferenceMachine(MachineSettings):
     )
 
 
+class FeatureDisk(Settings):
+    """Where the frozen trunk's maps go, on the way from the photographs to the masks."""
+
+    features_gb: float = Field(
+        50,
+        ge=0,
+        description="Most GB on the disk for the trunk's maps of all photographs (2.3 MB each for EfficientNet-Lite0); "
+        "where they take more, or the disk has less, the trunk runs again in each stage that needs them",
+    )
+
+
 class SgdSettings(Settings):
     """Stochastic gradient descent; the numbers are those of the paper's 4.2.1."""
 
@@ -108,9 +119,6 @@ class LocalizationHeadSettings(Settings):
         ge=0,
         description="Filters of the two new convolutions (not given in the paper); 0: a linear layer on the trunk",
     )
-    stride: Literal[8, 16, 32] = Field(
-        16, description="Stride of the feature map that CAMs are computed from (not given in the paper)"
-    )
     iterations: int = Field(60_000, ge=1, description="Steps of SGD (finetune), or L-BFGS iterations at most (head)")
     weight_decay: float = Field(5e-4, ge=0, description="L2 penalty on the weights")
     rows: Literal["trained", "shared", "summed"] = Field(
@@ -132,6 +140,11 @@ class LocalizationHeadSettings(Settings):
 class LocalizationSettings(LocalizationHeadSettings, SgdSettings):
     """The localization network, trained on tags (the paper's 3.1.2, 4.2.2)."""
 
+    stride: Literal[8, 16, 32] = Field(
+        16,
+        description="mode finetune: stride of the feature map that CAMs are computed from (not given in the paper); a "
+        "head reads the maps of views.stride",
+    )
     size: int = Field(224, ge=32, description="Training images are resized to size x size")
     batch: int = Field(15, ge=1, description="Images per step")
     reduction: Literal["mean", "sum"] = Field(

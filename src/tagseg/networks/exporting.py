@@ -17,7 +17,7 @@ InputType = Literal["uint8", "float32"]
 OPSET = 17
 INPUT, OUTPUTS = "image", ("scores", "scores_full")
 TOLERANCE = 1e-4  # `largest_difference` of an export that gives what PyTorch gives
-_TRACED = (1, 3, 96, 128)  # shape of the tracing input; batch and image size stay dynamic
+_TRACED = (96, 128)  # height and width of the tracing input; batch and image size stay dynamic
 _IMAGE_AXES = {0: "batch", 2: "height", 3: "width"}
 
 
@@ -55,6 +55,7 @@ def graph_bytes(
     dtype: torch.dtype,
     outputs: Mapping[str, Mapping[int, str]],
     metadata: Mapping[str, Any] | None = None,
+    channels: int = 3,
 ) -> bytes:
     """Serialise a module in evaluation mode, on the CPU, as an ONNX model; the same module gives the same bytes.
 
@@ -63,6 +64,7 @@ def graph_bytes(
         dtype: of the images.
         outputs: by the name of each returned tensor, its dynamic axes and the names of their lengths.
         metadata: stored in metadata_props, its values as JSON.
+        channels: of the input, if that is a map and not an image.
 
     Exceptions of torch's exporter, for operations that ONNX does not have, are passed on.
     """
@@ -73,7 +75,7 @@ def graph_bytes(
         warnings.simplefilter("ignore")  # tracing warns about every size; `largest_difference` verifies
         torch.onnx.export(
             module,
-            (torch.zeros(_TRACED, dtype=dtype),),
+            (torch.zeros(1, channels, *_TRACED, dtype=dtype),),
             content,  # type: ignore[arg-type]  # (a file object is allowed, according to the documentation)
             dynamo=False,  # the dynamo exporter would require onnxscript
             opset_version=OPSET,

@@ -1,13 +1,11 @@
 """Multi-scale and mirrored views of images, and a trunk's feature maps averaged over them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from tagseg.images.resize import SMALLEST_SIDE
-from tagseg.networks.backbones.taps import Taps
 
 
 def views(images: Tensor, scales: Sequence[float], mirror: bool) -> Iterator[list[Tensor]]:
@@ -26,23 +24,6 @@ def mean_over_mirror(maps: Sequence[Tensor]) -> Tensor:
     return maps[0] if len(maps) == 1 else (maps[0] + maps[1].flip(3)) / 2
 
 
-def pixel_features(
-    trunk: Callable[[Tensor], Taps], images: Tensor, grid: tuple[int, int], *, scales: Sequence[float], mirror: bool
-) -> Tensor:
-    """conv4 and conv5 concatenated, averaged over scales and mirror images: (N, C4 + C5, h, w) float32.
-
-    `images` (N, 3, H, W) are normalised; `scales` must not be empty. Maps are resized to `grid` = (h, w), bilinear.
-    """
-    summed: Tensor | None = None
-    for same_size in views(images, scales, mirror):
-        taps = [trunk(view) for view in same_size]
-        both = [mean_over_mirror([getattr(t, name) for t in taps]) for name in ("conv4", "conv5")]
-        features = torch.cat([resize(values.float(), grid) for values in both], dim=1)
-        summed = features if summed is None else summed + features
-    assert summed is not None  # the configuration requires at least one scale
-    return summed / len(scales)
-
-
 def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize maps (N, C, h, w) to (N, C, H, W), `size` = (H, W), bilinear; C may be 0."""
     if not maps.shape[1]:  # no CAM for an image without tags, and `interpolate` refuses empty tensors
@@ -50,7 +31,13 @@ def resize(maps: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
 
 
+def view_size(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """Height and width of the view at `scale` of an image of `size` = (H, W)."""
+    height, width = (length if scale == 1 else max(SMALLEST_SIDE, round(length * scale)) for length in size)
+    return height, width
+
+
 def _resized(images: Tensor, scale: float) -> Tensor:
-    size = tuple(max(SMALLEST_SIDE, round(length * scale)) for length in images.shape[2:])
+    size = view_size((images.shape[2], images.shape[3]), scale)
     mode = "bilinear" if scale < 1 else "bicubic"
     return F.interpolate(images, size=size, mode=mode, align_corners=False, antialias=scale < 1)

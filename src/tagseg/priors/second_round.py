@@ -9,14 +9,16 @@ a negative example for dogs.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
-from tagseg.networks.linear import fit_linear
+from tagseg.images.interpolation import bilinear, bilinear_at
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Scales = Sequence[Sequence[np.ndarray]]  # of one image: for each scale, the maps (C, h, w) of each layer
 _FORBIDDEN = -1e4  # added to the logits of labels that the image does not have
 
 
@@ -59,13 +61,19 @@ def fit_pixels(samples: Samples, *, decay: float, iterations: int) -> tuple[np.n
     Minimises mean cross entropy with the soft labels + decay/2 Σ w² on standardised features (see `fit_linear`), in
     float32. The standardisation is folded into weight and bias, which apply to raw features.
     """
+    # imported here: takes two seconds, and only the fit needs it
+    import torch
+    import torch.nn.functional as F
+
+    from tagseg.networks.linear import fit_linear
+
     mean, std = samples.features.mean(axis=0), samples.features.std(axis=0) + 1e-3
     scaled = samples.features - mean
     scaled /= std  # in place: the samples are most of the memory
     soft = torch.from_numpy(samples.soft)
     mask = torch.from_numpy(np.where(samples.allowed, 0, _FORBIDDEN).astype(np.float32))
 
-    def cross_entropy(logits: Tensor) -> Tensor:
+    def cross_entropy(logits: "Tensor") -> "Tensor":
         return -(soft * F.log_softmax(logits + mask, dim=1)).sum(dim=1).mean()
 
     weight, bias, loss = fit_linear(
@@ -75,14 +83,36 @@ def fit_pixels(samples: Samples, *, decay: float, iterations: int) -> tuple[np.n
     return folded, bias.numpy() - folded @ mean, loss
 
 
-def pixel_maps(features: Tensor, weight: Tensor, bias: Tensor, labels: Sequence[int]) -> Tensor:
-    """Apply the regression to one image: features (K, h, w) -> probabilities (L, h, w) of its L `labels`, summing to 1.
+def pixel_features(scales: Scales, grid: tuple[int, int], positions: np.ndarray) -> np.ndarray:
+    """Features (n, K) float32 of one image: all layers' maps, averaged over scales, at `positions` (n,) of the grid.
 
-    `weight` (N, K) and `bias` (N,) are those of `fit_pixels`, on the device of the features.
+    `scales` are the maps (C, h, w) of each layer at each scale; K is the sum of the layers' C. `positions` are indices
+    into the flattened `grid` = (H, W), to which maps are resized, bilinear.
+    """
+    values = [np.concatenate([bilinear_at(own, grid, positions) for own in layers], axis=1) for layers in scales]
+    return np.stack(values).mean(axis=0, dtype=np.float32)
+
+
+def pixel_maps(
+    scales: Scales, grid: tuple[int, int], weight: np.ndarray, bias: np.ndarray, labels: Sequence[int]
+) -> np.ndarray:
+    """Apply the regression everywhere: probabilities (L, H, W) float32 of an image's L `labels`, which sum to 1.
+
+    `scales` and `grid` = (H, W) as in `pixel_features`; `weight` (N, K) and `bias` (N,) are those of `fit_pixels`. The
+    regression is linear, so it is applied to the maps before they are resized and averaged: L maps are, and not K.
     """
     rows = list(labels)
-    scores = torch.einsum("lk,khw->lhw", weight[rows], features) + bias[rows, None, None]
-    return scores.softmax(dim=0)
+    scores = np.zeros((len(rows), *grid), dtype=np.float32)
+    for layers in scales:
+        start = 0
+        for own in layers:
+            part = weight[rows, start : start + len(own)]
+            start += len(own)
+            values = part @ own.reshape(len(own), -1).astype(np.float32)
+            scores += bilinear(values.reshape(len(rows), *own.shape[1:]), grid)
+    scores = scores / np.float32(len(scales)) + bias[rows, None, None]
+    powers = np.exp(scores - scores.max(axis=0))
+    return powers / powers.sum(axis=0)
 
 
 def second_round(first: np.ndarray, regression: np.ndarray, weight: float) -> np.ndarray:

@@ -101,9 +101,9 @@ def choose_engine(
     unless = {"torch": "as set", "onnxruntime": ""}.get(wanted, _against_export(on_cpu, passes))
     if unless:
         return _chosen(torch_engine(module, outputs, device), unless)
-    engine, verdict = _exported(module, outputs, device.threads, dtype)
-    if engine is not None:
-        return _chosen(engine, verdict)
+    content, verdict = exported(module, outputs, device.threads, dtype)
+    if content is not None:
+        return _chosen(onnx_engine(content, device.threads), verdict)
     if wanted == "onnxruntime":
         raise TagsegError(f"engine onnxruntime: {verdict}; set engine: auto or torch")
     return _chosen(torch_engine(module, outputs, device), verdict, level=logging.WARNING)
@@ -116,22 +116,27 @@ def _against_export(on_cpu: bool, passes: int) -> str:
     return "" if passes >= _WORTHWHILE else f"{passes} images are too few to export the network for"
 
 
-def _exported(module: nn.Module, outputs: Sequence[str], threads: int, dtype: torch.dtype) -> tuple[Engine | None, str]:
-    """The module in onnxruntime, or None if that does not give what PyTorch gives; and a line that says why."""
-    images = _noise(dtype)
+def exported(
+    module: nn.Module, outputs: Sequence[str], threads: int, dtype: torch.dtype = torch.float32, channels: int = 3
+) -> tuple[bytes | None, str]:
+    """The module as an ONNX model, or None if onnxruntime does not give what PyTorch gives; and a line that says why.
+
+    Arguments are those of `choose_engine`, and the input's `channels`, if it is a map and not an image.
+    """
+    images = _noise(dtype, channels)
     reference = torch.inference_mode()(lambda given: _tuple(module(given)))
     axes = {
         name: {0: "batch", values.ndim - 2: f"{name}_height", values.ndim - 1: f"{name}_width"}
         for name, values in zip(outputs, reference(images[0]), strict=True)
     }
     try:
-        engine = onnx_engine(graph_bytes(module, dtype, axes), threads)
-        difference = largest_difference(reference, engine.run, images)
+        content = graph_bytes(module, dtype, axes, channels=channels)
+        difference = largest_difference(reference, onnx_engine(content, threads).run, images)
     except Exception as error:  # torch and onnxruntime raise many kinds for an operation that one of them lacks
         return None, f"the network cannot be exported to ONNX ({one_line(error)})"
     if difference > TOLERANCE:
         return None, f"its results differ from PyTorch's by {difference:.1e} of the largest, over {TOLERANCE:g}"
-    return engine, f"within {difference:.1e} of PyTorch"
+    return content, f"within {difference:.1e} of PyTorch"
 
 
 def _tuple(found: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -143,12 +148,12 @@ def _chosen(engine: Engine, why: str, level: int = logging.INFO) -> Engine:
     return engine
 
 
-def _noise(dtype: torch.dtype) -> list[Tensor]:
-    """Images (1, 3, H, W) of several sizes, always the same: of any uint8, or normal as normalised ones are."""
+def _noise(dtype: torch.dtype, channels: int) -> list[Tensor]:
+    """Images (1, C, H, W) of several sizes, always the same: of any uint8, or normal as normalised ones are."""
     generator = torch.Generator().manual_seed(0)
     if dtype == torch.uint8:
-        return [torch.randint(0, 256, (1, 3, *size), generator=generator, dtype=dtype) for size in _TRIED]
-    return [torch.randn(1, 3, *size, generator=generator) for size in _TRIED]
+        return [torch.randint(0, 256, (1, channels, *size), generator=generator, dtype=dtype) for size in _TRIED]
+    return [torch.randn(1, channels, *size, generator=generator) for size in _TRIED]
 
 
 def _session(content: bytes, threads: int) -> Any:

@@ -1,80 +1,108 @@
-"""The frozen trunk on images: it gives the activations, and the features of the second round."""
+"""The frozen trunk on photographs, each of which goes through it once."""
 
-from collections.abc import Container, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Container, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
-from tagseg.config.networks import BackboneSettings, ViewSettings
-from tagseg.datasets.digests import content_digest
+from tagseg.config.networks import InferenceMachine
 from tagseg.datasets.index import ImageRecord
 from tagseg.errors import TagsegError
 from tagseg.networks.backbones import load_backbone
 from tagseg.networks.backbones.base import normalise
-from tagseg.networks.sources import no_such_file
-from tagseg.networks.views import mean_over_mirror, pixel_features
+from tagseg.networks.frozen import KeptMaps, kept
 from tagseg.networks.views import views as image_views
 from tagseg.priors.foreground import mean_activation
-from tagseg.priors.second_round import pixel_grid
-from tagseg.runtime.device import Device
-from tagseg.runtime.prefetch import image_batches
+from tagseg.runtime.device import prepare
+from tagseg.runtime.engines import Engine, onnx_engine, torch_engine
+from tagseg.runtime.prefetch import copy_to_cpu, image_batches
+from tagseg.runtime.trunk_file import TrunkFile, read_trunk
 
-
-def network_facts(network: BackboneSettings) -> dict[str, Any]:
-    """The network that a result was computed with, to store beside it: its keys, and the digest of a weight file.
-
-    The name of published weights identifies them, while a user's file can be replaced by another of the same name.
-    Raises TagsegError if that file is missing.
-    """
-    file = network.weight_file
-    if file is None:
-        return network.model_dump()
-    if not file.is_file():
-        raise TagsegError(no_such_file(file))
-    return network.model_dump() | {"weights_digest": content_digest(file)}
+Found = dict[str, Tensor]
 
 
 class FrozenTrunk:
-    """A backbone's pre-trained trunk at the stride of `views`, and images as it takes them."""
+    """The trunk of a file that `tagseg prepare-trunk` wrote, run by this machine's engine.
 
-    def __init__(self, network: BackboneSettings, views: ViewSettings, device: Device):
-        stride = views.stride or 32  # 0: the trunk's own, which is 32 or the one that comes closest
-        backbone = load_backbone(network.backbone, network.weights, network.preprocessing, stride=stride)
-        self.trunk: nn.Module = device.move(backbone.trunk)
-        self._statistics = backbone.statistics
-        self._views = views
-        self._device = device
+    That is onnxruntime on a CPU if the file has the trunk's models and `machine.engine` allows it, PyTorch otherwise.
+    Raises TagsegError if onnxruntime is demanded and cannot be had, or the file is not one of a trunk.
+    """
 
-    def batches(
-        self, records: Sequence[ImageRecord], images_at_once: int, done: Container[str] = ()
-    ) -> Iterator[tuple[list[ImageRecord], Tensor]]:
-        """Images that are not `done`, in batches of `image_batches`: records, and (N, 3, H, W) normalised."""
-        for group, images in image_batches(records, images_at_once, self._device.loaders, done=done):
-            yield group, normalise(images.to(self._device.torch_device, non_blocking=True), self._statistics)
+    def __init__(self, file: Path, machine: InferenceMachine, threads: int):
+        self._device = prepare(machine, threads)
+        self._images_at_once = machine.images_at_once
+        self._file = read_trunk(file)
+        self.facts = self._file.facts
+        scales = self.facts.views.scales
+        self._pooled_scale = min(range(len(scales)), key=lambda i: abs(np.log(scales[i])))
+        self._in_onnx = _uses_onnx(file, self._file, machine)
+        self.engine_name = "onnxruntime" if self._in_onnx else "torch"
 
-    def activations(self, images: Tensor, *, every_layer: bool = False) -> Iterator[dict[str, Tensor]]:
-        """At each scale, the mean activations (N, h, w) float32 of conv4 and conv5, or of every layer of the trunk.
+    def passes(
+        self, records: Sequence[ImageRecord], done: Container[str] = ()
+    ) -> Iterator[tuple[list[ImageRecord], Callable[[], dict[str, np.ndarray]]]]:
+        """Batches of images of one size that are not all `done`, and a function that waits for what is found in them.
 
-        `images` are (N, 3, H, W), normalised. Activations of mirror images are flipped back and averaged with those of
-        the image itself.
+        Arrays are of all images of a batch. `MAP-S` (N, C, h, w) float16 is map MAP of the facts' `names` at the S-th
+        scale, the mean over the mirror image; `mean-MAP-S` (N, h, w) float16 is the mean over channels of absolute
+        values, of conv4 and conv5; `pooled` (N, V, K) float32 has for each view of the scale closest to 1, the image
+        and its mirror image, the average of the classifier's input over all positions.
         """
-        for of_scale in image_views(images, self._views.scales, self._views.mirror):
-            layers = [self._layers(view, every_layer) for view in of_scale]
-            yield {name: mean_over_mirror([maps[name][:, None] for maps in layers])[:, 0] for name in layers[0]}
+        views, statistics = self.facts.views, self.facts.statistics
+        for group, images in image_batches(records, self._images_at_once, self._device.loaders, done=done):
+            sent = normalise(images.to(self._device.torch_device, non_blocking=True), statistics)
+            found: Found = {}
+            for number, of_scale in enumerate(image_views(sent, views.scales, views.mirror)):
+                maps = [self._engine(view) for view in of_scale]
+                for name in self.facts.names:
+                    each = [own[name] for own in maps]
+                    found[f"{name}-{number}"] = kept(each)
+                    if name != "features":
+                        found[f"mean-{name}-{number}"] = kept([mean_activation(own)[:, None] for own in each])[:, 0]
+                if number == self._pooled_scale:
+                    found["pooled"] = torch.stack([self.classifier_input(own).mean(dim=(2, 3)) for own in maps], dim=1)
+            yield group, copy_to_cpu(found)
 
-    def _layers(self, images: Tensor, every_layer: bool) -> dict[str, Tensor]:
-        if every_layer:
-            maps: dict[str, Tensor] = self.trunk.layers(images)  # type: ignore[operator]  # (a method of all trunks)
-        else:
-            taps = self.trunk(images)
-            maps = {"conv4": taps.conv4, "conv5": taps.conv5}
-        return {name: mean_activation(values) for name, values in maps.items()}
+    def classifier_input(self, maps: Found) -> Tensor:
+        """`Taps.features` (N, K, h, w) float32 of maps as `passes` gives them for a scale, by their plain names."""
+        if "features" in maps:
+            return maps["features"].float()
+        conv5 = maps["conv5"].float()
+        return conv5 if self._tail is None else self._tail(conv5)["features"]
 
-    def pixels(
-        self, records: Sequence[ImageRecord], images_at_once: int, done: Container[str] = ()
-    ) -> Iterator[tuple[ImageRecord, Tensor]]:
-        """Each image that is not `done`, and its features (K, h, w) on the second round's grid of pixels."""
-        for group, images in self.batches(records, images_at_once, done):
-            grid = pixel_grid(group[0].height, group[0].width)
-            features = pixel_features(self.trunk, images, grid, scales=self._views.scales, mirror=self._views.mirror)
-            yield from zip(group, features, strict=True)
+    @cached_property
+    def _engine(self) -> Engine:
+        if self._in_onnx:
+            assert self._file.maps is not None
+            return onnx_engine(self._file.maps, self._device.threads)
+        return torch_engine(KeptMaps(self._trunk).eval(), self.facts.names, self._device)
+
+    @cached_property
+    def _tail(self) -> Engine | None:
+        if self._in_onnx:
+            return onnx_engine(self._file.tail, self._device.threads) if self._file.tail else None
+        tail = self._trunk.tail
+        return torch_engine(tail, ["features"], self._device) if isinstance(tail, nn.Module) else None
+
+    @cached_property
+    def _trunk(self) -> nn.Module:
+        network = self.facts.backbone()
+        return load_backbone(
+            network.backbone, network.weights, network.preprocessing, stride=trunk_stride(self.facts.views.stride)
+        ).trunk
+
+
+def trunk_stride(stride: int) -> int:
+    """The stride that a frozen trunk runs at: `stride`, or if that is 0 its own, which is 32 or as close as it gets."""
+    return stride or 32
+
+
+def _uses_onnx(path: Path, file: TrunkFile, machine: InferenceMachine) -> bool:
+    possible = file.maps is not None and machine.device == "cpu"
+    if machine.engine == "onnxruntime" and not possible:
+        why = "runs on a CPU alone" if machine.device != "cpu" else f"{path} has no model for it ({file.facts.engine})"
+        raise TagsegError(f"engine onnxruntime: {why}; set engine: auto or torch")
+    return possible and machine.engine != "torch"

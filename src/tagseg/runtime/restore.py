@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from tagseg.artifacts.bundle import load_bundle
 from tagseg.networks.backbones import load_backbone
@@ -12,19 +13,27 @@ from tagseg.networks.localization import LocalizationNetwork
 from tagseg.networks.segmentation import ScoreNetwork
 
 
-def load_localization(path: Path, stride: int = 0) -> tuple[LocalizationNetwork, list[str]]:
+def load_localization(path: Path) -> tuple[LocalizationNetwork, list[str]]:
     """The localization network of a bundle, in evaluation mode, and its foreground classes.
 
-    A head on a frozen trunk runs at `stride` (0: that of its training), as dilation keeps the meaning of the trunk's
-    weights. A fine-tuned network always runs at its own. Raises TagsegError if the file is no such bundle.
+    It runs at the stride of its training. Raises TagsegError if the file is no such bundle.
     """
     bundle = load_bundle(path, "localization")
-    if stride and bundle["settings"]["mode"] == "head":
-        bundle["stride"] = stride
     network = LocalizationNetwork(_empty_backbone(bundle), len(bundle["classes"]), hidden=bundle["hidden"])
     network.chosen = torch.empty_like(bundle["state_dict"]["chosen"])
     network.load_state_dict(bundle["state_dict"])
     return network.eval(), bundle["classes"]
+
+
+def localization_rows(path: Path) -> tuple[Tensor, list[str], str]:
+    """The weights (C, K) of Eq. 1 in the bundle of a localization network, its C classes, and the mode of its training.
+
+    Raises TagsegError if the file is no such bundle.
+    """
+    bundle = load_bundle(path, "localization")
+    chosen = bundle["state_dict"]["chosen"]
+    rows = chosen if len(chosen) else bundle["state_dict"]["linear.weight"]
+    return rows, bundle["classes"], bundle["settings"]["mode"]
 
 
 def load_segmentation(path: Path) -> tuple[ScoreNetwork, list[str], int]:

@@ -1,60 +1,67 @@
-"""Compute the mean activations of conv4 and conv5 (the paper's 3.1.1)."""
+"""Run the frozen trunk on each photograph once: mean activations (the paper's 3.1.1), and what later stages need."""
 
-from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
 
-import numpy as np
 import torch
+from pydantic import Field
 from tqdm import tqdm
 
 from tagseg.artifacts.shards import write_shard
-from tagseg.config.arguments import Output, ShardNumber, Shards, Tags, Threads
-from tagseg.config.networks import BackboneSettings, InferenceMachine, ViewSettings
-from tagseg.datasets.index import ImageRecord, in_shard, read_index
-from tagseg.runtime.device import prepare
-from tagseg.runtime.frozen_trunk import FrozenTrunk, network_facts
-from tagseg.runtime.prefetch import copy_to_cpu, delay_by_one
+from tagseg.config.arguments import WRITTEN, Output, ShardNumber, Shards, Tags, Threads, Trunk
+from tagseg.config.networks import InferenceMachine
+from tagseg.datasets.index import in_shard, read_index
+from tagseg.runtime.frozen_trunk import FrozenTrunk
+from tagseg.runtime.prefetch import delay_by_one
 from tagseg.runtime.progress import log_rate
 from tagseg.runtime.stamps import stamps
+
+_MEAN = "mean-"
 
 
 @torch.inference_mode()
 def run(
     tags: Tags,
+    trunk: Trunk,
     output: Output,
-    network: BackboneSettings,
-    views: ViewSettings,
     machine: InferenceMachine,
     *,
+    features: Annotated[
+        Path | None, WRITTEN, Field(description="Shard of what later stages need of the trunk; none if no stage does")
+    ] = None,
     shard: ShardNumber = 0,
     shards: Shards = 1,
     threads: Threads = 1,
 ) -> None:
-    """Compute the mean activations of conv4 and conv5 of each image.
+    """Run the frozen trunk on each image: mean activations of conv4 and conv5, and its maps for later stages.
 
-    The shard holds, for each image, `conv4-S` and `conv5-S` (h, w) float16, where S is the number of the scale. Those
-    of mirror images are flipped back and averaged with the image's own.
+    `output` holds, for each image, the mean activations `conv4-S` and `conv5-S` (h, w) float16, where S is the number
+    of the scale. `features` holds the maps `conv4-S` and `conv5-S` (C, h, w) float16, and `pooled` (V, K) float32, the
+    average of the classifier's input over all positions of an image and its mirror image; `pooled` alone if
+    `tagseg prepare-trunk` found that the maps would not fit on the disk. Maps of mirror images are flipped back and
+    averaged with the image's own.
     """
-    device = prepare(machine, threads)
-    frozen = FrozenTrunk(network, views, device)
+    frozen = FrozenTrunk(trunk, machine, threads)
     records = in_shard(read_index(tags), shard, shards)
-
-    def activations() -> Iterator[tuple[list[ImageRecord], Callable[[], dict[str, np.ndarray]]]]:
-        for group, images in frozen.batches(records, machine.images_at_once, writer.done):
-            maps = {
-                f"{name}-{number}": values.half()
-                for number, layers in enumerate(frozen.activations(images))
-                for name, values in layers.items()
-            }
-            yield group, copy_to_cpu(maps)
-
-    facts = network_facts(network) | views.model_dump()
-    with (
-        write_shard(output, "activations", facts, stamps(records)) as writer,
-        log_rate("images", len(left := writer.left(records))),
-        tqdm(total=len(left), unit="image", disable=None) as bar,
-    ):
-        for group, wait in delay_by_one(activations()):
-            maps = wait()
+    facts, stamped = {"engine": frozen.engine_name, "views": frozen.facts.views.model_dump()}, stamps(records)
+    stored = frozen.facts.stored
+    with ExitStack() as stack:
+        activations = stack.enter_context(write_shard(output, "activations", facts, stamped, [trunk]))
+        writers = [activations]
+        if features is not None:
+            kept = facts | {"stored": stored}
+            writers.append(stack.enter_context(write_shard(features, "features", kept, stamped, [trunk])))
+        done = frozenset.intersection(*(writer.done for writer in writers))
+        left = sum(record.id not in done for record in records)
+        stack.enter_context(log_rate("images", left))
+        bar = stack.enter_context(tqdm(total=left, unit="image", disable=None))
+        for group, wait in delay_by_one(frozen.passes(records, done)):
+            arrays = wait()
             for i, record in enumerate(group):
-                writer.put(record.id, {name: values[i] for name, values in maps.items()})
+                own = {name: values[i] for name, values in arrays.items()}
+                means = {name: own.pop(name) for name in list(own) if name.startswith(_MEAN)}
+                activations.put(record.id, {name.removeprefix(_MEAN): values for name, values in means.items()})
+                for writer in writers[1:]:
+                    writer.put(record.id, own if stored else {"pooled": own["pooled"]}, deflate=False)
             bar.update(len(group))

@@ -18,10 +18,15 @@ from tagseg.figures.grid import Cell, image_grid
 from tagseg.figures.panels import heat_panel, image_panel, label_panel
 from tagseg.images.files import read_image
 from tagseg.images.resize import resize_map
-from tagseg.priors.foreground import scale_min_max
-from tagseg.runtime.device import prepare
-from tagseg.runtime.frozen_trunk import FrozenTrunk
+from tagseg.networks.backbones import load_backbone
+from tagseg.networks.backbones.base import normalise
+from tagseg.networks.views import mean_over_mirror
+from tagseg.networks.views import views as image_views
+from tagseg.priors.foreground import mean_activation, scale_min_max
+from tagseg.runtime.device import Device, prepare
+from tagseg.runtime.frozen_trunk import trunk_stride
 from tagseg.runtime.pictures import check_suffixes, write_figure
+from tagseg.runtime.prefetch import image_batches
 
 
 def run(
@@ -48,8 +53,7 @@ def run(
     truths = Truths(tags, ground_truth, split, "draw the foreground")
     prior_maps, mask_maps = ShardSet(priors, "probabilities"), ShardSet(masks, "labels")
     records = truths.evenly(count)
-    trunk = FrozenTrunk(network, views, prepare(machine, threads))
-    activations = _activations(trunk, records, machine.images_at_once)
+    activations = _activations(records, network, views, machine, prepare(machine, threads))
 
     def cells(record: ImageRecord) -> list[Cell]:
         foreground = resize_map(prior_maps.get(record.id, "maps")[1], (record.height, record.width))
@@ -67,18 +71,27 @@ def run(
 
 @torch.inference_mode()
 def _activations(
-    trunk: FrozenTrunk, records: Sequence[ImageRecord], images_at_once: int
+    records: Sequence[ImageRecord],
+    network: BackboneSettings,
+    views: ViewSettings,
+    machine: InferenceMachine,
+    device: Device,
 ) -> dict[str, dict[str, np.ndarray]]:
     """Mean activations (H, W) float32 in [0, 1] by image and layer.
 
-    As for Pf, they are scaled to that range at each scale, averaged over the scales, and scaled again.
+    As for Pf, they are averaged over the mirror image, scaled to that range at each scale, averaged over the scales,
+    and scaled again.
     """
-    activations = {}
-    for group, images in trunk.batches(records, images_at_once):
-        scales = [
-            {layer: values.cpu().numpy() for layer, values in maps.items()}
-            for maps in trunk.activations(images, every_layer=True)
-        ]
+    stride = trunk_stride(views.stride)
+    backbone = load_backbone(network.backbone, network.weights, network.preprocessing, stride=stride)
+    trunk, activations = device.move(backbone.trunk), {}
+    for group, images in image_batches(records, machine.images_at_once, device.loaders):
+        sent = normalise(images.to(device.torch_device), backbone.statistics)
+        scales = []
+        for of_scale in image_views(sent, views.scales, views.mirror):
+            maps = [trunk.layers(view) for view in of_scale]  # type: ignore[operator]  # (a method of all trunks)
+            means = {name: [mean_activation(own[name])[:, None] for own in maps] for name in maps[0]}
+            scales.append({name: mean_over_mirror(own)[:, 0].cpu().numpy() for name, own in means.items()})
         size = group[0].height, group[0].width
         for i, record in enumerate(group):
             activations[record.id] = {

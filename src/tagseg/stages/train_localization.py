@@ -1,15 +1,20 @@
 """Train the localization network on tags (the paper's 3.1.2, 4.2.2)."""
 
 import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
 
+import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
-from tqdm import tqdm
 
 from tagseg.artifacts.atomic import write_text
 from tagseg.artifacts.bundle import save_bundle
 from tagseg.artifacts.checkpoints import Checkpoints
-from tagseg.artifacts.shards import digest_of
+from tagseg.artifacts.shard_sets import ShardSet, shard_paths
+from tagseg.artifacts.shards import Shard, digest_of
 from tagseg.config.arguments import CheckpointFolder, Classes, Output, Seed, Tags, Threads, TrainingLog
 from tagseg.config.networks import BackboneSettings, LocalizationSettings, TrainingMachine
 from tagseg.datasets.index import ImageRecord, read_classes, read_index
@@ -19,15 +24,15 @@ from tagseg.networks.backbones.base import Backbone
 from tagseg.networks.localization import (
     LocalizationNetwork,
     fit_linear_head,
-    pooled_features,
     summed_rows,
     tag_cross_entropy,
 )
 from tagseg.networks.synsets import shared_rows
 from tagseg.runtime.device import Device, prepare
-from tagseg.runtime.frozen_trunk import network_facts
-from tagseg.runtime.prefetch import load_image, load_square, pinned, prefetch
+from tagseg.runtime.frozen_trunk import trunk_stride
+from tagseg.runtime.prefetch import load_square, pinned
 from tagseg.runtime.prefetched_training import train_prefetched
+from tagseg.runtime.trunk_file import network_facts
 
 log = logging.getLogger(__name__)
 Batch = tuple[Tensor, Tensor, list[str]]  # images (N, 3, H, W) uint8, tags (N, C) float32 of 0 and 1, ids
@@ -42,6 +47,9 @@ def run(
     settings: LocalizationSettings,
     machine: TrainingMachine,
     *,
+    features: Annotated[
+        Sequence[Path], Field(description="Shard of features that tagseg extract wrote, for mode head; repeatable")
+    ] = (),
     checkpoints: CheckpointFolder = None,
     seed: Seed = 0,
     threads: Threads = 1,
@@ -49,13 +57,15 @@ def run(
     """Train the localization network on tags.
 
     The trained network is written as a bundle, and its log as CSV. Only images of split train are used. A training that
-    was interrupted resumes from the folder `checkpoints`. Raises TagsegError if there is no training image or no class.
+    was interrupted resumes from the folder `checkpoints`. A linear head is fitted to what `features` hold of the frozen
+    trunk. Raises TagsegError if there is no training image or no class, or no `features` for a head.
     """
     device = prepare(machine, threads, seed)
     names, records = read_classes(classes)[1:], read_index(tags, split="train")
     if not records or not names:
         raise TagsegError(f"{tags}: no training image with a tag; give at least one image of split train a tag")
-    backbone = load_backbone(network.backbone, network.weights, network.preprocessing, stride=settings.stride)
+    stride = _stride_of(features) if settings.mode == "head" else settings.stride
+    backbone = load_backbone(network.backbone, network.weights, network.preprocessing, stride=stride)
     model = LocalizationNetwork(backbone, len(names), hidden=settings.hidden).to(device.torch_device)
     if settings.channels_last or settings.mode == "head":
         device.move(model)
@@ -63,7 +73,7 @@ def run(
     facts = {"tags": digest_of([tags, classes]), "seed": seed} | network_facts(network) | settings.model_dump()
     saved = Checkpoints(checkpoints, machine.checkpoint_every, facts)
     if settings.mode == "head":
-        log_text = _train_head(model, records, targets, _shared(backbone, names), settings, device)
+        log_text = _train_head(model, records, targets, features, _shared(backbone, names), settings)
     else:
         log_text = _finetune(model, records, targets, settings, seed, device, saved)
     write_text(training_log, log_text)
@@ -75,28 +85,34 @@ def run(
         backbone=network.backbone,
         statistics=[list(values) for values in backbone.statistics],
         hidden=settings.hidden,
-        stride=settings.stride,
+        stride=stride,
         settings=settings.model_dump(),
     )
     saved.clear()
+
+
+def _stride_of(features: Sequence[Path]) -> int:
+    """The stride that the frozen trunk ran at. Raises TagsegError if there are no features."""
+    if not features:
+        raise TagsegError("mode head fits a head to what was extracted: give --features FILE for each shard")
+    with Shard(shard_paths(features)[0], "features") as shard:
+        return trunk_stride(shard.parameters["views"]["stride"])
 
 
 def _train_head(
     model: LocalizationNetwork,
     records: list[ImageRecord],
     targets: Tensor,
+    features: Sequence[Path],
     shared: tuple[Tensor, list[str]] | None,
     settings: LocalizationSettings,
-    device: Device,
 ) -> str:
-    """Fit the head on the trunk's features of each image and its mirror image; return the log."""
-    loaded = prefetch(records, lambda record: pinned(load_image(record)[None]), device.loaders)  # in the targets' order
-    images = tqdm(loaded, total=len(records), unit="image", disable=None)
-    both = (view.to(device.torch_device) for image in images for view in (image, image.flip(3)))
-    features = pooled_features(model, both).cpu()
+    """Fit the head on the trunk's pooled features of each image and its mirror image; return the log."""
+    shards = ShardSet(features, "features")
+    pooled = [shards.get(record.id, "pooled") for record in records]  # (V, K) each, of V views
     weight, bias, loss = fit_linear_head(
-        features,
-        targets.repeat_interleave(2, dim=0),
+        torch.from_numpy(np.concatenate(pooled)),
+        targets.repeat_interleave(torch.tensor([len(views) for views in pooled]), dim=0),
         weight_decay=settings.weight_decay,
         iterations=settings.iterations,
     )
@@ -104,7 +120,7 @@ def _train_head(
         model.linear.weight.copy_(weight)
         model.linear.bias.copy_(bias)
     _choose_rows(model, weight, shared, settings)
-    log.info("linear head on %d images and their mirror images: loss %.4f", len(records), loss)
+    log.info("linear head on %d views of %d images: loss %.4f", sum(map(len, pooled)), len(records), loss)
     return f"step,learning_rate,loss\n{settings.iterations},,{loss:.5f}\n"
 
 

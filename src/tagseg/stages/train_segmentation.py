@@ -28,9 +28,9 @@ from tagseg.networks.backbones import load_backbone
 from tagseg.networks.losses import empty_masks, fgbg_loss, multiclass_loss, tag_loss
 from tagseg.networks.segmentation import ScoreNetwork, describe, upsample
 from tagseg.runtime.device import prepare
-from tagseg.runtime.frozen_trunk import network_facts
 from tagseg.runtime.prefetch import load_image, pinned
 from tagseg.runtime.prefetched_training import train_prefetched
+from tagseg.runtime.trunk_file import network_facts
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,8 @@
 """Adapter that makes any timm model a backbone."""
 
 import logging
+from contextlib import suppress
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,10 @@ PACKAGED = {
 }
 
 
+# Layers between the last map of a model's blocks and the input of its classifier: none, or those of EfficientNets.
+_TAILS: tuple[tuple[str, ...], ...] = ((), ("conv_head", "bn2"))
+
+
 class TimmTrunk(nn.Module):
     """A timm model as a trunk: its feature maps at strides 16 and 32 are conv4 and conv5.
 
@@ -41,6 +47,37 @@ class TimmTrunk(nn.Module):
         features, (conv4, conv5) = self.model.forward_intermediates(images, indices=indices)
         # a transformer returns tokens; its last feature map is their spatial arrangement
         return Taps(conv4, conv5, features if features.ndim == 4 else conv5)
+
+    def maps(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """conv4 and conv5 alone, for images as in `forward`."""
+        indices = [self.indices["conv4"], self.indices["conv5"]]
+        conv4, conv5 = self.model.forward_intermediates(images, indices=indices, intermediates_only=True)
+        return conv4, conv5
+
+    @property
+    def tail(self) -> nn.Sequential | None:
+        """What makes `Taps.features` of conv5, position by position; None if the model does that in an unknown way."""
+        if self._tail_layers is None:
+            return None
+        return nn.Sequential(*(getattr(self.model, name) for name in self._tail_layers))
+
+    @cached_property
+    @torch.no_grad()
+    def _tail_layers(self) -> tuple[str, ...] | None:
+        """Names of the layers behind conv5: those of timm's families are tried on an image."""
+        training = self.model.training
+        self.model.eval()
+        taps = self(torch.rand(1, 3, 96, 128, generator=torch.Generator().manual_seed(0)))
+        found = None
+        for names in _TAILS:
+            layers = [getattr(self.model, name, None) for name in names]
+            if all(isinstance(layer, nn.Module) for layer in layers):
+                with suppress(RuntimeError):  # conv5 has another shape than these layers take
+                    if torch.equal(nn.Sequential(*layers)(taps.conv5), taps.features):  # type: ignore[arg-type]
+                        found = names
+                        break
+        self.model.train(training)
+        return found
 
     def layers(self, images: Tensor) -> dict[str, Tensor]:
         """The equivalents of conv1 to conv5 in this model, each (N, C, h, w), for images as in `forward`."""

@@ -127,9 +127,18 @@ class VggTrunk(nn.Module):
                 f"an image of {height} x {width} pixels is too small for a VGG trunk: "
                 f"both sides must have at least {SMALLEST_SIDE}"
             )
+        conv4, conv5 = self.maps(x)
+        return Taps(conv4, conv5, self.tail(conv5))
+
+    @property
+    def tail(self) -> nn.Sequential:
+        """What makes `Taps.features` of conv5: pool5, or nothing."""
+        return self.features[self._conv5 + 1 :]
+
+    def maps(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """conv4 and conv5 alone, for images as in `forward`."""
         conv4 = self.features[: self._conv4 + 1](x)
-        conv5 = self.features[self._conv4 + 1 : self._conv5 + 1](conv4)
-        return Taps(conv4, conv5, self.features[self._conv5 + 1 :](conv5))
+        return conv4, self.features[self._conv4 + 1 : self._conv5 + 1](conv4)
 
     def layers(self, x: Tensor) -> dict[str, Tensor]:
         """conv1 to conv5 (N, C, h, w), post-ReLU, for images as in `forward`: strides 1, 2, 4, 8 and that of conv5."""

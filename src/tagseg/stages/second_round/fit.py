@@ -5,8 +5,8 @@ import logging
 import numpy as np
 import torch
 
-from tagseg.artifacts.bundle import write_torch
 from tagseg.artifacts.shard_sets import ShardSet
+from tagseg.artifacts.shards import write_shard
 from tagseg.config.arguments import Classes, Files, Output, Tags, Threads
 from tagseg.config.masks import RegressionSettings
 from tagseg.datasets.index import ImageRecord, read_classes, read_index
@@ -27,9 +27,9 @@ def run(
 ) -> None:
     """Fit the second round's regression on the samples of all shards.
 
-    The file holds `weight` (N, K) and `bias` (N,). Images are taken in the order of `tags.csv`. All samples are in
-    memory at once; `most_pixels` bounds them, whatever the number of images. Raises TagsegError if no image has a
-    sample.
+    The file holds `weight` (N, K) and `bias` (N,), float32. Images are taken in the order of `tags.csv`. All samples
+    are in memory at once; `most_pixels` bounds them, whatever the number of images. Raises TagsegError if no image has
+    a sample.
     """
     torch.set_num_threads(threads)
     count = len(read_classes(classes))
@@ -44,8 +44,8 @@ def run(
     gathered = _gathered(shards, records, counts, count)
     weight, bias, loss = fit_pixels(gathered, decay=settings.decay, iterations=settings.iterations)
     log.info("regression on %d pixels of %d photographs: loss %.4f", len(gathered.features), len(records), loss)
-    content = {"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)}
-    write_torch(output, {"kind": "pixel regression", "settings": settings.model_dump(), **content})
+    with write_shard(output, "pixel regression", settings.model_dump()) as writer:
+        writer.put("regression", {"weight": weight, "bias": bias})
 
 
 def _gathered(shards: ShardSet, records: list[ImageRecord], counts: list[int], classes: int) -> Samples:

@@ -1,39 +1,34 @@
 """Sample pixels for the second round: confident ones of the training images, with the trunk's features."""
 
 import zlib
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import torch
 from pydantic import Field
 from tqdm import tqdm
 
 from tagseg.artifacts.shards import Shard, write_shard
-from tagseg.config.arguments import Output, Seed, ShardNumber, Shards, Tags, Threads
+from tagseg.config.arguments import Features, Output, Seed, ShardNumber, Shards, Tags, Threads, Trunk
 from tagseg.config.masks import PairwiseMaskSettings, SampleSettings
-from tagseg.config.networks import BackboneSettings, InferenceMachine, ViewSettings
+from tagseg.config.networks import InferenceMachine
 from tagseg.datasets.index import ImageRecord, in_shard, read_index
 from tagseg.images.resize import resize_map
-from tagseg.priors.second_round import confident_pixels
-from tagseg.runtime.device import prepare
-from tagseg.runtime.frozen_trunk import FrozenTrunk, network_facts
+from tagseg.priors.second_round import confident_pixels, pixel_features, pixel_grid
 from tagseg.runtime.label_maps import smoothed
-from tagseg.runtime.prefetch import copy_to_cpu, delay_by_one
 from tagseg.runtime.progress import log_rate
 from tagseg.runtime.stamps import stamps
+from tagseg.runtime.trunk_maps import regression_layers, trunk_maps
 
 _FEWEST = 20  # pixels of an image: fewer are too few of each class if it has several tags
 
 
-@torch.inference_mode()
 def run(
     tags: Tags,
     maps: Annotated[Path, Field(description="Shard of the first round's maps")],
+    features: Features,
+    trunk: Trunk,
     output: Output,
-    network: BackboneSettings,
-    views: ViewSettings,
     settings: SampleSettings,
     crf: PairwiseMaskSettings,
     machine: InferenceMachine,
@@ -50,34 +45,27 @@ def run(
     `labels` (L,) uint8. `maps` are the first round's, and the marginals those of a pairwise CRF on at most `crf_pixels`
     pixels.
     """
-    device = prepare(machine, threads)
-    frozen = FrozenTrunk(network, views, device)
     index = read_index(tags)
     learned = learned_from(index, settings.most_pixels)
     records = [record for record in in_shard(index, shard, shards) if record.id in learned]
     count = max(2, min(settings.pixels, settings.most_pixels // max(1, len(learned))))
     smooth = crf.model_copy(update={"max_pixels": min(crf.max_pixels, settings.crf_pixels)})
-
-    def features() -> Iterator[tuple[ImageRecord, Callable[[], dict[str, np.ndarray]]]]:
-        for record, own in frozen.pixels(records, machine.images_at_once, writer.done):
-            yield record, copy_to_cpu({"features": own.half()})
-
-    facts = settings.model_dump() | views.model_dump() | network_facts(network)
-    facts |= {"seed": seed, "pixels_of_each": count, "crf": smooth.model_dump()}
+    facts = settings.model_dump() | {"seed": seed, "pixels_of_each": count, "crf": smooth.model_dump()}
     with (
         Shard(maps, "probabilities") as first,
-        write_shard(output, "samples", facts, stamps(records), [maps]) as writer,
+        write_shard(output, "samples", facts, stamps(records), [maps, features, trunk]) as writer,
         log_rate("images", len(left := writer.left(records))),
     ):
-        for record, wait in tqdm(delay_by_one(features()), total=len(left), unit="image", disable=None):
-            values = wait()["features"]
+        found = trunk_maps(features, trunk, records, writer.done, machine, threads)
+        for record, own in tqdm(found, total=len(left), unit="image", disable=None):
+            grid = pixel_grid(record.height, record.width)
             marginals = smoothed(first, None, record, "pairwise", smooth)
-            marginals = np.stack([resize_map(own, values.shape[1:]) for own in marginals]).reshape(len(marginals), -1)
+            marginals = np.stack([resize_map(values, grid) for values in marginals]).reshape(len(marginals), -1)
             marginals /= marginals.sum(axis=0)
             generator = np.random.default_rng([seed, zlib.crc32(record.id.encode())])
             taken = confident_pixels(marginals, count, settings.confidence, generator)
             pixels = {
-                "features": values.reshape(len(values), -1).T[taken],
+                "features": pixel_features(regression_layers(own), grid, taken).astype(np.float16),
                 "marginals": marginals.T[taken],
                 "labels": first.get(record.id, "labels"),
             }
