@@ -2,10 +2,11 @@
 
     python benchmarks/extraction.py [--device cuda] [--backbone vgg16] [--images 48] [--repeats 5]
 
-Made-up photographs of 500 x 375, the size of VOC's, lie on the disk as JPEG. `stage` reads, decodes, runs the trunk,
-averages, copies and writes a shard; `bare` is the trunk alone on one batch that lies in memory, as many times. Weights
-are random: they cost what trained ones cost. The two are taken in turn; the ratio is the median of those of a repeat.
-On a CPU, seconds are those of the process, so that what else runs counts little; on a GPU, they are wall-clock seconds.
+Made-up photographs of 500 x 375, the size of VOC's, lie on the disk as JPEG. The stage reads, decodes, runs the trunk
+by each engine that the device has, averages, copies and writes two shards, mean activations and maps; `bare` is the
+trunk alone in PyTorch on one batch that lies in memory, as many times. Weights are random: they cost what trained ones
+cost. All are taken in turn; a ratio is the median of those of a repeat. On a CPU, seconds are those of the process, so
+that what else runs counts little; on a GPU, they are wall-clock seconds.
 """
 
 import argparse
@@ -16,13 +17,14 @@ from tempfile import TemporaryDirectory
 import torch
 
 from scenes import HEIGHT, WIDTH, clock_of, photographs, wait
-from tagseg.config.networks import BackboneSettings, InferenceMachine, ViewSettings
+from tagseg.config.networks import BackboneSettings, FeatureDisk, InferenceMachine, ViewSettings
 from tagseg.datasets.index import read_index
 from tagseg.networks.backbones import load_backbone
 from tagseg.networks.backbones.base import normalise
 from tagseg.runtime.device import prepare
+from tagseg.runtime.frozen_trunk import FrozenTrunk
 from tagseg.runtime.prefetch import image_batches
-from tagseg.stages import extract
+from tagseg.stages import extract, prepare_trunk
 
 LOOKS = ViewSettings(scales=[1.0], mirror=False, stride=0)  # as the paper looks at a photograph, once
 VOC_IMAGES = 12_031  # train_aug and val
@@ -37,30 +39,44 @@ def main() -> None:
     arguments = parser.parse_args()
     gpu = arguments.device == "cuda"
     clock = clock_of(arguments.device)
-    machine = InferenceMachine(device=arguments.device, loaders=4 if gpu else 0, images_at_once=8 if gpu else 1)
+    engines = ("torch",) if gpu else ("torch", "onnxruntime")
+    machines = {
+        name: InferenceMachine(
+            device=arguments.device, loaders=4 if gpu else 0, images_at_once=8 if gpu else 1, engine=name
+        )
+        for name in engines
+    }
     network = BackboneSettings(backbone=arguments.backbone, weights="random")
-    with TemporaryDirectory() as folder:
-        tags = photographs(Path(folder), arguments.images)
-        output = Path(folder) / "activations.h5"
-        threads = machine.loaders + 1
-        stage, bare = [], []
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        tags = photographs(folder, arguments.images)
+        threads = machines["torch"].loaders + 1
+        for engine, machine in machines.items():
+            prepare_trunk.run(tags, folder / f"{engine}.h5", network, LOOKS, FeatureDisk(), machine)
+        stage: dict[str, list[float]] = {engine: [] for engine in engines}
+        bare = []
         for repeat in range(-1, arguments.repeats):  # the first one warms up
-            taken = seconds_bare(tags, network, machine, threads, arguments.images)
-            start = clock()
-            extract.run(tags, output, network, LOOKS, machine, shard=0, shards=1, threads=threads)
-            whole = clock() - start
-            # the stage builds its network too, which a bare pass has at hand
-            start = clock()
-            load_backbone(network.backbone, network.weights, stride=32).trunk.to(machine.device)
-            built = clock() - start
+            taken = seconds_bare(tags, network, machines["torch"], threads, arguments.images)
             if repeat >= 0:
-                stage.append((whole - built) / arguments.images)
                 bare.append(taken / arguments.images)
-    ratio = median(own / other for own, other in zip(stage, bare, strict=True))
-    name = torch.cuda.get_device_name() if gpu else "CPU, one thread"
-    print(f"{arguments.backbone} on {name}, {WIDTH} x {HEIGHT}, {machine.images_at_once} at once")
-    print(f"bare forward {1000 * median(bare):.1f} ms an image, stage {1000 * median(stage):.1f} ms, ratio {ratio:.3f}")
-    print(f"{VOC_IMAGES} images at this rate: {VOC_IMAGES * median(stage) / 60:.1f} minutes")
+            for engine, machine in machines.items():
+                trunk = folder / f"{engine}.h5"
+                start = clock()
+                outputs = folder / "activations.h5", folder / "features.h5"
+                extract.run(tags, trunk, outputs[0], machine, features=outputs[1], threads=threads)
+                whole = clock() - start
+                start = clock()  # the stage builds its network too, which a bare pass has at hand
+                FrozenTrunk(trunk, machine, threads).engine  # noqa: B018  (builds it)
+                if repeat >= 0:
+                    stage[engine].append((whole - (clock() - start)) / arguments.images)
+    print(f"{arguments.backbone} on {torch.cuda.get_device_name() if gpu else 'CPU, one thread'}, {WIDTH} x {HEIGHT}")
+    print(f"bare forward in PyTorch {1000 * median(bare):.1f} ms an image")
+    for engine, seconds in stage.items():
+        ratio = median(own / other for own, other in zip(seconds, bare, strict=True))
+        minutes = VOC_IMAGES * median(seconds) / 60
+        print(
+            f"stage, {engine}: {1000 * median(seconds):.1f} ms, ratio {ratio:.3f}; {VOC_IMAGES} images: {minutes:.1f} min"
+        )
     if gpu:
         print(f"peak memory {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB")
 

@@ -73,7 +73,7 @@ def test_steps_of_a_relative_data_set_run_from_any_folder(tmp_path: Path, monkey
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("extraction --backbone shapes --images 2 --repeats 1", "12031 images"),
+        ("extraction --backbone shapes --images 2 --repeats 1", "stage, onnxruntime: "),
         ("prediction --backbone shapes --images 2 --repeats 1", "ratio"),
         ("training --backbone shapes --steps 1 --repeats 1", "ratio"),
         ("crf --steps 1 --repeats 1 --regions 10", "robust_pn"),

@@ -23,6 +23,7 @@ from tagseg.cli.orphans import end_with_master
 from tagseg.cli.signatures import docstring, read_signature
 from tagseg.config.data import DISK_KINDS
 from tagseg.errors import TagsegError
+from tagseg.runtime.progress import log_usage
 
 _PACKAGE = Path(__file__).parents[1]
 # Folders of commands, and their headings in `tagseg --help`: what people type comes last, where a terminal shows it.
@@ -132,9 +133,15 @@ def by_kind(signature: inspect.Signature) -> dict[str, inspect.Signature]:
 
 
 def _caller(file: Path) -> Callable[..., Any]:
-    """A function that imports a file and calls its `run`."""
-    module = ".".join(("tagseg", *file.relative_to(_PACKAGE).with_suffix("").parts))
-    return lambda **values: import_module(module).run(**values)
+    """A function that imports a file and calls its `run`; the log of a stage ends with what it took."""
+    parts = file.relative_to(_PACKAGE).with_suffix("").parts
+
+    def call(**values: Any) -> None:
+        import_module(".".join(("tagseg", *parts))).run(**values)
+        if parts[0] == "stages":
+            log_usage()
+
+    return call
 
 
 def _spelt(name: str) -> str:

@@ -56,7 +56,7 @@ class FrozenTrunk:
             sent = normalise(images.to(self._device.torch_device, non_blocking=True), statistics)
             found: Found = {}
             for number, of_scale in enumerate(image_views(sent, views.scales, views.mirror)):
-                maps = [self._engine(view) for view in of_scale]
+                maps = [self.engine(view) for view in of_scale]
                 for name in self.facts.names:
                     each = [own[name] for own in maps]
                     found[f"{name}-{number}"] = kept(each)
@@ -74,7 +74,8 @@ class FrozenTrunk:
         return conv5 if self._tail is None else self._tail(conv5)["features"]
 
     @cached_property
-    def _engine(self) -> Engine:
+    def engine(self) -> Engine:
+        """What runs the trunk on normalised views (N, 3, H, W) float32; its outputs are the facts' `names`."""
         if self._in_onnx:
             assert self._file.maps is not None
             return onnx_engine(self._file.maps, self._device.threads)
