@@ -1,37 +1,46 @@
-"""Time of `tagseg predict` as a ratio to the bare forward passes of the same network in the same run.
+"""Time of `tagseg predict` as a ratio to the bare forward passes of the same network in PyTorch in the same run.
 
     python benchmarks/prediction.py [--device cuda] [--backbone vgg16] [--size 320] [--images 100] [--repeats 3]
 
 Made-up photographs of 500 x 375, the size of VOC's, lie on the disk as JPEG; 21 classes. `command` reads, decodes,
-resizes to `--size` (0: not), runs the network, enlarges its scores, and writes label map, overlay and summary; `bare`
-is the network alone on one batch that lies in memory, as many times. Weights are random, but for the last layer's
-bias, which makes nine in ten pixels background. The two are taken in turn; the ratio is the median of those of a
-repeat. On a CPU, seconds are those of the process, so that what else runs counts little; on a GPU, they are
-wall-clock seconds.
+resizes to `--size` (0: not), runs the network, enlarges its scores, and writes label map, overlay and summary, once
+with each engine; `bare` is the network alone in PyTorch on one batch that lies in memory, as many times. The network is
+built, and for onnxruntime exported, once however many photographs there are: this set-up is measured by itself, and is
+no part of the figures of an image. Weights are random, but for the last layer's bias, which makes nine in ten pixels
+background.
+
+All are taken in turn; a ratio is the median of those of a repeat. Seconds are wall-clock seconds: on a CPU one thread
+computes in either, and the command writes on a second one, so they hold for two cores that nothing else uses. The ratio
+of core-seconds stands beside them, in which what else runs counts little.
 """
 
 import argparse
+import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import torch
 
-from scenes import HEIGHT, WIDTH, clock_of, photographs, wait
+from scenes import HEIGHT, WIDTH, photographs, wait
 from tagseg.artifacts.bundle import save_bundle
 from tagseg.commands.gathering import gather
 from tagseg.commands.label_files import Outputs
 from tagseg.commands.labelling import Smoothing, label_photographs
 from tagseg.config.masks import PredictionCrfSettings, RegionSettings
-from tagseg.config.networks import InferenceMachine
+from tagseg.config.networks import EngineName, InferenceMachine
 from tagseg.datasets.index import read_index
 from tagseg.networks.backbones import load_backbone
 from tagseg.networks.segmentation import ScoreNetwork
 from tagseg.runtime.device import prepare
+from tagseg.runtime.engines import choose_engine
 from tagseg.runtime.prefetch import image_batches
 from tagseg.runtime.restore import load_segmentation
 
 CLASSES = ["background", *(f"class {i}" for i in range(1, 21))]
+SMOOTHING = Smoothing("none", PredictionCrfSettings(), RegionSettings())
 
 
 def main() -> None:
@@ -42,38 +51,74 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
-    gpu = arguments.device == "cuda"
-    clock = clock_of(arguments.device)
+    gpu, count = arguments.device == "cuda", arguments.images
+    engines: list[EngineName] = ["torch"] if gpu else ["torch", "onnxruntime"]
     machine = InferenceMachine(device=arguments.device, loaders=4 if gpu else 0, images_at_once=8 if gpu else 1)
-    smoothing = Smoothing("none", PredictionCrfSettings(), RegionSettings())
+    turns: list[dict[str, np.ndarray]] = []
     with TemporaryDirectory() as name:
         folder = Path(name)
-        tags, model = photographs(folder, arguments.images), folder / "model.pt"
-        records = read_index(tags)
+        records, model = read_index(photographs(folder, count)), folder / "model.pt"
         save_random(model, arguments.backbone, arguments.size, next(image_batches(records, 4, 0, arguments.size))[1])
-        command, bare = [], []
-        for repeat in range(-1, arguments.repeats):  # the first one warms up
-            device = prepare(machine, machine.loaders + 1)
-            network = device.move(load_segmentation(model)[0])
-            _, batch = next(image_batches(records, machine.images_at_once, 0, arguments.size))
-            taken = seconds_bare(network, batch.to(device.torch_device), arguments.images, arguments.device)
-            start = clock()
-            outputs = Outputs(folder / "out")
-            label_photographs(
-                model, gather([name], []), outputs, smoothing, machine,
-                classes=None, tags=None, skip_existing=False, threads=machine.loaders + 1,
-            )  # fmt: skip
-            whole = clock() - start
-            start = clock()  # the command builds its network too, which a bare pass has at hand
-            device.move(load_segmentation(model)[0])
-            built = clock() - start
-            if repeat >= 0:
-                command.append((whole - built) / arguments.images)
-                bare.append(taken / arguments.images)
-    ratio = median(own / other for own, other in zip(command, bare, strict=True))
-    where = torch.cuda.get_device_name() if gpu else "CPU, one thread"
+        _, batch = next(image_batches(records, machine.images_at_once, 0, arguments.size))
+        for _ in range(arguments.repeats + 1):
+            turn = {"bare": seconds_bare(model, machine, batch, count)}
+            for engine in engines:
+                own = machine.model_copy(update={"engine": engine})
+                turn[engine], turn[f"{engine} set-up"] = seconds_of_command(model, folder, own, count)
+            turns.append(turn)
+    del turns[0]  # it warmed up
+    where = torch.cuda.get_device_name() if gpu else "CPU, one thread computes"
     print(f"{arguments.backbone} on {where}, {WIDTH} x {HEIGHT}, network at {arguments.size or 'that size'}")
-    print(f"bare {1000 * median(bare):.1f} ms an image, command {1000 * median(command):.1f} ms, ratio {ratio:.3f}")
+    middle = {name: np.median([turn[name][0] for turn in turns]) for name in turns[0]}
+    print(f"bare {1000 * middle['bare']:.1f} ms an image")
+    for engine in engines:
+        wall, cores = np.median([turn[engine] / turn["bare"] for turn in turns], axis=0)
+        print(
+            f"command with {engine} {1000 * middle[engine]:.1f} ms an image, ratio {wall:.2f}, of core-seconds "
+            f"{cores:.2f}; set-up {middle[f'{engine} set-up']:.1f} s"
+        )
+
+
+def seconds_of(work: Callable[[], object], device: str) -> np.ndarray:
+    """Seconds that a call takes: on the clock, and on cores together."""
+    start = time.perf_counter(), time.process_time()
+    work()
+    wait(torch.device(device))
+    return np.subtract((time.perf_counter(), time.process_time()), start)
+
+
+def seconds_bare(model: Path, machine: InferenceMachine, batch: torch.Tensor, count: int) -> np.ndarray:
+    """Of each of `count` images, in forward passes on one batch in the device's memory."""
+    device = prepare(machine, machine.loaders + 1)
+    network, own = device.move(load_segmentation(model)[0]), batch.to(device.torch_device)
+
+    @torch.inference_mode()
+    def passes(images: int) -> None:
+        for _ in range(images // len(own)):
+            network(own)
+
+    passes(2 * len(own))
+    return seconds_of(partial(passes, count), machine.device) / count
+
+
+def seconds_of_command(
+    model: Path, folder: Path, machine: InferenceMachine, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of each of `count` photographs in a folder; and of the set-up, once."""
+    threads = machine.loaders + 1
+
+    def set_up() -> None:
+        device = prepare(machine, threads)
+        choose_engine(load_segmentation(model)[0], ["maps"], device, machine.engine, count, torch.uint8)
+
+    def command() -> None:
+        label_photographs(
+            model, gather([str(folder)], []), Outputs(folder / "out"), SMOOTHING, machine,
+            classes=None, tags=None, skip_existing=False, threads=threads,
+        )  # fmt: skip
+
+    once = seconds_of(set_up, machine.device)
+    return (seconds_of(command, machine.device) - once) / count, once
 
 
 @torch.no_grad()
@@ -88,19 +133,6 @@ def save_random(path: Path, name: str, size: int, images: torch.Tensor) -> None:
     network.classifier.bias[0] += lead.quantile(0.9)
     facts = {"classes": CLASSES, "backbone": name, "fov": "small", "stride": 16, "settings": {"size": size}}
     save_bundle(path, "segmentation", network, statistics=[list(v) for v in backbone.statistics], **facts)
-
-
-@torch.inference_mode()
-def seconds_bare(network: ScoreNetwork, batch: torch.Tensor, count: int, device: str) -> float:
-    """Forward passes of `count` images in all, on one batch in the device's memory."""
-    clock = clock_of(device)
-    network(batch)
-    wait(batch.device)
-    start = clock()
-    for _ in range(count // len(batch)):
-        network(batch)
-    wait(batch.device)
-    return clock() - start
 
 
 if __name__ == "__main__":

@@ -1,15 +1,21 @@
 """A trained model on any photographs."""
 
 import csv
+import errno
 import io
+import logging
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from models import CLASSES, save_model
 from nets import tiny_backbone
 from PIL import Image
@@ -20,13 +26,17 @@ from tagseg import cli
 from tagseg.artifacts.atomic import _temporary
 from tagseg.artifacts.bundle import save_bundle
 from tagseg.artifacts.shards import Shard
+from tagseg.commands import labelling
+from tagseg.commands.gathering import Photograph
+from tagseg.commands.label_files import Outputs
 from tagseg.config.masks import CrfSettings, RegionSettings
-from tagseg.config.networks import InferenceMachine
+from tagseg.config.networks import EngineName, InferenceMachine
 from tagseg.datasets.index import ImageRecord, write_index
 from tagseg.figures.overlay import overlay
 from tagseg.images.files import read_image
 from tagseg.images.palette import voc_palette
 from tagseg.images.resize import resize_map
+from tagseg.runtime.engines import Engine, choose_engine
 from tagseg.runtime.label_maps import label_map, upsampled, upsampled_argmax
 from tagseg.stages import regions as region_stage
 from tagseg.stages import score
@@ -69,7 +79,7 @@ def summary(folder: Path) -> dict[str, dict[str, str]]:
         return {row["image"]: row for row in csv.DictReader(file)}
 
 
-def scored(model: Path, photos: Path, target: Path) -> tuple[list[ImageRecord], Path]:
+def scored(model: Path, photos: Path, target: Path, engine: EngineName = "auto") -> tuple[list[ImageRecord], Path]:
     """The same photographs through the pipeline's stage."""
     paths = {name: next(photos.glob(f"{name}.*")) for name in NAMES}
     sizes = {name: read_image(path).shape for name, path in paths.items()}
@@ -77,15 +87,15 @@ def scored(model: Path, photos: Path, target: Path) -> tuple[list[ImageRecord], 
         ImageRecord(name.replace("/", "-"), "val", paths[name], sizes[name][1], sizes[name][0], ()) for name in NAMES
     ]
     write_index(target / "tags.csv", records)
-    score.run(
-        model, target / "tags.csv", target / "scores.h5", InferenceMachine(), split="val", shard=0, shards=1, threads=1
-    )
+    machine = InferenceMachine(engine=engine)
+    score.run(model, target / "tags.csv", target / "scores.h5", machine, split="val", shard=0, shards=1, threads=1)
     return records, target / "scores.h5"
 
 
-def test_label_maps_are_those_of_the_pipeline(model: Path, photos: Path, tmp_path: Path) -> None:
-    predict(model, photos, "-o", tmp_path / "out", "--scores")
-    records, shard = scored(model, photos, tmp_path)
+@pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
+def test_label_maps_are_those_of_the_pipeline(engine: EngineName, model: Path, photos: Path, tmp_path: Path) -> None:
+    predict(model, photos, "-o", tmp_path / "out", "--scores", "--engine", engine)
+    records, shard = scored(model, photos, tmp_path, engine)
     with Shard(shard, "scores") as maps:
         for record, name in zip(records, NAMES, strict=True):
             wanted = label_map(maps, None, record, "none", CrfSettings())
@@ -140,9 +150,76 @@ def test_batches_and_loaders_change_nothing(words: list[str], model: Path, photo
             np.testing.assert_allclose(one["scores"].astype(float), many["scores"].astype(float), atol=0.02)
 
 
-def test_two_runs_give_the_same_bytes(model: Path, photos: Path, tmp_path: Path) -> None:
+def test_engines_agree_and_the_log_names_the_one(
+    model: Path, photos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "tagseg")
+    for engine in ("torch", "onnxruntime", "auto"):
+        predict(model, photos, "-o", tmp_path / engine, "--scores", "--engine", engine)
+    said = [text for text in caplog.messages if text.startswith("engine ")]
+    assert [text.split(":")[0] for text in said] == ["engine torch", "engine onnxruntime", "engine torch"]
+    assert said[2] == "engine torch: 4 images are too few to export the network for"
+    for name in NAMES:
+        with (
+            np.load(tmp_path / "torch" / f"{name}.npz") as one,
+            np.load(tmp_path / "onnxruntime" / f"{name}.npz") as two,
+        ):
+            np.testing.assert_allclose(one["scores"].astype(float), two["scores"].astype(float), atol=0.02)
+    assert (tmp_path / "torch" / "a.png").read_bytes() == (tmp_path / "auto" / "a.png").read_bytes()
+
+
+def test_files_are_written_beside_the_network_and_faults_named_in_order(
+    model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[str] = []
+    write = labelling.write_files
+
+    def slow(outputs: Outputs, photograph: Photograph, *rest: Any) -> None:
+        threads.append(threading.current_thread().name)
+        if photograph.name == "d":
+            raise OSError(errno.ENOSPC, "No space left on device", str(outputs.labels(photograph)))
+        time.sleep(0.1)  # the network is ahead by several photographs
+        write(outputs, photograph, *rest)
+
+    monkeypatch.setattr(labelling, "write_files", slow)
+    outcome = predict(model, photos, "-o", tmp_path / "out", status=1)
+    assert len(threads) == 4 and threading.main_thread().name not in threads
+    assert f"tagseg: {photos / 'd.jpg'}: {tmp_path / 'out' / 'd.png'}: No space left on device" in outcome.stderr
+    rows = summary(tmp_path / "out")
+    assert list(rows) == [str(next(photos.glob(f"{name}.*"))) for name in NAMES]
+    assert [bool(row["failure"]) for row in rows.values()] == [False, True, False, False]
+    assert all(row["classes"] for row in rows.values() if not row["failure"])
+    assert len(list((tmp_path / "out").rglob("*.png"))) == 3
+
+
+def test_an_interrupt_leaves_whole_files_that_are_skipped_next_time(
+    model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stops:
+        """Runs twice, then is interrupted as from the keyboard."""
+
+        def __init__(self, engine: Engine):
+            self.engine, self.left = engine, 2
+
+        def __call__(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+            self.left -= 1
+            if self.left < 0:
+                raise KeyboardInterrupt
+            return self.engine(images)
+
+    monkeypatch.setattr(labelling, "choose_engine", lambda *given: Stops(choose_engine(*given)))
+    CliRunner().invoke(cli.app, ["predict", str(model), str(photos), "-o", str(tmp_path / "out")])
+    assert not list((tmp_path / "out").rglob(".*"))
+    made = [labels_of(path) for path in (tmp_path / "out").rglob("*.png")]
+    monkeypatch.undo()
+    done = predict(model, photos, "-o", tmp_path / "out", "--skip-existing").stdout
+    assert 0 < len(made) < 4 and done.startswith(f"{4 - len(made)} done, {len(made)} skipped, 0 failed")
+
+
+@pytest.mark.parametrize("engine", ["torch", "onnxruntime"])
+def test_two_runs_give_the_same_bytes(engine: str, model: Path, photos: Path, tmp_path: Path) -> None:
     for folder in ("one", "two"):
-        predict(model, photos, "-o", tmp_path / folder, "--scores")
+        predict(model, photos, "-o", tmp_path / folder, "--scores", "--engine", engine)
     files = [p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*") if p.is_file()]
     assert len(files) == 4 * 3 + 1
     for file in files:

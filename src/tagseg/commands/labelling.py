@@ -33,9 +33,9 @@ from tagseg.errors import one_line
 from tagseg.figures.letters import key_to
 from tagseg.images.files import read_image, require_size
 from tagseg.images.resize import resized
-from tagseg.networks.segmentation import ScoreNetwork
 from tagseg.runtime.crisp_regions import find_boundaries
-from tagseg.runtime.device import Device, prepare
+from tagseg.runtime.device import prepare
+from tagseg.runtime.engines import Engine, choose_engine
 from tagseg.runtime.label_maps import crf_marginals, facts, upsampled_argmax
 from tagseg.runtime.prefetch import copy_to_cpu, delay_by_one, image_tensor, pinned, prefetch
 from tagseg.runtime.progress import log_rate
@@ -107,16 +107,16 @@ def label_photographs(
     require_room(outputs, photographs)
     device = prepare(machine, threads)
     network, names, side = load_segmentation(model)
-    device.move(network)
     if outputs.overlay and key_to(names):
         log.warning("%s", key_to(names))
+    allowed = allowed_labels(classes, tags, names, photographs)
     labeller = _Labeller(
-        network,
+        choose_engine(network, ["maps"], device, machine.engine, len(photographs), torch.uint8),
         names,
         side,
-        device,
+        device.loaders,
         machine.images_at_once,
-        allowed_labels(classes, tags, names, photographs),
+        allowed,
         outputs,
         smoothing,
         {"model": digest_of([model]), **smoothing.facts()},
@@ -137,10 +137,10 @@ def label_photographs(
 class _Labeller:
     """A network and all that is needed to label photographs with it."""
 
-    network: ScoreNetwork
+    engine: Engine
     names: list[str]
     side: int
-    device: Device
+    loaders: int
     images_at_once: int
     allowed: Callable[[Photograph], Labels]
     outputs: Outputs
@@ -149,8 +149,12 @@ class _Labeller:
     skip_existing: bool
 
     def results(self, photographs: list[Photograph]) -> Iterator[Result]:
-        """Results as they come; while the network runs, threads decode the next and write the last."""
-        return prefetch(delay_by_one(self._scored(photographs)), self._finish, self.device.loaders)
+        """Results as they come; while the network runs, threads decode the next and write the last.
+
+        Without loaders one thread writes all the same: Pillow and zlib release the interpreter lock, and the network
+        need not wait for the disk.
+        """
+        return prefetch(delay_by_one(self._scored(photographs)), self._finish, max(1, self.loaders))
 
     def _load(self, photograph: Photograph) -> _Loaded | Result:
         try:
@@ -168,7 +172,7 @@ class _Labeller:
             return _failed(photograph, error)
 
     def _scored(self, photographs: list[Photograph]) -> Iterator[Result | _Scored]:
-        for group in _of_one_size(prefetch(photographs, self._load, self.device.loaders), self.images_at_once):
+        for group in _of_one_size(prefetch(photographs, self._load, self.loaders), self.images_at_once):
             if isinstance(group, Result):
                 yield group
                 continue
@@ -179,7 +183,7 @@ class _Labeller:
 
     def _scores(self, group: list[_Loaded]) -> Iterator[_Scored]:
         batch = pinned(torch.stack([loaded.pixels for loaded in group]))
-        wait = copy_to_cpu({"maps": self.network(batch.to(self.device.torch_device, non_blocking=True)).half()})
+        wait = copy_to_cpu({"maps": self.engine(batch)["maps"].half()})
         for i, loaded in enumerate(group):
             yield loaded, lambda i=i: wait()["maps"][i]  # type: ignore[misc]
 
