@@ -140,7 +140,7 @@ def test_threads_are_those_that_compute(monkeypatch: pytest.MonkeyPatch) -> None
     [(FrozenSize, "differ from PyTorch's by"), (Unknown, "the network cannot be exported to ONNX (")],
 )
 def test_a_network_that_does_not_export_stays_with_pytorch(
-    module: type[nn.Module], reason: str, caplog: pytest.LogCaptureFixture
+    module: type[nn.Module], reason: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     engine = chosen(module())
     assert engine.name == "torch" and engine(images()[0])["first"].shape == (1, 8, 32, 32)
@@ -150,6 +150,7 @@ def test_a_network_that_does_not_export_stays_with_pytorch(
     with pytest.raises(TagsegError, match=r"^engine onnxruntime: .*; set engine: auto or torch$") as error:
         chosen(module(), InferenceMachine(engine="onnxruntime"))
     assert reason in str(error.value) and "\n" not in str(error.value)
+    assert capfd.readouterr().out == ""
 
 
 def test_few_images_do_not_pay_for_the_export(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,7 +3,8 @@
 import io
 import json
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
@@ -71,7 +72,7 @@ def graph_bytes(
     import onnx
 
     content = io.BytesIO()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _no_graph_on_stdout():
         warnings.simplefilter("ignore")  # tracing warns about every size; `largest_difference` verifies
         torch.onnx.export(
             module,
@@ -88,6 +89,21 @@ def graph_bytes(
     model.producer_name = NAME
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
+
+
+@contextmanager
+def _no_graph_on_stdout() -> Iterator[None]:
+    """Keep torch's exporter from writing a graph that it fails on to standard output, hundreds of lines.
+
+    It asks whether that is wanted, but takes the function to ask with for the answer, which so is always yes.
+    """
+    name = "_jit_is_onnx_log_enabled"
+    function = getattr(torch._C, name)
+    setattr(torch._C, name, None)
+    try:
+        yield
+    finally:
+        setattr(torch._C, name, function)
 
 
 def largest_difference(
