@@ -327,6 +327,11 @@ def test_wrong_uses_are_one_line(
     assert "no photograph" in fails(f"predict {model} {tmp_path}/empty -o {out}")
     assert "is a file" in fails(f"predict {model} {photos} -o {tmp_path}/localization.pt")
     assert "--score-gain" in fails(f"predict {model} {photos} -o {out} --score-gain 0")
+    with monkeypatch.context() as patch:
+        patch.setattr("tagseg.runtime.engines.graph_bytes", lambda *given: b"no graph")
+        line = fails(f"predict {model} {photos} -o {out} --engine onnxruntime")
+    assert line.startswith("engine onnxruntime: the network cannot be exported to ONNX (")
+    assert line.endswith("); set engine: auto or torch")
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert "no usable GPU" in fails(f"predict {model} {photos} -o {out} --device cuda")
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"{photos}/a.jpg\n{photos}/gone.jpg\n"))
