@@ -9,9 +9,10 @@ built, and for onnxruntime exported, once however many photographs there are: th
 no part of the figures of an image. Weights are random, but for the last layer's bias, which makes nine in ten pixels
 background.
 
-All are taken in turn; a ratio is the median of those of a repeat. Seconds are wall-clock seconds: on a CPU one thread
-computes in either, and the command writes on a second one, so they hold for two cores that nothing else uses. The ratio
-of core-seconds stands beside them, in which what else runs counts little.
+All are taken in turn; a ratio is the median of those of a repeat. Seconds are wall-clock seconds. On a CPU one thread
+computes in either, and the command writes on a second one: their ratio is that of two cores only where nothing else
+uses these. So there are two more, in which what else runs counts little: of core-seconds; and of wall-clock seconds
+less those that the computing thread queued for a core, as Linux counts them, which is what two idle cores would take.
 """
 
 import argparse
@@ -69,22 +70,29 @@ def main() -> None:
     del turns[0]  # it warmed up
     where = torch.cuda.get_device_name() if gpu else "CPU, one thread computes"
     print(f"{arguments.backbone} on {where}, {WIDTH} x {HEIGHT}, network at {arguments.size or 'that size'}")
-    middle = {name: np.median([turn[name][0] for turn in turns]) for name in turns[0]}
-    print(f"bare {1000 * middle['bare']:.1f} ms an image")
+    middle = {name: np.median([turn[name] for turn in turns], axis=0) for name in turns[0]}
+    print(f"bare {1000 * middle['bare'][0]:.1f} ms an image, {1000 * middle['bare'][1]:.1f} without queueing")
     for engine in engines:
-        wall, cores = np.median([turn[engine] / turn["bare"] for turn in turns], axis=0)
+        wall, idle, cores = np.median([turn[engine] / turn["bare"] for turn in turns], axis=0)
         print(
-            f"command with {engine} {1000 * middle[engine]:.1f} ms an image, ratio {wall:.2f}, of core-seconds "
-            f"{cores:.2f}; set-up {middle[f'{engine} set-up']:.1f} s"
+            f"command with {engine} {1000 * middle[engine][0]:.1f} ms an image, ratio {wall:.2f}; without queueing "
+            f"{idle:.2f}, of core-seconds {cores:.2f}; set-up {middle[f'{engine} set-up'][1]:.1f} s"
         )
 
 
 def seconds_of(work: Callable[[], object], device: str) -> np.ndarray:
-    """Seconds that a call takes: on the clock, and on cores together."""
-    start = time.perf_counter(), time.process_time()
+    """Seconds that a call takes: on the clock, the same less what this thread queued for a core, and of all cores."""
+    clocks = time.perf_counter, lambda: time.perf_counter() - seconds_queued(), time.process_time
+    start = [clock() for clock in clocks]
     work()
     wait(torch.device(device))
-    return np.subtract((time.perf_counter(), time.process_time()), start)
+    return np.subtract([clock() for clock in clocks], start)
+
+
+def seconds_queued() -> float:
+    """Seconds that this thread was ready to run and no core was free; 0 where the system does not count them."""
+    counts = Path("/proc/thread-self/schedstat")
+    return int(counts.read_text().split()[1]) / 1e9 if counts.exists() else 0.0
 
 
 def seconds_bare(model: Path, machine: InferenceMachine, batch: torch.Tensor, count: int) -> np.ndarray:

@@ -84,6 +84,7 @@ def _write(draw: ImageDraw.ImageDraw, start: tuple[int, int], name: str, size: i
         x += round(font.getlength(piece))
 
 
+@cache
 def _length(name: str, size: int) -> float:
     return sum(_font(path, size).getlength(piece) for path, piece in in_runs(name))
 
