@@ -48,6 +48,15 @@ class Unknown(TwoMaps):
         return first, torch.special.i1(second)
 
 
+class OneSize(TwoMaps):
+    """Refuses the images that engines are compared on."""
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        if images.shape[2] != 64:
+            raise AssertionError("input height does not match the model")
+        return super().forward(images)
+
+
 def images(dtype: torch.dtype = torch.float32) -> list[Tensor]:
     generator = torch.Generator().manual_seed(1)
     shapes = [(count, 3, height, width) for count, height, width in SIZES]
@@ -137,7 +146,11 @@ def test_threads_are_those_that_compute(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize(
     ("module", "reason"),
-    [(FrozenSize, "differ from PyTorch's by"), (Unknown, "the network cannot be exported to ONNX (")],
+    [
+        (FrozenSize, "differ from PyTorch's by"),
+        (Unknown, "the network cannot be exported to ONNX ("),
+        (OneSize, "(input height does not match"),
+    ],
 )
 def test_a_network_that_does_not_export_stays_with_pytorch(
     module: type[nn.Module], reason: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]

@@ -125,11 +125,11 @@ def exported(
     """
     images = _noise(dtype, channels)
     reference = torch.inference_mode()(lambda given: _tuple(module(given)))
-    axes = {
-        name: {0: "batch", values.ndim - 2: f"{name}_height", values.ndim - 1: f"{name}_width"}
-        for name, values in zip(outputs, reference(images[0]), strict=True)
-    }
     try:
+        axes = {
+            name: {0: "batch", values.ndim - 2: f"{name}_height", values.ndim - 1: f"{name}_width"}
+            for name, values in zip(outputs, reference(images[0]), strict=True)
+        }
         content = graph_bytes(module, dtype, axes, channels=channels)
         difference = largest_difference(reference, onnx_engine(content, threads).run, images)
     except Exception as error:  # torch and onnxruntime raise many kinds for an operation that one of them lacks
