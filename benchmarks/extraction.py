@@ -73,10 +73,8 @@ def main() -> None:
     print(f"bare forward in PyTorch {1000 * median(bare):.1f} ms an image")
     for engine, seconds in stage.items():
         ratio = median(own / other for own, other in zip(seconds, bare, strict=True))
-        minutes = VOC_IMAGES * median(seconds) / 60
-        print(
-            f"stage, {engine}: {1000 * median(seconds):.1f} ms, ratio {ratio:.3f}; {VOC_IMAGES} images: {minutes:.1f} min"
-        )
+        print(f"stage, {engine}: {1000 * median(seconds):.1f} ms, ratio {ratio:.3f}", end="; ")
+        print(f"{VOC_IMAGES} images: {VOC_IMAGES * median(seconds) / 60:.1f} min")
     if gpu:
         print(f"peak memory {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB")
 

@@ -18,7 +18,8 @@ import shutil
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from statistics import mean
 
@@ -126,12 +127,13 @@ def bare_parts(trunk: Path, records: Iterable[ImageRecord], settings: DatasetCon
         if not number:  # the first of all compiles and loads
             bare_pass(frozen, views)
             crisp_boundaries(image[:64, :64], mode=settings.regions.mode)
-        for part, work in {
-            "pass of the trunk": lambda views=views: bare_pass(frozen, views),
-            "crisp boundaries": lambda image=image: crisp_boundaries(image, mode=settings.regions.mode),
-            "pydensecrf, samples": lambda image=small, labels=labels: plain_crf(image, labels, crf),
-            "pydensecrf, masks": lambda image=image, labels=labels: plain_crf(image, labels, crf),
-        }.items():
+        runs: dict[str, Callable[[], object]] = {
+            "pass of the trunk": partial(bare_pass, frozen, views),
+            "crisp boundaries": partial(crisp_boundaries, image, mode=settings.regions.mode),
+            "pydensecrf, samples": partial(plain_crf, small, labels, crf),
+            "pydensecrf, masks": partial(plain_crf, image, labels, crf),
+        }
+        for part, work in runs.items():
             began = time.process_time()
             work()
             taken[part].append(time.process_time() - began)

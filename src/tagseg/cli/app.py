@@ -136,10 +136,11 @@ def _caller(file: Path) -> Callable[..., Any]:
     """A function that imports a file and calls its `run`; the log of a stage ends with what it took."""
     parts = file.relative_to(_PACKAGE).with_suffix("").parts
 
-    def call(**values: Any) -> None:
-        import_module(".".join(("tagseg", *parts))).run(**values)
+    def call(**values: Any) -> Any:
+        said = import_module(".".join(("tagseg", *parts))).run(**values)
         if parts[0] == "stages":
             log_usage()
+        return said
 
     return call
 
