@@ -78,7 +78,12 @@ def test_a_pass_finds_what_the_trunk_finds_in_each_view(
                 wanted = mean_over_mirror(maps)[0].numpy()
                 scale = np.abs(wanted).max()
                 got = images[record.id]
-                np.testing.assert_allclose(got[f"{name}-{number}"], wanted, atol=2e-3 * scale)
+                apart = mirror and name == "conv5" and network is LITE  # layers follow, and are no function of a mean
+                assert len(got[f"{name}-{number}"]) == 1 + apart
+                mean = got[f"{name}-{number}"].mean(axis=0, dtype=np.float32)
+                np.testing.assert_allclose(mean, wanted, atol=2e-3 * scale)
+                if apart:
+                    np.testing.assert_allclose(got[f"{name}-{number}"][0], maps[0][0], atol=2e-3 * scale)
                 means = mean_over_mirror([own.abs().mean(dim=1, keepdim=True) for own in maps])[0, 0]
                 np.testing.assert_allclose(got[f"mean-{name}-{number}"], means, atol=2e-3 * float(means.max()))
             if number == 1:  # the scale of 1

@@ -223,19 +223,22 @@ def test_photographs_from_a_devkit_to_every_table(voc_mini: Path, tmp_path: Path
         "data": {"kind": "voc", "root": str(devkit)},
         "shards": 1,
         "network": {"backbone": "timm/tf_efficientnet_lite0"},
-        "localization": {"mode": "head", "stride": 32, "iterations": 20},
+        "localization": {"mode": "head", "iterations": 20},
         "segmentation": {"stride": 16, "size": 96, "iterations": 2},
         "headline": ["multiclass"],
         "published": "voc",
         "panels": 2,
     }
     folder = prepare(tmp_path / "run")
+    (tmp_path / "machine.yaml").write_text("keep_maps: false\n", encoding="utf-8")
     succeed(
         folder,
         "results/few/miou.csv",
         "results/few/panels.png",
-        configs=[overlay(tmp_path / "few.yaml", "few", **groups)],
+        configs=[overlay(tmp_path / "few.yaml", "few", **groups), tmp_path / "machine.yaml"],
     )
+    assert "they are stored" in (folder / "logs/few/prepare_trunk.log").read_text(encoding="utf-8")
+    assert [path.name for path in (folder / "results/few").rglob("0*.h5") if "features" in str(path)] == []
     lines = (folder / "results/few/miou.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("method,crf,source,recipe,miou,classes,pixel_accuracy,background,aeroplane")
     assert lines[1].startswith("multiclass,none,measured,")

@@ -84,7 +84,7 @@ class FeatureDisk(Settings):
     features_gb: float = Field(
         50,
         ge=0,
-        description="Most GB on the disk for the trunk's maps of all photographs (2.3 MB each for EfficientNet-Lite0); "
+        description="Most GB on the disk for the trunk's maps of all photographs (4 MB each for EfficientNet-Lite0); "
         "where they take more, or the disk has less, the trunk runs again in each stage that needs them",
     )
 

@@ -46,8 +46,9 @@ class FrozenTrunk:
     ) -> Iterator[tuple[list[ImageRecord], Callable[[], dict[str, np.ndarray]]]]:
         """Batches of images of one size that are not all `done`, and a function that waits for what is found in them.
 
-        Arrays are of all images of a batch. `MAP-S` (N, C, h, w) float16 is map MAP of the facts' `names` at the S-th
-        scale, the mean over the mirror image; `mean-MAP-S` (N, h, w) float16 is the mean over channels of absolute
+        Arrays are of all images of a batch. `MAP-S` (N, V, C, h, w) float16 is map MAP of the facts' `names` at the
+        S-th scale, averaged over the mirror image (V = 1); a conv5 that a tail follows is kept of both (V = 2), as the
+        tail of a mean is no mean of tails. `mean-MAP-S` (N, h, w) float16 is the mean over channels of absolute
         values, of conv4 and conv5; `pooled` (N, V, K) float32 has for each view of the scale closest to 1, the image
         and its mirror image, the average of the classifier's input over all positions.
         """
@@ -59,15 +60,21 @@ class FrozenTrunk:
                 maps = [self.engine(view) for view in of_scale]
                 for name in self.facts.names:
                     each = [own[name] for own in maps]
-                    found[f"{name}-{number}"] = kept(each)
+                    found[f"{name}-{number}"] = kept(each, apart=name == "conv5" and self.facts.has_tail)
                     if name != "features":
-                        found[f"mean-{name}-{number}"] = kept([mean_activation(own)[:, None] for own in each])[:, 0]
+                        means = [mean_activation(own)[:, None] for own in each]
+                        found[f"mean-{name}-{number}"] = kept(means)[:, 0, 0]
                 if number == self._pooled_scale:
-                    found["pooled"] = torch.stack([self.classifier_input(own).mean(dim=(2, 3)) for own in maps], dim=1)
+                    pooled = [self._behind_conv5(own).mean(dim=(2, 3)) for own in maps]
+                    found["pooled"] = torch.stack(pooled, dim=1)
             yield group, copy_to_cpu(found)
 
     def classifier_input(self, maps: Found) -> Tensor:
-        """`Taps.features` (N, K, h, w) float32 of maps as `passes` gives them for a scale, by their plain names."""
+        """`Taps.features` (K, h, w) float32 of one image, averaged over its views, from its maps (V, C, h, w)."""
+        return self._behind_conv5(maps).mean(dim=0)
+
+    def _behind_conv5(self, maps: Found) -> Tensor:
+        """`Taps.features` (N, K, h, w) float32, from the maps (N, C, h, w) of a view by their names."""
         if "features" in maps:
             return maps["features"].float()
         conv5 = maps["conv5"].float()

@@ -40,6 +40,7 @@ class TrunkFacts(BaseModel):
     views: ViewSettings
     statistics: Statistics  # for `normalise`
     names: tuple[str, ...]  # of the maps that are kept: conv4, conv5, and features if the trunk's tail is not known
+    has_tail: bool  # whether layers lie between conv5 and the classifier, which `tail` are
     engine: str  # which engines can run it, and how far apart they are
     stored: bool  # whether the maps of all photographs are stored, or the trunk runs again where they are needed
     bytes: int  # that they take, or would

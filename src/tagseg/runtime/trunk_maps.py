@@ -10,7 +10,7 @@ from tagseg.config.networks import InferenceMachine
 from tagseg.datasets.index import ImageRecord
 
 _KEPT = ("conv4-", "conv5-", "features-")
-Maps = list[dict[str, np.ndarray]]  # for each scale, the maps (C, h, w) float16 by name: conv4, conv5 (and features)
+Maps = list[dict[str, np.ndarray]]  # for each scale, the maps (V, C, h, w) float16 by name: conv4, conv5, features
 
 
 def trunk_maps(
@@ -50,5 +50,5 @@ def by_scale(arrays: Mapping[str, np.ndarray]) -> Maps:
 
 
 def regression_layers(scales: Maps) -> list[list[np.ndarray]]:
-    """The maps that the second round's regression reads: at each scale, conv4 and conv5."""
-    return [[maps["conv4"], maps["conv5"]] for maps in scales]
+    """The maps (C, h, w) float32 that the second round's regression reads: at each scale, conv4 and conv5."""
+    return [[maps[name].mean(axis=0, dtype=np.float32) for name in ("conv4", "conv5")] for maps in scales]

@@ -103,8 +103,8 @@ def _of_frozen_trunk(
     """The classifier's input, made of the maps that `tagseg extract` kept."""
     frozen = FrozenTrunk(trunk, machine, threads)
     for record, scales in trunk_maps(features, trunk, records, done, machine, threads):
-        tensors = [{name: torch.from_numpy(values)[None] for name, values in maps.items()} for maps in scales]
-        yield record, [frozen.classifier_input(maps)[0] for maps in tensors]
+        tensors = [{name: torch.from_numpy(values) for name, values in maps.items()} for maps in scales]
+        yield record, [frozen.classifier_input(maps) for maps in tensors]
 
 
 def _of_network(

@@ -37,10 +37,10 @@ def run(
     """Run the frozen trunk on each image: mean activations of conv4 and conv5, and its maps for later stages.
 
     `output` holds, for each image, the mean activations `conv4-S` and `conv5-S` (h, w) float16, where S is the number
-    of the scale. `features` holds the maps `conv4-S` and `conv5-S` (C, h, w) float16, and `pooled` (V, K) float32, the
-    average of the classifier's input over all positions of an image and its mirror image; `pooled` alone if
+    of the scale. `features` holds the maps `conv4-S` and `conv5-S` (V, C, h, w) float16, and `pooled` (V, K) float32,
+    the average of the classifier's input over all positions of an image and its mirror image; `pooled` alone if
     `tagseg prepare-trunk` found that the maps would not fit on the disk. Maps of mirror images are flipped back and
-    averaged with the image's own.
+    averaged with the image's own (V = 1), but for a conv5 with layers behind it, which is kept of both (V = 2).
     """
     frozen = FrozenTrunk(trunk, machine, threads)
     records = in_shard(read_index(tags), shard, shards)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from tagseg.config.arguments import Output, Tags, Threads
 from tagseg.config.networks import BackboneSettings, FeatureDisk, InferenceMachine, ViewSettings
@@ -53,6 +52,7 @@ def run(
         views=views,
         statistics=backbone.statistics,
         names=maps.names,
+        has_tail=maps.tail is not None,
         engine=engine,
         stored=_fits(size, disk.features_gb, output),
         bytes=size,
@@ -64,11 +64,11 @@ def _models(maps: KeptMaps, machine: InferenceMachine, device: Device) -> tuple[
     """The trunk's two parts as ONNX models, if this machine can use them, and a line that says why, or why not."""
     if machine.engine == "torch" or machine.device != "cpu":
         return (None, None), "torch, as set" if machine.engine == "torch" else "torch, on a GPU"
-    trunk_tail, tail = maps.trunk.tail, None
+    tail = None
     content, verdict = exported(maps, maps.names, device.threads)
-    if content is not None and isinstance(trunk_tail, nn.Sequential) and len(trunk_tail):
+    if content is not None and maps.tail is not None:
         channels = maps(torch.zeros(1, 3, _SIDE, _SIDE))[1].shape[1]
-        tail, of_tail = exported(trunk_tail.eval(), ["features"], device.threads, channels=channels)
+        tail, of_tail = exported(maps.tail, ["features"], device.threads, channels=channels)
         if tail is None:
             content, verdict = None, of_tail
     if content is None and machine.engine == "onnxruntime":
@@ -81,7 +81,9 @@ def _models(maps: KeptMaps, machine: InferenceMachine, device: Device) -> tuple[
 @torch.inference_mode()
 def _bytes_of_all(maps: KeptMaps, records: Sequence[ImageRecord], views: ViewSettings) -> int:
     """Bytes that the maps of all images take in float16."""
-    layers = [(found.shape[1], _SIDE // found.shape[3]) for found in maps(torch.zeros(1, 3, _SIDE, _SIDE))]
+    found = dict(zip(maps.names, maps(torch.zeros(1, 3, _SIDE, _SIDE)), strict=True))
+    both = {"conv5": 2} if maps.tail is not None and views.mirror else {}  # of the image and its mirror image
+    layers = [(both.get(name, 1) * own.shape[1], _SIDE // own.shape[3]) for name, own in found.items()]
     sizes = [view_size((record.height, record.width), scale) for record in records for scale in views.scales]
     return sum(
         2 * channels * -(-height // stride) * -(-width // stride)

@@ -59,7 +59,9 @@ class TimmTrunk(nn.Module):
         """What makes `Taps.features` of conv5, position by position; None if the model does that in an unknown way."""
         if self._tail_layers is None:
             return None
-        return nn.Sequential(*(getattr(self.model, name) for name in self._tail_layers))
+        tail = nn.Sequential(*(getattr(self.model, name) for name in self._tail_layers))
+        tail.training = self.training
+        return tail
 
     @cached_property
     @torch.no_grad()

@@ -133,7 +133,9 @@ class VggTrunk(nn.Module):
     @property
     def tail(self) -> nn.Sequential:
         """What makes `Taps.features` of conv5: pool5, or nothing."""
-        return self.features[self._conv5 + 1 :]
+        tail = self.features[self._conv5 + 1 :]
+        tail.training = self.training
+        return tail
 
     def maps(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """conv4 and conv5 alone, for images as in `forward`."""
