@@ -33,8 +33,9 @@ from crf import plain
 from scenes import HEIGHT, WIDTH
 from tagseg.crf import CrfParameters
 from tagseg.regions import MODES, CrispParameters, Mode, crisp_boundaries
-from tagseg.regions.affinity import OFFSETS, forest_affinity, quantise, sample_local_pairs
-from tagseg.regions.cuts import decimate, eigenvectors, interpolate, whiten
+from tagseg.regions.affinity import forest_affinity, quantise, sample_local_pairs
+from tagseg.regions.cuts import eigenvectors, whiten
+from tagseg.regions.decimation import decimate, interpolate
 from tagseg.regions.density import fit_density, order_pairs
 from tagseg.regions.features import crisp_features, resize
 from tagseg.regions.forest import Forest, fit_forest
@@ -87,22 +88,25 @@ def steps(image: np.ndarray, p: CrispParameters) -> None:
         )
 
     forests = watch("forest fit", lambda: list(map(fit, levels, targets)))
-    stencil = watch("affinity", lambda: forest_affinity(maps, forests))
+    stencil = watch("affinity", lambda: forest_affinity(maps, forests, kept_only=p.decimations > 0))
 
-    def coarser() -> list[np.ndarray]:
-        grids = [stencil]
+    def coarser() -> tuple[np.ndarray, list[tuple[np.ndarray, tuple[int, int]]]]:
+        grid, ways = stencil, []
         for _ in range(p.decimations):
-            grids.append(decimate(grids[-1], OFFSETS))
-        return grids
+            size = grid.shape[1], grid.shape[2]
+            grid, shares = decimate(grid)
+            ways.append((shares, size))
+        return grid, ways
 
-    fine = watch("decimation", coarser)
-    vectors, values = watch("eigenvectors", lambda: eigenvectors(fine[-1], p.eigenvectors, 0))
+    grid, ways = watch("decimation", coarser)
+    lowest = 0 if ways else -1
+    vectors, values = watch("eigenvectors", lambda: eigenvectors(grid, p.eigenvectors, 0, lowest=lowest))
 
     def finer() -> np.ndarray:
         found = vectors
-        for above in reversed(fine[:-1]):
-            found = interpolate(above, found, OFFSETS)
-        return whiten(found) if p.decimations else found
+        for shares, size in reversed(ways):
+            found = interpolate(shares, found, size)
+        return whiten(found) if ways else found
 
     whitened = watch("interpolation, whitening", finer)
     small = watch("oriented energy", lambda: suppress_border(oriented_energy(whitened, values)))

@@ -11,7 +11,9 @@ from scipy.ndimage import correlate
 
 from tagseg.regions.affinity import OFFSETS
 from tagseg.regions.crisp import boundary_energy
-from tagseg.regions.cuts import decimate, eigenvectors, interpolate, normalised_cuts, stencil_matrix, whiten
+from tagseg.regions.cuts import eigenvectors, normalised_cuts, whiten
+from tagseg.regions.decimation import NEIGHBOURS, decimate, interpolate, kept_rows
+from tagseg.regions.matrices import filtered, stencil_matrix
 from tagseg.regions.modes import MODES
 from tagseg.regions.oriented import oriented_energy, oriented_filters, suppress_border
 
@@ -39,7 +41,7 @@ def dense(stencil: np.ndarray) -> np.ndarray:
     return matrix
 
 
-def kept_rows(matrix: np.ndarray, height: int, width: int) -> np.ndarray:
+def kept_of(matrix: np.ndarray, height: int, width: int) -> np.ndarray:
     """S: the rows of pixels in every second row and column, from the second."""
     y, x = np.divmod(np.arange(height * width), width)
     return matrix[(y % 2 == 1) & (x % 2 == 1)]
@@ -52,28 +54,65 @@ def test_a_stencil_is_its_symmetric_matrix(height: int, width: int) -> None:
     np.testing.assert_allclose(stencil_matrix(stencil).toarray(), dense(stencil), rtol=1e-6)
 
 
-@pytest.mark.parametrize(("height", "width"), [(7, 8), (12, 13), (2, 3)])
+@pytest.mark.parametrize(("height", "width"), [(7, 8), (1, 9), (5, 5)])
+@pytest.mark.parametrize("degree", [1, 2, 5])
+def test_a_filter_is_the_chebyshev_polynomial_of_the_dense_matrix(height: int, width: int, degree: int) -> None:
+    matrix = stencil_matrix(random_stencil(height, width)).astype(np.float32)
+    vectors = np.random.default_rng(1).normal(size=(height * width, 7)).astype(np.float32)
+    before = vectors.copy()
+    found = filtered(matrix, vectors, degree, centre=2.0, reach=5.0)
+    values, axes = eigh(matrix.toarray().astype(np.float64))
+    polynomial = np.polynomial.chebyshev.Chebyshev.basis(degree)((values - 2) / 5)
+    wanted = axes @ (polynomial[:, None] * (axes.T @ vectors))
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4 * np.abs(wanted).max())
+    np.testing.assert_array_equal(vectors, before)
+
+
+@pytest.mark.parametrize("size", [(7, 8), (12, 13), (2, 3), (2, 2), (3, 31), (30, 2)])
+def test_kept_rows_are_rows_of_the_dense_matrix(size: tuple[int, int]) -> None:
+    height, width = size
+    stencil = random_stencil(height, width)
+    rows, wanted = kept_rows(stencil), kept_of(dense(stencil), height, width)
+    for (v, u), row in zip(np.ndindex(height // 2, width // 2), wanted.reshape(-1, height, width), strict=True):
+        for n, (dy, dx) in enumerate(NEIGHBOURS.tolist()):
+            y, x = 2 * v + 1 + dy, 2 * u + 1 + dx
+            inside = 0 <= y < height and 0 <= x < width
+            assert rows[n, v, u] == pytest.approx(row[y, x] if inside else 0)
+
+
+@pytest.mark.parametrize(("height", "width"), [(7, 8), (12, 13), (2, 3), (2, 2), (4, 40), (21, 2)])
 def test_decimation_is_the_product_of_dense_matrices(height: int, width: int) -> None:
     stencil = random_stencil(height, width)
     for _ in range(2):  # the second time, pixels have affinities with themselves
         matrix = dense(stencil)
-        kept = kept_rows(matrix, *stencil.shape[1:])
+        kept = kept_of(matrix, *stencil.shape[1:])
         wanted = kept / np.maximum(kept.sum(axis=0), 1e-30) @ kept.T  # a lone pixel that stays has no neighbour
-        stencil = decimate(stencil, OFFSETS)
+        stencil, _ = decimate(stencil)
+        assert stencil.dtype == np.float32
         np.testing.assert_allclose(dense(stencil), wanted, rtol=1e-5, atol=1e-12)
         if min(stencil.shape[1:]) < 2:
             break
 
 
-def test_interpolation_is_the_product_of_dense_matrices() -> None:
-    height, width = 9, 12
+@pytest.mark.parametrize(("height", "width"), [(9, 12), (2, 2), (3, 20), (14, 7)])
+def test_interpolation_is_the_product_of_dense_matrices(height: int, width: int) -> None:
     stencil = random_stencil(height, width)
-    kept = kept_rows(dense(stencil), height, width)
+    kept = kept_of(dense(stencil), height, width)
     coarse = np.random.default_rng(1).normal(size=(height // 2, width // 2, 5)).astype(np.float32)
-    wanted = (kept / kept.sum(axis=0)).T @ coarse.reshape(-1, 5)
-    found = interpolate(stencil, coarse, OFFSETS)
+    wanted = (kept / np.maximum(kept.sum(axis=0), 1e-30)).T @ coarse.reshape(-1, 5)
+    found = interpolate(decimate(stencil)[1], coarse, (height, width))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found.reshape(-1, 5), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_decimation_reads_only_pairs_with_a_kept_pixel() -> None:
+    stencil = random_stencil(11, 14)
+    other = stencil.copy()
+    y, x = np.mgrid[:11, :14]
+    for (dy, dx), weights in zip(OFFSETS.tolist(), other, strict=True):
+        weights[~((y % 2 == 1) & (x % 2 == 1) | ((y + dy) % 2 == 1) & ((x + dx) % 2 == 1))] = np.nan
+    for found, wanted in zip(decimate(other), decimate(stencil), strict=True):
+        np.testing.assert_array_equal(found, wanted)
 
 
 def check_eigenvectors(matrix: np.ndarray, vectors: np.ndarray, values: np.ndarray) -> None:
@@ -87,25 +126,35 @@ def check_eigenvectors(matrix: np.ndarray, vectors: np.ndarray, values: np.ndarr
         assert along / np.sqrt(flat[:, n] @ degrees @ flat[:, n]) > 0.9999
 
 
-@pytest.mark.parametrize(("height", "width", "count"), [(7, 9, 12), (26, 31, 40)])  # dense; by iteration
+@pytest.mark.parametrize(
+    ("height", "width", "count"), [(7, 9, 12), (26, 31, 40), (32, 36, 80), (40, 40, 30), (1, 1100, 5)]
+)  # densely; densely; by Lanczos iteration; by refinement; too thin for that
 def test_eigenvectors_are_those_of_the_generalised_problem(height: int, width: int, count: int) -> None:
     stencil = random_stencil(height, width)
-    vectors, values = eigenvectors(stencil, count, seed=0)
+    if min(height, width) > 1:
+        stencil, _ = decimate(random_stencil(2 * height, 2 * width))
+    vectors, values = eigenvectors(stencil, count, seed=0, lowest=0 if min(height, width) > 1 else -1)
     assert vectors.shape == (height, width, count) and vectors.dtype == np.float32
     check_eigenvectors(dense(stencil), vectors, values)
 
 
 @pytest.mark.parametrize("contrast", [1, 12])
-def test_eigenvectors_of_large_grids_agree_with_lanczos(contrast: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    stencil = random_stencil(70, 76) ** contrast
-    vectors, values = eigenvectors(stencil, 99, seed=0)
-    monkeypatch.setattr("tagseg.regions.cuts._LANCZOS_BELOW", 10**9)
-    exact, exact_values = eigenvectors(stencil, 99, seed=0)
+@pytest.mark.parametrize(("count", "decimated"), [(99, False), (60, True)])
+def test_eigenvectors_of_large_grids_agree_with_lanczos(
+    contrast: int, count: int, decimated: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stencil = random_stencil(84, 92) ** contrast if decimated else random_stencil(70, 76) ** contrast
+    lowest = -1
+    if decimated:
+        stencil, lowest = decimate(stencil)[0], 0
+    vectors, values = eigenvectors(stencil, count, seed=0, lowest=lowest)
+    monkeypatch.setattr("tagseg.regions.cuts._REFINED_FROM", 10**9)
+    exact, exact_values = eigenvectors(stencil, count, seed=0, lowest=lowest)
     assert not np.array_equal(vectors, exact)
-    np.testing.assert_allclose(values, exact_values, rtol=1e-3)
+    np.testing.assert_allclose(values, exact_values, rtol=2e-3)
     found, wanted = oriented_energy(vectors, values), oriented_energy(exact, exact_values)
     assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.9999
-    assert np.abs(found - wanted).max() < 0.01 * wanted.max()
+    assert np.abs(found - wanted).max() < 0.02 * wanted.max()
 
 
 def test_a_few_nodes_have_one_eigenvector_less_than_nodes() -> None:
@@ -145,9 +194,10 @@ def test_whitening_survives_repeated_and_tiny_vectors() -> None:
 def test_only_decimated_cuts_are_whitened() -> None:
     stencil = random_stencil(16, 18)
     vectors, values = normalised_cuts(stencil, 8, levels=1, seed=0)
-    coarse, coarse_values = eigenvectors(decimate(stencil, OFFSETS), 8, seed=0)
+    decimated, shares = decimate(stencil)
+    coarse, coarse_values = eigenvectors(decimated, 8, seed=0, lowest=0)
     np.testing.assert_array_equal(values, coarse_values)
-    np.testing.assert_array_equal(vectors, whiten(interpolate(stencil, coarse, OFFSETS)))
+    np.testing.assert_array_equal(vectors, whiten(interpolate(shares, coarse, (16, 18))))
     exact, _ = normalised_cuts(stencil, 8, levels=0, seed=0)
     np.testing.assert_array_equal(exact, eigenvectors(stencil, 8, seed=0)[0])
 
@@ -205,7 +255,9 @@ def test_the_border_loses_what_runs_along_it() -> None:
     np.testing.assert_allclose(left[4:-4, 4:-4], 1, atol=1e-6)
 
 
-def test_energy_of_the_public_codes_affinity_equals_its_own(crisp_reference: Path) -> None:
+def test_energy_of_the_public_codes_affinity_equals_its_own(
+    crisp_reference: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     affinity = np.load(crisp_reference / "101027_affinity.npz")
     wanted = np.load(crisp_reference / "101027_boundaries.npz")["E_oriented"]
     height, width, _ = wanted.shape
@@ -213,9 +265,12 @@ def test_energy_of_the_public_codes_affinity_equals_its_own(crisp_reference: Pat
     numbers = [NUMBERS[offset] for offset in map(tuple, (second - first).tolist())]
     stencil = np.zeros((41, height, width), np.float32)
     stencil[numbers, first[:, 0], first[:, 1]] = affinity["w"]
-    vectors, values = normalised_cuts(stencil, 99, levels=2, seed=0)
-    found = suppress_border(oriented_energy(vectors, values))
-    assert np.abs(found - wanted).max() < 1e-5 * wanted.max()  # measured: 4e-7
+    found = [suppress_border(oriented_energy(*normalised_cuts(stencil, 99, levels=2, seed=0)))]
+    monkeypatch.setattr("tagseg.regions.cuts._DENSE_BELOW", 10**9)
+    found.append(suppress_border(oriented_energy(*normalised_cuts(stencil, 99, levels=2, seed=0))))
+    refined, exact = (float(np.abs(energy - wanted).max() / wanted.max()) for energy in found)
+    assert refined < 1e-2  # measured: .006; the last of the eigenvectors are not quite settled
+    assert exact < 1e-4  # measured: 2e-5
 
 
 def test_energy_from_the_image_correlates_with_the_public_codes(crisp_reference: Path) -> None:

@@ -179,6 +179,10 @@ def test_affinity_is_the_product_of_exponentials_for_all_pairs_at_most_five_apar
                 )
                 wanted[numbers[v - y, u - x], y, x] = np.exp(pmi)
     np.testing.assert_allclose(forest_affinity(features, forests), wanted, rtol=1e-5)
+    y, x = np.mgrid[:height, :width]
+    for (dy, dx), weights in zip(OFFSETS.tolist(), wanted, strict=True):
+        weights[~((y % 2 == 1) & (x % 2 == 1) | ((y + dy) % 2 == 1) & ((x + dx) % 2 == 1))] = 0
+    np.testing.assert_allclose(forest_affinity(features, forests, kept_only=True), wanted, rtol=1e-5)
 
 
 def test_levels_are_rounded_and_span_the_range() -> None:

@@ -69,25 +69,45 @@ def quantise(features: np.ndarray) -> np.ndarray:
     return np.floor(features * 255 + 0.5).astype(np.uint8)
 
 
-def forest_affinity(features: Sequence[np.ndarray], forests: Sequence[Forest]) -> np.ndarray:
+def forest_affinity(
+    features: Sequence[np.ndarray], forests: Sequence[Forest], *, kept_only: bool = False
+) -> np.ndarray:
     """Stencil (41, H, W) float32 of Π exp(PMI), with the PMI of each feature set predicted by its forest.
 
-    `features` are arrays (H, W, 3) float32 in [0, 1], one per forest. The affinity of a pixel with itself is 0.
+    `features` are arrays (H, W, 3) float32 in [0, 1], one per forest. The affinity of a pixel with itself is 0. With
+    `kept_only`, so are those of pairs without a pixel of odd row and column: four in seven, which decimation never
+    reads (see `cuts.kept_rows`), and which take as long as the others.
     """
     height, width = features[0].shape[:2]
     stencil = np.zeros((len(OFFSETS), height, width), np.float32)
     packed = [_pack(quantise(maps)) for maps in features]
     for weights, (dy, dx) in zip(stencil[1:], OFFSETS[1:].tolist(), strict=True):
-        first = np.s_[: max(height - dy, 0), max(0, -dx) : max(width - dx, 0)]
-        second = np.s_[dy:, max(0, dx) : max(width + dx, 0)]
-        pmi = np.zeros(weights[first].size, np.float32)
-        for (channel, as_first, as_second), forest in zip(packed, forests, strict=True):
-            # the larger of the two first channels comes first, as in `order_pairs`
-            a, b = channel[first], channel[second]
-            pairs = as_first[first] | as_second[second] | np.maximum(a, b) | np.minimum(a, b) << np.uint64(24)
-            forest.add_predictions(pairs.ravel(), pmi)
-        weights[first] = np.exp(pmi).reshape(weights[first].shape)
+        # (row, column) and step of the first pixels: all, or those that are kept, and those whose second pixel is
+        starts, step = ({(1, 1), ((1 - dy) % 2, (1 - dx) % 2)}, 2) if kept_only else ({(0, 0)}, 1)
+        for row, column in sorted(starts):
+            left = max(0, -dx)
+            left += (column - left) % step
+            first = np.s_[row : max(height - dy, 0) : step, left : max(width - dx, 0) : step]
+            second = np.s_[row + dy :: step, left + dx : max(width + dx, 0) if dx < 0 else None : step]
+            weights[first] = _products(packed, forests, first, second)
     return stencil
+
+
+def _products(
+    packed: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    forests: Sequence[Forest],
+    first: tuple[slice, slice],
+    second: tuple[slice, slice],
+) -> np.ndarray:
+    """Π exp(PMI) float32 of the pairs of pixels in two slices of equal shape; `packed` are images of `_pack`."""
+    size = packed[0][0][first].shape
+    pmi = np.zeros(size[0] * size[1], np.float32)
+    for (channel, as_first, as_second), forest in zip(packed, forests, strict=True):
+        # the larger of the two first channels comes first, as in `order_pairs`
+        a, b = channel[first], channel[second]
+        pairs = as_first[first] | as_second[second] | np.maximum(a, b) | np.minimum(a, b) << np.uint64(24)
+        forest.add_predictions(pairs.ravel(), pmi)
+    return np.exp(pmi, out=pmi).reshape(size)
 
 
 def _pack(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

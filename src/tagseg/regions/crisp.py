@@ -83,7 +83,9 @@ def boundary_energy(image: np.ndarray, parameters: CrispParameters, seed: int) -
         )
         for maps in features
     ]
-    affinity = forest_affinity(features, forests)
+    # decimation reads only pairs with a kept pixel, and keeps none of a single row or column
+    kept_only = parameters.decimations > 0 and min(features[0].shape[:2]) > 1
+    affinity = forest_affinity(features, forests, kept_only=kept_only)
     vectors, values = normalised_cuts(affinity, parameters.eigenvectors, parameters.decimations, seed)
     return suppress_border(oriented_energy(vectors, values))
 

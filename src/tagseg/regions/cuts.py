@@ -1,25 +1,26 @@
 """Decimated normalised cuts: eigenvectors of a pixel affinity, computed on a smaller grid and interpolated.
 
-Arbeláez et al. 2014 (Multiscale Combinatorial Grouping), Sec. 3. Each decimation keeps every second row and column and
-squares the affinity, which connects the kept pixels via the dropped ones. Affinities are stencils (see `affinity`): the
-square of a stencil of radius 5 spans 10 pixels, which are 5 of those that are kept.
+Arbeláez et al. 2014 (Multiscale Combinatorial Grouping), Sec. 3. Affinities are stencils (see `affinity`).
 """
 
 import numpy as np
-from numba import njit
 from scipy import sparse
 from scipy.linalg import eigh, qr
 from scipy.sparse.linalg import eigsh
 
-from tagseg.regions.affinity import OFFSETS, RADIUS
+from tagseg.regions.decimation import decimate, interpolate
+from tagseg.regions.matrices import filtered, stencil_matrix
 
-_LANCZOS_FACTOR = 2.2  # Krylov vectors per wanted eigenvector: measured to be fastest
-_DENSE_BELOW = 500  # nodes: smaller problems are solved densely
-_LANCZOS_BELOW = 5000  # nodes: larger problems start from the eigenvectors of the decimated grid
+_DENSE_BELOW = 1000  # nodes: smaller problems are solved densely
+_REFINED_FROM = 24  # nodes per eigenvector: larger problems start from the eigenvectors of the decimated grid
+_LANCZOS_FACTOR = 2.2  # Krylov vectors per wanted eigenvector, in what is between: measured to be fastest
 _SPARE = 0.25  # fraction of additional eigenvectors, since the last ones converge slowly
-_DEGREE = 20  # of the Chebyshev polynomial of a round
-_SETTLED = 0.1  # relative change of λ; a round reduces the error by more than a factor of 100
-_BLOCK = 32  # vectors filtered at a time, to save memory
+_GAIN = 300  # by which a round amplifies the last wanted eigenvector over those below the spare ones
+_MAX_DEGREE = 30  # of the Chebyshev polynomial of a round
+_LARGEST = 50  # natural logarithm of the polynomial's largest value, in single precision
+_PRECISION = 2e-6  # of λ, relative: a round reduces its error by the square of the gain
+_BLOCK = 2**18  # entries of vectors filtered at a time, but at least
+_MIN_BLOCK = 32  # vectors, to save memory
 _MAX_ROUNDS = 10
 _ROUNDING = 1e-5  # of λ in single precision
 
@@ -31,79 +32,84 @@ def normalised_cuts(stencil: np.ndarray, count: int, levels: int, seed: int) -> 
     the grid has too few nodes. With `levels` > 0 they are computed on a grid decimated that many times (fewer if a side
     would vanish), interpolated, and whitened. `seed` is that of the solver's starting vector.
     """
-    fine = []
+    ways = []  # from each decimated grid back to the finer one
     for _ in range(levels):
-        if min(stencil.shape[1:]) < 2:
+        size = stencil.shape[1], stencil.shape[2]
+        if min(size) < 2:
             break
-        fine.append(stencil)
-        stencil = decimate(stencil, OFFSETS)
-    vectors, values = eigenvectors(stencil, count, seed)
-    for above in reversed(fine):
-        vectors = interpolate(above, vectors, OFFSETS)
-    return (whiten(vectors) if fine else vectors), values
+        stencil, shares = decimate(stencil)
+        ways.append((shares, size))
+    vectors, values = eigenvectors(stencil, count, seed, lowest=0 if ways else -1)
+    for shares, size in reversed(ways):
+        vectors = interpolate(shares, vectors, size)
+    return (whiten(vectors) if ways else vectors), values
 
 
-def eigenvectors(stencil: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def eigenvectors(stencil: np.ndarray, count: int, seed: int, *, lowest: float = -1) -> tuple[np.ndarray, np.ndarray]:
     """Non-constant eigenvectors (h, w, n) float32 and λ (n,) float64 of (D - A) v = λ D v; n <= `count`.
 
-    On large grids the precision is about single: λ has a relative error of about 1e-4.
+    Precision is about single on small grids; on large ones λ has a relative error of about 1e-5, the last ones up to
+    1e-3. `lowest` is a bound of the eigenvalues of
+    D^-1/2 A D^-1/2, which lie in [-1, 1], and in [0, 1] if A has been decimated, as A' is then a square.
     """
     _, height, width = stencil.shape
     nodes = height * width
-    matrix = stencil_matrix(stencil)
-    root = np.sqrt(np.maximum(np.asarray(matrix.sum(axis=0)).ravel(), np.finfo(np.float64).tiny))
-    scaling = sparse.diags_array(1 / root)
-    normal = (scaling @ matrix @ scaling).tocsr()
-    del matrix  # for a large image, a major part of the memory
     count = min(count, nodes - 1)
     if count < 1:
         return np.zeros((height, width, 0), np.float32), np.zeros(0)
+    # the largest eigenvalues of D^-1/2 A D^-1/2 are the smallest of the Laplacian, without needing an inverse
+    normal, root = _normalised(stencil_matrix(stencil))
     if nodes < max(_DENSE_BELOW, 2 * count):
-        values, vectors = eigh(normal.toarray())
-    elif nodes >= max(_LANCZOS_BELOW, 32 * count) and min(height, width) > 1:
-        coarse, _ = eigenvectors(decimate(stencil, OFFSETS), count + int(_SPARE * count), seed)
-        start = interpolate(stencil, coarse, OFFSETS).reshape(nodes, -1)
+        last = nodes - 1
+        vectors = eigh(normal.toarray().astype(np.float32), subset_by_index=(last - count, last), check_finite=False)[1]
+    elif nodes >= _REFINED_FROM * count and min(height, width) > 1:
+        coarse, shares = decimate(stencil)
+        start, _ = eigenvectors(coarse, count + int(_SPARE * count), seed, lowest=0)
+        start = interpolate(shares, start, (height, width)).reshape(nodes, -1)
         start = np.hstack([np.ones((nodes, 1), np.float32), start]) * root[:, None].astype(np.float32)
-        values, vectors = _refine(normal, start, count + 1)
+        vectors = _refine(normal.astype(np.float32), start, count + 1, lowest)
     else:
-        # the largest eigenvalues of D^-1/2 A D^-1/2 are the smallest of the Laplacian, without needing an inverse
         krylov = min(nodes, int(_LANCZOS_FACTOR * (count + 1)))
         start = np.random.default_rng(seed).uniform(0.5, 1.5, nodes)
-        values, vectors = eigsh(normal, count + 1, which="LA", ncv=krylov, v0=start)
-    order = np.argsort(-values, kind="stable")[1 : count + 1]
+        vectors = eigsh(normal, count + 1, which="LA", ncv=krylov, v0=start)[1]
+    values = _rayleigh_quotients(normal, vectors)
+    order = np.argsort(-values, kind="stable")[1:]
     vectors = vectors[:, order] / root[:, None]
     return vectors.reshape(height, width, -1).astype(np.float32), 1 - values[order]
 
 
-def _refine(normal: sparse.csr_array, start: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The `count` largest eigenvalues, in decreasing order, and eigenvectors (P, count) of `normal` (P, P).
+def _normalised(matrix: sparse.csr_array) -> tuple[sparse.csr_array, np.ndarray]:
+    """D^-1/2 A D^-1/2 (P, P) float64, in place of `matrix` A, and D^1/2 (P,)."""
+    root = np.sqrt(np.maximum(np.asarray(matrix.sum(axis=0)).ravel(), np.finfo(np.float64).tiny))
+    matrix.data /= root[matrix.indices]
+    matrix.data /= np.repeat(root, np.diff(matrix.indptr))
+    return matrix, root
+
+
+def _refine(normal: sparse.csr_array, start: np.ndarray, count: int, lowest: float) -> np.ndarray:
+    """Eigenvectors (P, count) float32 of the largest eigenvalues of `normal` (P, P) float32, in decreasing order.
 
     Chebyshev-filtered subspace iteration (Zhou et al. 2006) from approximate eigenvectors `start` (P, n): the
-    polynomial is at most 1 on [-1, smallest Ritz value] and grows quickly above, so each round amplifies the wanted
+    polynomial is at most 1 on [lowest, smallest Ritz value] and grows quickly above, so each round amplifies the wanted
     components. Lanczos iteration needs the same products, but spends its time on orthogonalising a long basis.
     """
-    single = normal.astype(np.float32)
     start = start / np.maximum(np.linalg.norm(start, axis=0), np.finfo(np.float32).tiny)
-    values, vectors = _rayleigh_ritz(single, start)
+    values, vectors = _rayleigh_ritz(normal, start)
+    block = max(_MIN_BLOCK, _BLOCK // len(start))
     for _ in range(_MAX_ROUNDS):
         before = values[:count]
-        centre, reach = (values[-1] - 1) / 2, (values[-1] + 1) / 2
-        scaled = (single - sparse.eye_array(len(start), dtype=np.float32) * centre) * np.float32(2 / reach)
-        for low in range(0, vectors.shape[1], _BLOCK):
-            last = vectors[:, low : low + _BLOCK]
-            filtered = scaled @ last / 2
-            for _ in range(_DEGREE - 1):
-                after = scaled @ filtered
-                after -= last
-                last, filtered = filtered, after
-            vectors[:, low : low + _BLOCK] = filtered / np.linalg.norm(filtered, axis=0)
-        values, vectors = _rayleigh_ritz(single, vectors)
-        if (np.abs(values[:count] - before) <= _SETTLED * (1 - before) + _ROUNDING).all():
+        centre, reach = (values[-1] + lowest) / 2, max((values[-1] - lowest) / 2, 1e-3)
+        # the polynomial of degree d is cosh(d arccosh t) at t > 1
+        growth = np.arccosh(np.maximum((before[[0, -1]] - centre) / reach, 1 + 1e-6))
+        degree = max(1, int(min(np.ceil(np.arccosh(_GAIN) / growth[1]), _LARGEST / growth[0], _MAX_DEGREE)))
+        gain = min(np.cosh(degree * growth[1]), _GAIN)
+        for low in range(0, vectors.shape[1], block):
+            some = filtered(normal, vectors[:, low : low + block], degree, centre, reach)
+            vectors[:, low : low + block] = some / np.linalg.norm(some, axis=0)
+        values, vectors = _rayleigh_ritz(normal, vectors)
+        if (np.abs(values[:count] - before) <= _PRECISION * gain**2 * (1 - before) + _ROUNDING).all():
             break
-    vectors = vectors[:, :count]
-    # for the smoothest vectors, λ = 1 - μ is below single precision
-    exact = [v @ (normal @ v) / (v @ v) for v in (column.astype(np.float64) for column in vectors.T)]
-    return np.array(exact), vectors
+    return vectors[:, :count]
 
 
 def _rayleigh_ritz(matrix: sparse.csr_array, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -113,22 +119,16 @@ def _rayleigh_ritz(matrix: sparse.csr_array, vectors: np.ndarray) -> tuple[np.nd
     return values[::-1], basis @ mixing[:, ::-1].astype(np.float32)
 
 
-def stencil_matrix(stencil: np.ndarray) -> sparse.csr_array:
-    """Convert a stencil (41, H, W) to the symmetric sparse matrix (H W, H W) float64."""
-    _, height, width = stencil.shape
-    index = np.arange(height * width).reshape(height, width)
-    rows, columns, values = [], [], []
-    for (dy, dx), weights in zip(OFFSETS.tolist(), stencil, strict=True):
-        inside = slice(max(0, -dx), max(width - dx, 0))
-        first = index[: max(height - dy, 0), inside].ravel()
-        rows.append(first)
-        columns.append(first + dy * width + dx)
-        values.append(weights[: max(height - dy, 0), inside].ravel())
-    size = (height * width, height * width)
-    upper = sparse.coo_array(
-        (np.concatenate(values).astype(np.float64), (np.concatenate(rows), np.concatenate(columns))), size
-    ).tocsr()
-    return (upper + sparse.triu(upper, 1).T).tocsr()
+def _rayleigh_quotients(matrix: sparse.csr_array, vectors: np.ndarray) -> np.ndarray:
+    """vᵀ M v / vᵀ v (n,) of the columns of `vectors` (P, n), in double precision.
+
+    For the smoothest vectors, λ = 1 - μ is below single precision.
+    """
+    found = []
+    for low in range(0, vectors.shape[1], _MIN_BLOCK):
+        some = np.ascontiguousarray(vectors[:, low : low + _MIN_BLOCK], dtype=np.float64)
+        found.append((some * (matrix @ some)).sum(axis=0) / (some**2).sum(axis=0))
+    return np.concatenate(found)
 
 
 def whiten(vectors: np.ndarray) -> np.ndarray:
@@ -145,78 +145,3 @@ def whiten(vectors: np.ndarray) -> np.ndarray:
     for rows in vectors:  # row by row: a copy of all eigenvectors of a large image might not fit in memory
         rows[:] = rows @ whitening
     return vectors
-
-
-@njit(cache=True, nogil=True)
-def _kept_neighbours(stencil, y, x, offsets, kept, weights):  # type: ignore[no-untyped-def]  # compiled
-    """Find the kept neighbours of pixel (y, x): write their flat indices in the coarse grid and normalised affinities.
-
-    Pixels of odd row and column are kept. Returns their number and the sum of their affinities; `weights` sum to 1.
-    """
-    _, height, width = stencil.shape
-    count = 0
-    total = 0.0
-    for k in range(len(offsets)):
-        dy, dx = offsets[k]
-        for sign in (1, -1):
-            if sign < 0 and k == 0:
-                continue
-            v, u = y + sign * dy, x + sign * dx
-            if v % 2 == 0 or u % 2 == 0 or v < 0 or u < 0 or v >= height or u >= width:
-                continue
-            weight = stencil[k, y, x] if sign > 0 else stencil[k, v, u]
-            kept[count] = (v // 2) * (width // 2) + u // 2
-            weights[count] = weight
-            total += weight
-            count += 1
-    for i in range(count):
-        weights[i] /= max(total, 1e-300)
-    return count, total
-
-
-@njit(cache=True, nogil=True)
-def decimate(stencil: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """A' = S diag(1 / 1ᵀS) Sᵀ with S the kept rows of A: stencil (41, H, W) -> (41, ⌊H/2⌋, ⌊W/2⌋) float64.
-
-    `offsets` are OFFSETS, as an argument for numba.
-    """
-    _, height, width = stencil.shape
-    coarse = np.zeros((len(offsets), height // 2, width // 2))
-    number = np.full((RADIUS + 1, 2 * RADIUS + 1), -1)
-    for k in range(len(offsets)):
-        number[offsets[k, 0], offsets[k, 1] + RADIUS] = k
-    kept = np.empty(2 * len(offsets), np.int64)
-    weights = np.empty(2 * len(offsets))
-    for y in range(height):
-        for x in range(width):
-            count, total = _kept_neighbours(stencil, y, x, offsets, kept, weights)
-            for i in range(count):
-                v, u = divmod(kept[i], width // 2)
-                for j in range(count):
-                    if kept[j] >= kept[i]:
-                        w, t = divmod(kept[j], width // 2)
-                        coarse[number[w - v, t - u + RADIUS], v, u] += weights[i] * weights[j] * total
-    return coarse
-
-
-@njit(cache=True, nogil=True)
-def interpolate(stencil: np.ndarray, vectors: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Interpolate vectors (h, w, n) of the decimated grid to the fine grid: (H, W, n) float32.
-
-    Each pixel is the mean of its kept neighbours, weighted by `stencil` (41, H, W), the affinity of the fine grid.
-    """
-    _, height, width = stencil.shape
-    rows = np.ascontiguousarray(vectors).reshape(-1, vectors.shape[2])
-    fine = np.zeros((height, width, rows.shape[1]), np.float32)
-    kept = np.empty(2 * len(offsets), np.int64)
-    weights = np.empty(2 * len(offsets))
-    for y in range(height):
-        for x in range(width):
-            count, _ = _kept_neighbours(stencil, y, x, offsets, kept, weights)
-            values = fine[y, x]
-            for i in range(count):
-                share = np.float32(weights[i])
-                row = rows[kept[i]]
-                for n in range(len(row)):
-                    values[n] += share * row[n]
-    return fine

@@ -157,6 +157,13 @@ def _descend_eight(nodes, w, p):  # type: ignore[no-untyped-def]  # compiled
 
 
 @njit(cache=True, nogil=True)
+def _equal_eight(p, q):  # type: ignore[no-untyped-def]  # compiled
+    """Whether all eight positions are equal; one branch, where `==` of tuples takes up to eight."""
+    low = (p[0] ^ q[0]) | (p[1] ^ q[1]) | (p[2] ^ q[2]) | (p[3] ^ q[3])
+    return low | (p[4] ^ q[4]) | (p[5] ^ q[5]) | (p[6] ^ q[6]) | (p[7] ^ q[7]) == 0
+
+
+@njit(cache=True, nogil=True)
 def _add_predictions(nodes, values, begins, pairs, sums):  # type: ignore[no-untyped-def]  # compiled
     """Implements `Forest.add_predictions`."""
     trees = len(begins) - 1
@@ -179,7 +186,7 @@ def _add_predictions(nodes, values, begins, pairs, sums):  # type: ignore[no-unt
             before = (root, root, root, root, root, root, root, root)
             while True:
                 p = _descend_eight(own_nodes, w, _descend_eight(own_nodes, w, before))
-                if p == before:
+                if _equal_eight(p, before):
                     break
                 before = p
             for k in range(8):
