@@ -15,6 +15,7 @@ from tagseg.regions.oriented import ORIENTATIONS
 _TOLERANCE = 2.0  # pixels and
 _DEVIATION = 0.05  # of the chord's length
 _NONE = -1  # no boundary
+_EAST, _SOUTH, _WEST, _NORTH = 1, 2, 4, 8  # bits
 
 
 def arc_channels(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -23,70 +24,66 @@ def arc_channels(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     `labels` (H, W) int are the regions. Arcs are split at the point farthest from their chord until every piece is
     straight, so that the channel of a crack (see `channel_of`) is that of its piece, not of the whole arc.
     """
-    down = np.where(labels[1:] != labels[:-1], 0, _NONE).astype(np.int8)
-    right = np.where(labels[:, 1:] != labels[:, :-1], 0, _NONE).astype(np.int8)
-    _trace(down, right)
+    level, upright = labels[1:] != labels[:-1], labels[:, 1:] != labels[:, :-1]
+    ways = np.zeros((labels.shape[0] + 1, labels.shape[1] + 1), np.uint8)
+    ways[1:-1, :-1] |= np.uint8(_EAST) * level
+    ways[1:-1, 1:] |= np.uint8(_WEST) * level
+    ways[:-1, 1:-1] |= np.uint8(_SOUTH) * upright
+    ways[1:, 1:-1] |= np.uint8(_NORTH) * upright
+    down, right = (np.where(line, np.int8(0), np.int8(_NONE)) for line in (level, upright))
+    _trace(ways, down, right)
     return down, right
 
 
 @njit(cache=True, nogil=True)
-def _step(down, right, y, x, direction):  # type: ignore[no-untyped-def]  # compiled
-    """Whether a boundary leaves corner (y, x) east (0), south (1), west (2) or north (3)."""
-    if direction == 0:
-        return 0 < y <= down.shape[0] and x < down.shape[1] and down[y - 1, x] != _NONE
-    if direction == 1:
-        return 0 < x <= right.shape[1] and y < right.shape[0] and right[y, x - 1] != _NONE
-    if direction == 2:
-        return 0 < y <= down.shape[0] and x > 0 and down[y - 1, x - 1] != _NONE
-    return 0 < x <= right.shape[1] and y > 0 and right[y - 1, x - 1] != _NONE
+def _trace(ways, down, right):  # type: ignore[no-untyped-def]  # compiled
+    """Walk along every arc once and write the channels of its pieces to the cracks.
 
-
-@njit(cache=True, nogil=True)
-def _trace(down, right):  # type: ignore[no-untyped-def]  # compiled
-    """Walk along every arc once and write the channels of its pieces to the cracks."""
-    height, width = right.shape[0] + 1, down.shape[1] + 1
-    degree = np.zeros((height, width), np.int8)
-    for y in range(height):
-        for x in range(width):
-            for d in range(4):
-                degree[y, x] += _step(down, right, y, x, d)
-    done = np.zeros((height, width, 4), np.bool_)
+    `ways` (H + 1, W + 1) are the directions in which boundaries leave each corner.
+    """
+    height, width = ways.shape
+    left = ways.copy()  # what has not been walked yet
     length = 1 + down.size + right.size
     ys, xs = np.empty(length, np.int64), np.empty(length, np.int64)
     # arcs with ends first; what remains are closed loops, which may start anywhere
     for loops in (False, True):
         for y in range(height):
             for x in range(width):
-                if degree[y, x] == 0 or (not loops and degree[y, x] == 2):
+                if left[y, x] == 0 or (not loops and _passes(ways[y, x])):
                     continue
-                for first in range(4):
-                    if not done[y, x, first] and _step(down, right, y, x, first):
-                        count = _follow(down, right, degree, y, x, first, done, ys, xs)
+                for first in (_EAST, _SOUTH, _WEST, _NORTH):
+                    if left[y, x] & first:
+                        count = _follow(ways, left, y, x, first, ys, xs)
                         _write_pieces(ys[:count], xs[:count], down, right)
 
 
 @njit(cache=True, nogil=True)
-def _follow(down, right, degree, y, x, first, done, ys, xs):  # type: ignore[no-untyped-def]  # compiled
+def _passes(directions):  # type: ignore[no-untyped-def]  # compiled
+    """Whether exactly two boundaries meet, that is, a line passes."""
+    rest = directions & (directions - 1)  # without the lowest bit
+    return rest != 0 and rest & (rest - 1) == 0
+
+
+@njit(cache=True, nogil=True)
+def _follow(ways, left, y, x, first, ys, xs):  # type: ignore[no-untyped-def]  # compiled
     """Walk along the arc that leaves corner (y, x) in direction `first`, to its end or once around.
 
-    Writes its corners, the first included, to `ys` and `xs`, marks its cracks as `done` in both directions, and returns
-    the number of corners. `degree` is the number of boundaries that leave each corner.
+    Writes its corners, the first included, to `ys` and `xs`, clears its cracks in `left` in both directions, and
+    returns the number of corners.
     """
     ys[0], xs[0] = y, x
-    count, v, u, d = 1, y, x, first
+    count, v, u, direction = 1, y, x, first
     while True:
-        done[v, u, d] = True
-        v += (d == 1) - (d == 3)
-        u += (d == 0) - (d == 2)
-        back = (d + 2) % 4
-        done[v, u, back] = True
+        left[v, u] &= ~direction
+        v += (direction == _SOUTH) - (direction == _NORTH)
+        u += (direction == _EAST) - (direction == _WEST)
+        back = direction << 2 if direction < _WEST else direction >> 2
+        left[v, u] &= ~back
         ys[count], xs[count] = v, u
         count += 1
-        if degree[v, u] != 2 or (v == y and u == x):
+        if not _passes(ways[v, u]) or (v == y and u == x):
             return count
-        for d in range(4):
-            if d != back and _step(down, right, v, u, d):
-                break
+        direction = ways[v, u] & ~back
 
 
 @njit(cache=True, nogil=True)

@@ -28,10 +28,10 @@ def _by_parity() -> np.ndarray:
     The first two axes are the parities of the row and the column that are reached.
     """
     table = np.full((2, 2, 24), -1)
+    parities = (1 + NEIGHBOURS) % 2  # kept pixels are odd
     for row in range(2):
         for column in range(2):
-            parities = np.array([1 - row, 1 - column])  # kept pixels are odd
-            found = np.flatnonzero((NEIGHBOURS % 2 == parities).all(axis=1))
+            found = np.flatnonzero((parities == [row, column]).all(axis=1))
             table[row, column, : len(found)] = found
     return table
 

@@ -66,8 +66,11 @@ def halve(values: np.ndarray, times: int) -> np.ndarray:
 
 
 def resize(values: np.ndarray, size: tuple[int, int], box: tuple[int, int, int, int] | None = None) -> np.ndarray:
-    """Bicubic resize of (H, W, C), or of its `box` (left, top, right, bottom), to (h, w, C), `size` = (h, w)."""
+    """Bicubic resize of (H, W, C), or of its `box` (left, top, right, bottom), to (h, w, C), `size` = (h, w).
+
+    In memory, the channels of the result come one after the other.
+    """
     height, width = size
-    channels = (Image.fromarray(channel) for channel in np.moveaxis(values, 2, 0).astype(np.float32))
+    channels = (Image.fromarray(channel) for channel in np.moveaxis(values, 2, 0).astype(np.float32, order="C"))
     resized = [channel.resize((width, height), Image.Resampling.BICUBIC, box) for channel in channels]
-    return np.stack([np.asarray(channel) for channel in resized], axis=2)
+    return np.moveaxis(np.stack([np.asarray(channel) for channel in resized]), 0, 2)

@@ -6,11 +6,12 @@ region; boundaries run between pixels (see `arcs`).
 
 from dataclasses import dataclass
 
-import higra
 import numpy as np
 
 from tagseg.regions.arcs import arc_channels
+from tagseg.regions.linkage import average_linkage, common_ancestors
 from tagseg.regions.modes import Hierarchy
+from tagseg.regions.watershed import watershed
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class RegionTree:
         )
         unique, inverse = np.unique(pairs, return_inverse=True)
         if len(unique):
-            common = higra.Tree(self.parents).lowest_common_ancestor(unique // count, unique % count)
+            common = common_ancestors(self.parents, *np.divmod(unique, count))
             altitude[differ] = self.altitudes[common].astype(np.float32)[inverse]
         return altitude
 
@@ -78,45 +79,40 @@ def region_tree(energy: np.ndarray, hierarchy: Hierarchy = "oriented") -> Region
     strongest = energy.max(axis=2)
     if strongest.min() == strongest.max():  # no boundaries, or a single pixel
         return RegionTree(np.zeros(strongest.shape, np.int32), np.zeros(1, np.int64), np.zeros(1))
+    if hierarchy == "mean_pb":
+        return _mean_pb(strongest)
+    leaves = watershed(strongest)
+    first, second, strengths = _line_strengths(energy, leaves, hierarchy)
+    return RegionTree(leaves, *average_linkage(first, second, strengths, int(leaves.max()) + 1))
+
+
+def _mean_pb(strongest: np.ndarray) -> RegionTree:
+    """The hierarchy of that name in the library higra, of energies (H, W) float32."""
+    import higra  # here: it takes half a second to load, and only comparisons need it
+
     graph = higra.get_4_adjacency_graph(strongest.shape)
     weights = higra.weight_graph(graph, strongest.astype(np.float64), higra.WeightFunction.mean)
-    if hierarchy == "mean_pb":
-        tree, altitudes = higra.mean_pb_hierarchy(graph, weights, strongest.shape)
-        leaves = higra.CptRegionAdjacencyGraph.construct(tree.leaf_graph)["vertex_map"]
-        return RegionTree(leaves.reshape(strongest.shape).astype(np.int32), tree.parents(), np.asarray(altitudes))
-    leaves = higra.labelisation_watershed(graph, weights).astype(np.int32) - 1
-    return _merge(leaves, *_line_strengths(energy, leaves, hierarchy))
+    tree, altitudes = higra.mean_pb_hierarchy(graph, weights, strongest.shape)
+    leaves = higra.CptRegionAdjacencyGraph.construct(tree.leaf_graph)["vertex_map"]
+    return RegionTree(
+        leaves.reshape(strongest.shape).astype(np.int32), tree.parents().astype(np.int64), np.asarray(altitudes)
+    )
 
 
 def _line_strengths(
     energy: np.ndarray, leaves: np.ndarray, hierarchy: Hierarchy
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The two leaves (M,) at each boundary crack, and its strength (M,): mean energy of the two adjacent pixels."""
-    down, right = arc_channels(leaves)
-    index = np.arange(leaves.size).reshape(leaves.shape)
-    channel = np.concatenate([down.ravel(), right.ravel()])
-    line = channel >= 0
-    first = np.concatenate([index[:-1].ravel(), index[:, :-1].ravel()])[line]
-    second = np.concatenate([index[1:].ravel(), index[:, 1:].ravel()])[line]
-    flat = energy.reshape(-1, energy.shape[2])
-    if hierarchy == "oriented":
-        strength = (flat[first, channel[line]] + flat[second, channel[line]]) / 2
-    else:
-        largest = flat.max(axis=1)
-        strength = (largest[first] + largest[second]) / 2
-    return leaves.ravel()[first], leaves.ravel()[second], strength
-
-
-def _merge(leaves: np.ndarray, first: np.ndarray, second: np.ndarray, strength: np.ndarray) -> RegionTree:
-    """Repeatedly merge the two regions with the weakest mean strength along their common boundary."""
-    count = int(leaves.max()) + 1
-    if count == 1:
-        return RegionTree(leaves, np.zeros(1, np.int64), np.zeros(1))
-    pairs = np.minimum(first, second).astype(np.int64) * count + np.maximum(first, second)
-    unique, inverse = np.unique(pairs, return_inverse=True)
-    length = np.bincount(inverse).astype(np.float64)
-    mean = np.bincount(inverse, strength) / length
-    graph = higra.UndirectedGraph(count)
-    graph.add_edges(unique // count, unique % count)
-    tree, altitudes = higra.binary_partition_tree_average_linkage(graph, mean, length)
-    return RegionTree(leaves, tree.parents(), np.asarray(altitudes))
+    first, second, strengths = [], [], []
+    for channels, down, right in zip(arc_channels(leaves), (1, 0), (0, 1), strict=True):
+        y, x = np.nonzero(channels >= 0)
+        v, u = y + down, x + right
+        if hierarchy == "oriented":
+            channel = channels[y, x]
+            strength = (energy[y, x, channel] + energy[v, u, channel]) / 2
+        else:
+            strength = (energy[y, x].max(axis=1) + energy[v, u].max(axis=1)) / 2
+        first.append(leaves[y, x])
+        second.append(leaves[v, u])
+        strengths.append(strength)
+    return np.concatenate(first), np.concatenate(second), np.concatenate(strengths)
