@@ -115,33 +115,50 @@ def epanechnikov_density(points: np.ndarray, kernels: np.ndarray, bandwidth: flo
     # one row per dimension, in units of h, for contiguous memory access in the inner loop
     sorted_ = np.ascontiguousarray((kernels[np.argsort(cell, kind="mergesort")] * inverse).T)
     scale = (0.75 / bandwidth) ** dimensions / count
+    scaled = points * inverse
     for m in range(len(points)):
-        point = points[m] * inverse
+        point = scaled[m]
         row = int(np.floor((point[0] - low0) * down))
         column = int(np.floor((point[1] - low1) * across))
         left, right = max(column - _CELLS_ACROSS, 0), min(column + _CELLS_ACROSS, columns - 1)
         if left > right:
             continue
         for r in range(max(row - _CELLS_DOWN, 0), min(row + _CELLS_DOWN, rows - 1) + 1):
-            density[m] += _kernel_sum(sorted_, point, begin[r * columns + left], begin[r * columns + right + 1])
+            low, high = begin[r * columns + left], begin[r * columns + right + 1]
+            if dimensions == 6:
+                density[m] += _sum_of_six(sorted_, point, low, high)
+            else:
+                density[m] += _sum_of_three(sorted_, point, low, high)
         density[m] *= scale
     return density
 
 
+# Sums Σ Π (1 - t²)₊ over columns low:high of `kernels` (D, N). fastmath allows reordering the sum, and loops over whole
+# slices need no check for negative indices: only both together are compiled to vector instructions. One function for
+# each D: branches around slices cost as much as a hundred kernels.
+
+
 @njit(cache=True, nogil=True, fastmath=True)
-def _kernel_sum(kernels, point, low, high):  # type: ignore[no-untyped-def]  # compiled
-    """Σ Π (1 - t²)₊ over columns low:high; fastmath allows reordering the sum, and thus vectorisation."""
+def _sum_of_three(kernels, point, low, high):  # type: ignore[no-untyped-def]  # compiled
     total = np.float32(0)
     one, zero = np.float32(1), np.float32(0)
-    if len(point) == 6:
-        a, b, c, d, e, f = kernels[0], kernels[1], kernels[2], kernels[3], kernels[4], kernels[5]
-        for n in range(low, high):
-            t0, t1, t2 = a[n] - point[0], b[n] - point[1], c[n] - point[2]
-            t3, t4, t5 = d[n] - point[3], e[n] - point[4], f[n] - point[5]
-            half = max(one - t0 * t0, zero) * max(one - t1 * t1, zero) * max(one - t2 * t2, zero)
-            total += half * max(one - t3 * t3, zero) * max(one - t4 * t4, zero) * max(one - t5 * t5, zero)
-        return total
-    for n in range(low, high):
-        t0, t1, t2 = kernels[0, n] - point[0], kernels[1, n] - point[1], kernels[2, n] - point[2]
-        total += max(one - t0 * t0, zero) * max(one - t1 * t1, zero) * max(one - t2 * t2, zero)
+    a, b, c = kernels[0, low:high], kernels[1, low:high], kernels[2, low:high]
+    pa, pb, pc = point[0], point[1], point[2]
+    for n in range(len(a)):
+        ta, tb, tc = a[n] - pa, b[n] - pb, c[n] - pc
+        total += max(one - ta * ta, zero) * max(one - tb * tb, zero) * max(one - tc * tc, zero)
+    return total
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _sum_of_six(kernels, point, low, high):  # type: ignore[no-untyped-def]  # compiled
+    total = np.float32(0)
+    one, zero = np.float32(1), np.float32(0)
+    a, b, c = kernels[0, low:high], kernels[1, low:high], kernels[2, low:high]
+    d, e, f = kernels[3, low:high], kernels[4, low:high], kernels[5, low:high]
+    pa, pb, pc, pd, pe, pf = point[0], point[1], point[2], point[3], point[4], point[5]
+    for n in range(len(a)):
+        ta, tb, tc, td, te, tf = a[n] - pa, b[n] - pb, c[n] - pc, d[n] - pd, e[n] - pe, f[n] - pf
+        first = max(one - ta * ta, zero) * max(one - tb * tb, zero) * max(one - tc * tc, zero)
+        total += first * max(one - td * td, zero) * max(one - te * te, zero) * max(one - tf * tf, zero)
     return total
