@@ -1,11 +1,19 @@
-"""Pixel features for crisp boundaries: colour and local variance (Isola et al. 2014, Sec. 3)."""
+"""Pixel features for crisp boundaries: colour and local variance (Isola et al. 2014, Sec. 3).
+
+Whole images are handled channel by channel: arrays are (H, W, C), but results lie in memory as (C, H, W).
+"""
+
+import functools
 
 import numpy as np
+from numba import njit
 from PIL import Image
-from scipy import ndimage
-from skimage.color import rgb2lab
 
 from tagseg.regions.modes import Feature
+
+# of sRGB to CIE XYZ, each row divided by its white (D65)
+_TO_XYZ = np.array([[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]])
+_WHITE = np.array([[0.95047], [1.0], [1.08883]])
 
 
 def crisp_features(image: np.ndarray, feature: Feature, *, halvings: int) -> np.ndarray:
@@ -14,10 +22,26 @@ def crisp_features(image: np.ndarray, feature: Feature, *, halvings: int) -> np.
     `color`: CIE Lab (D65). `var`: square root of the local standard deviation, within a radius of 2^k pixels, of the
     principal components of RGB. The channels of a set share one scale, which preserves their relative magnitude.
     """
-    rgb = image / np.float64(255)
-    values = rgb2lab(rgb) if feature == "color" else np.sqrt(local_deviation(principal_components(rgb), 2**halvings))
-    values = to_unit_range(values)
-    return to_unit_range(principal_components(halve(values, halvings))).astype(np.float32)
+    if feature == "color":
+        values = lab(image)
+    else:
+        values = np.sqrt(local_deviation(principal_components(image / np.float32(255)), 2**halvings))
+    return np.ascontiguousarray(to_unit_range(principal_components(halve(to_unit_range(values), halvings))))
+
+
+def lab(image: np.ndarray) -> np.ndarray:
+    """CIE Lab (D65) of an sRGB `image` (H, W, 3) uint8: (H, W, 3) float32, L in [0, 100]."""
+    linear = _linear()[np.moveaxis(image, 2, 0).reshape(3, -1)]
+    ratios = (_TO_XYZ / _WHITE).astype(np.float32) @ linear
+    x, y, z = np.where(ratios > 0.008856, np.cbrt(ratios), 7.787 * ratios + np.float32(16 / 116))
+    return np.moveaxis(np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)]).reshape(3, *image.shape[:2]), 0, 2)
+
+
+@functools.cache
+def _linear() -> np.ndarray:
+    """Linear intensity (256,) float32 in [0, 1] of the levels of sRGB."""
+    level = np.arange(256) / 255
+    return np.where(level > 0.04045, ((level + 0.055) / 1.055) ** 2.4, level / 12.92).astype(np.float32)
 
 
 def to_unit_range(values: np.ndarray) -> np.ndarray:
@@ -32,21 +56,44 @@ def principal_components(values: np.ndarray) -> np.ndarray:
 
     The sign of an axis is arbitrary; it is chosen such that the largest loading is positive.
     """
-    pixels = values.reshape(-1, values.shape[2])
-    pixels = pixels - pixels.mean(axis=0)
-    axes = np.linalg.eigh(pixels.T @ pixels)[1][:, ::-1]
+    pixels = np.moveaxis(values, 2, 0).reshape(values.shape[2], -1)
+    pixels = pixels - pixels.mean(axis=1, keepdims=True)
+    axes = np.linalg.eigh(pixels @ pixels.T)[1][:, ::-1]
     largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=0)[None], axis=0)
-    return (pixels @ (axes * np.sign(largest))).reshape(values.shape)
+    projected = (axes * np.sign(largest)).T @ pixels
+    return np.moveaxis(projected.reshape(values.shape[2], *values.shape[:2]), 0, 2)
 
 
 def local_deviation(values: np.ndarray, radius: int) -> np.ndarray:
     """Sample standard deviation (H, W, C) of values (H, W, C) in a disk of `radius` pixels, mirrored at the border."""
-    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
-    disk = (y**2 + x**2 <= radius**2).astype(np.float64)[..., None]
-    count = disk.sum()
-    total = ndimage.correlate(values, disk, mode="reflect")
-    squares = ndimage.correlate(values**2, disk, mode="reflect")
-    return np.sqrt(np.maximum(squares - total**2 / count, 0) / (count - 1))
+    border = (radius, radius)
+    padded = np.pad(np.moveaxis(values, 2, 0), ((0, 0), border, border), mode="symmetric")
+    reaches = np.sqrt(radius**2 - np.arange(-radius, radius + 1) ** 2).astype(np.int64)  # of each row of the disk
+    return np.moveaxis(_deviation(padded, reaches), 0, 2)
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _deviation(padded, reaches):  # type: ignore[no-untyped-def]  # compiled
+    """Implements `local_deviation` on channels (C, H + 2 r, W + 2 r). Sums are double: variance is a difference."""
+    radius = len(reaches) // 2
+    channels, height, width = padded.shape[0], padded.shape[1] - 2 * radius, padded.shape[2] - 2 * radius
+    result = np.empty((channels, height, width), padded.dtype)
+    count = 2 * reaches.sum() + len(reaches)
+    total, squares = np.empty(width), np.empty(width)
+    for channel in range(channels):
+        for y in range(height):
+            total[:] = 0
+            squares[:] = 0
+            for down in range(len(reaches)):
+                for right in range(-reaches[down], reaches[down] + 1):
+                    row = padded[channel, y + down, radius + right : radius + right + width]
+                    for x in range(width):
+                        value = np.float64(row[x])
+                        total[x] += value
+                        squares[x] += value * value
+            for x in range(width):
+                result[channel, y, x] = np.sqrt(max(squares[x] - total[x] ** 2 / count, 0.0) / (count - 1))
+    return result
 
 
 def halve(values: np.ndarray, times: int) -> np.ndarray:
@@ -60,9 +107,9 @@ def halve(values: np.ndarray, times: int) -> np.ndarray:
     border = [
         (margin, margin + size * factor - side) for size, side in zip((height, width), values.shape, strict=False)
     ]
-    padded = np.pad(values, [*border, (0, 0)], mode="symmetric")
+    padded = np.pad(np.moveaxis(values, 2, 0), [(0, 0), *border], mode="symmetric")
     box = (margin, margin, margin + width * factor, margin + height * factor)
-    return resize(padded, (height, width), box)
+    return resize(np.moveaxis(padded, 0, 2), (height, width), box)
 
 
 def resize(values: np.ndarray, size: tuple[int, int], box: tuple[int, int, int, int] | None = None) -> np.ndarray:

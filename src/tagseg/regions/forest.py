@@ -80,9 +80,9 @@ def _grow(levels, targets, tried, smallest, rng):  # type: ignore[no-untyped-def
         if best_feature >= 0:
             middle = low
             for s in range(low, high):
-                if levels[order[s], best_feature] <= best_threshold:
-                    order[s], order[middle] = order[middle], order[s]
-                    middle += 1
+                # swapped in any case, as a branch on what is random takes longer
+                order[s], order[middle] = order[middle], order[s]
+                middle += levels[order[middle], best_feature] <= best_threshold
             child[node] = used
             feature[node] = best_feature
             threshold[node] = best_threshold
