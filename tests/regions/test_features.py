@@ -5,9 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from skimage.color import rgb2lab
 
 from tagseg.regions.density import PairDensity, epanechnikov_density, fit_density, order_pairs, sample_nearby_pairs
-from tagseg.regions.features import crisp_features, halve, local_deviation, principal_components, resize, to_unit_range
+from tagseg.regions.features import (
+    crisp_features,
+    halve,
+    lab,
+    local_deviation,
+    principal_components,
+    resize,
+    to_unit_range,
+)
 from tagseg.regions.modes import Feature
 
 FEATURES: list[Feature] = ["color", "var"]
@@ -45,6 +54,14 @@ def test_densities_and_pmi_equal_the_public_codes(crisp_reference: Path, name: F
     np.testing.assert_allclose(joint, stages[f"{name}_pJ"], rtol=2e-3)
     np.testing.assert_allclose(100 + single[first] * single[second], stages[f"{name}_pP"], rtol=2e-3)
     np.testing.assert_allclose(density.pmi(pixels, first, second), stages[f"{name}_pmi"], rtol=0, atol=2e-3)
+
+
+def test_lab_equals_scikit_images() -> None:
+    levels = np.unique(np.append(np.arange(0, 256, 7), range(16)))  # dark ones too, where the curves are straight
+    colours = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(-1, len(levels), 3).astype(np.uint8)
+    found = lab(colours)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, rgb2lab(colours), rtol=0, atol=3e-4)
 
 
 def test_features_of_one_colour_are_zero_and_odd_sides_are_rounded_up() -> None:

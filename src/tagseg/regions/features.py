@@ -31,7 +31,7 @@ def crisp_features(image: np.ndarray, feature: Feature, *, halvings: int) -> np.
 
 def lab(image: np.ndarray) -> np.ndarray:
     """CIE Lab (D65) of an sRGB `image` (H, W, 3) uint8: (H, W, 3) float32, L in [0, 100]."""
-    linear = _linear()[np.moveaxis(image, 2, 0).reshape(3, -1)]
+    linear = _linear()[np.ascontiguousarray(np.moveaxis(image, 2, 0)).reshape(3, -1)]
     ratios = (_TO_XYZ / _WHITE).astype(np.float32) @ linear
     x, y, z = np.where(ratios > 0.008856, np.cbrt(ratios), 7.787 * ratios + np.float32(16 / 116))
     return np.moveaxis(np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)]).reshape(3, *image.shape[:2]), 0, 2)
@@ -56,7 +56,8 @@ def principal_components(values: np.ndarray) -> np.ndarray:
 
     The sign of an axis is arbitrary; it is chosen such that the largest loading is positive.
     """
-    pixels = np.moveaxis(values, 2, 0).reshape(values.shape[2], -1)
+    # contiguous, so that rounding does not depend on how the image lay in memory
+    pixels = np.ascontiguousarray(np.moveaxis(values, 2, 0)).reshape(values.shape[2], -1)
     pixels = pixels - pixels.mean(axis=1, keepdims=True)
     axes = np.linalg.eigh(pixels @ pixels.T)[1][:, ::-1]
     largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=0)[None], axis=0)

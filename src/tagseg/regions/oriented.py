@@ -133,7 +133,10 @@ def _response_sums(vectors, scale, rows, columns, smooth, slope, weights):  # ty
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _add_up(right, down, scale, weights, sums):  # type: ignore[no-untyped-def]  # compiled
-    """Σ_n |weights_o · (right_n, down_n)| scale_n (O,): all eight in one loop, as the sums fit into registers."""
+    """Σ_n |weights_o · (right_n, down_n)| scale_n (8,): all in one loop, as the sums fit into registers.
+
+    Channel 8 - o mirrors channel o, so that its weights differ in one sign.
+    """
     p1, q1, p2, q2, p3, q3 = weights[1, 0], weights[1, 1], weights[2, 0], weights[2, 1], weights[3, 0], weights[3, 1]
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = np.float32(0)
     for n in range(len(scale)):
