@@ -1,5 +1,4 @@
-"""Crisp boundaries: decimated cuts against dense matrices, oriented energy against plain correlation, both against the
-public code."""
+"""Crisp boundaries: eigenvectors against dense solvers, and energies against the public code's."""
 
 from pathlib import Path
 
@@ -8,43 +7,17 @@ import pytest
 from PIL import Image
 from scipy.linalg import eigh
 from scipy.ndimage import correlate
+from stencils import dense, random_stencil
 
 from tagseg.regions.affinity import OFFSETS
 from tagseg.regions.crisp import boundary_energy
 from tagseg.regions.cuts import eigenvectors, normalised_cuts, whiten
-from tagseg.regions.decimation import NEIGHBOURS, decimate, interpolate, kept_rows
+from tagseg.regions.decimation import decimate, interpolate
 from tagseg.regions.matrices import filtered, stencil_matrix
 from tagseg.regions.modes import MODES
-from tagseg.regions.oriented import oriented_energy, oriented_filters, steering, suppress_border
+from tagseg.regions.oriented import oriented_energy, oriented_filters, suppress_border
 
 NUMBERS = {tuple(offset): k for k, offset in enumerate(OFFSETS.tolist())}
-
-
-def random_stencil(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """Affinities in .1 .. 1 wherever both pixels lie inside; none of a pixel with itself."""
-    stencil = np.random.default_rng(seed).uniform(0.1, 1, (41, height, width)).astype(np.float32)
-    for (dy, dx), weights in zip(OFFSETS.tolist(), stencil, strict=True):
-        y, x = np.mgrid[:height, :width]
-        weights[(y + dy >= height) | (x + dx < 0) | (x + dx >= width)] = 0
-    stencil[0] = 0
-    return stencil
-
-
-def dense(stencil: np.ndarray) -> np.ndarray:
-    _, height, width = stencil.shape
-    matrix = np.zeros((height * width, height * width))
-    for k, (dy, dx) in enumerate(OFFSETS.tolist()):
-        for y, x in np.ndindex(height, width):
-            if 0 <= y + dy < height and 0 <= x + dx < width:
-                p, q = y * width + x, (y + dy) * width + x + dx
-                matrix[p, q] = matrix[q, p] = stencil[k, y, x]
-    return matrix
-
-
-def kept_of(matrix: np.ndarray, height: int, width: int) -> np.ndarray:
-    """S: the rows of pixels in every second row and column, from the second."""
-    y, x = np.divmod(np.arange(height * width), width)
-    return matrix[(y % 2 == 1) & (x % 2 == 1)]
 
 
 @pytest.mark.parametrize(("height", "width"), [(7, 8), (6, 13), (2, 2), (1, 5)])
@@ -66,53 +39,6 @@ def test_a_filter_is_the_chebyshev_polynomial_of_the_dense_matrix(height: int, w
     wanted = axes @ (polynomial[:, None] * (axes.T @ vectors))
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4 * np.abs(wanted).max())
     np.testing.assert_array_equal(vectors, before)
-
-
-@pytest.mark.parametrize("size", [(7, 8), (12, 13), (2, 3), (2, 2), (3, 31), (30, 2)])
-def test_kept_rows_are_rows_of_the_dense_matrix(size: tuple[int, int]) -> None:
-    height, width = size
-    stencil = random_stencil(height, width)
-    rows, wanted = kept_rows(stencil), kept_of(dense(stencil), height, width)
-    for (v, u), row in zip(np.ndindex(height // 2, width // 2), wanted.reshape(-1, height, width), strict=True):
-        for n, (dy, dx) in enumerate(NEIGHBOURS.tolist()):
-            y, x = 2 * v + 1 + dy, 2 * u + 1 + dx
-            inside = 0 <= y < height and 0 <= x < width
-            assert rows[n, v, u] == pytest.approx(row[y, x] if inside else 0)
-
-
-@pytest.mark.parametrize(("height", "width"), [(7, 8), (12, 13), (2, 3), (2, 2), (4, 40), (21, 2)])
-def test_decimation_is_the_product_of_dense_matrices(height: int, width: int) -> None:
-    stencil = random_stencil(height, width)
-    for _ in range(2):  # the second time, pixels have affinities with themselves
-        matrix = dense(stencil)
-        kept = kept_of(matrix, *stencil.shape[1:])
-        wanted = kept / np.maximum(kept.sum(axis=0), 1e-30) @ kept.T  # a lone pixel that stays has no neighbour
-        stencil, _ = decimate(stencil)
-        assert stencil.dtype == np.float32
-        np.testing.assert_allclose(dense(stencil), wanted, rtol=1e-5, atol=1e-12)
-        if min(stencil.shape[1:]) < 2:
-            break
-
-
-@pytest.mark.parametrize(("height", "width"), [(9, 12), (2, 2), (3, 20), (14, 7)])
-def test_interpolation_is_the_product_of_dense_matrices(height: int, width: int) -> None:
-    stencil = random_stencil(height, width)
-    kept = kept_of(dense(stencil), height, width)
-    coarse = np.random.default_rng(1).normal(size=(height // 2, width // 2, 5)).astype(np.float32)
-    wanted = (kept / np.maximum(kept.sum(axis=0), 1e-30)).T @ coarse.reshape(-1, 5)
-    found = interpolate(decimate(stencil)[1], coarse, (height, width))
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found.reshape(-1, 5), wanted, rtol=1e-4, atol=1e-5)
-
-
-def test_decimation_reads_only_pairs_with_a_kept_pixel() -> None:
-    stencil = random_stencil(11, 14)
-    other = stencil.copy()
-    y, x = np.mgrid[:11, :14]
-    for (dy, dx), weights in zip(OFFSETS.tolist(), other, strict=True):
-        weights[~((y % 2 == 1) & (x % 2 == 1) | ((y + dy) % 2 == 1) & ((x + dx) % 2 == 1))] = np.nan
-    for found, wanted in zip(decimate(other), decimate(stencil), strict=True):
-        np.testing.assert_array_equal(found, wanted)
 
 
 def check_eigenvectors(matrix: np.ndarray, vectors: np.ndarray, values: np.ndarray) -> None:
@@ -200,79 +126,6 @@ def test_only_decimated_cuts_are_whitened() -> None:
     np.testing.assert_array_equal(vectors, whiten(interpolate(shares, coarse, (16, 18))))
     exact, _ = normalised_cuts(stencil, 8, levels=0, seed=0)
     np.testing.assert_array_equal(exact, eigenvectors(stencil, 8, seed=0)[0])
-
-
-def test_filters_equal_the_public_codes(crisp_reference: Path) -> None:
-    wanted = np.load(crisp_reference / "101027_boundaries.npz")["oefilters"]  # (7, 7, 8), by angle
-    by_channel = np.moveaxis(wanted, 2, 0)[[3, 2, 1, 0, 7, 6, 5, 4]]
-    np.testing.assert_allclose(oriented_filters(), by_channel, rtol=0, atol=1e-6)
-
-
-def steered_filters() -> np.ndarray:
-    """The filters (8, 7, 7) that `steering` makes up."""
-    smooth, slope, weights = (part.astype(np.float64) for part in steering())
-    pair = np.stack([np.outer(smooth, slope), np.outer(slope, smooth)])
-    return np.tensordot(weights, pair, axes=1)
-
-
-def test_two_filters_make_up_all_eight() -> None:
-    """The first and the fifth exactly; the others but for what the public code's table rounds."""
-    found, wanted = steered_filters(), oriented_filters()
-    largest = np.abs(wanted).max(axis=(1, 2), keepdims=True)
-    assert (np.abs(found - wanted) / largest).max() < 0.006  # measured: .005
-    np.testing.assert_allclose(found[[0, 4]], wanted[[0, 4]], rtol=0, atol=1e-7)
-    _, _, weights = steering()
-    np.testing.assert_allclose(weights[[7, 6, 5]], weights[[1, 2, 3]] * [1, -1], atol=1e-6)
-
-
-@pytest.mark.parametrize("size", [(11, 14), (1, 9), (5, 2), (3, 3), (1, 1)])
-@pytest.mark.parametrize("count", [5, 1, 40])
-def test_oriented_energy_is_the_sum_of_absolute_correlations(size: tuple[int, int], count: int) -> None:
-    rng = np.random.default_rng(0)
-    vectors = rng.normal(size=(*size, count)).astype(np.float32) * 7
-    values = rng.uniform(0.1, 2, count)
-    for filters, tolerance in ((steered_filters(), 1e-5), (oriented_filters(), 0.01)):
-        wanted = np.zeros((*size, 8))
-        for n in range(count if size != (1, 1) else 0):
-            scaled = vectors[..., n].astype(np.float64)
-            scaled = (scaled - scaled.min()) / (scaled.max() - scaled.min()) / np.sqrt(values[n])
-            for channel, weights in enumerate(filters):
-                wanted[..., channel] += np.abs(correlate(scaled, weights, mode="reflect"))
-        assert np.abs(oriented_energy(vectors, values) - wanted).max() <= tolerance * max(wanted.max(), 1e-9)
-
-
-def test_vectors_without_structure_or_with_value_zero_are_left_out() -> None:
-    vectors = np.random.default_rng(0).normal(size=(8, 9, 3)).astype(np.float32)
-    vectors[..., 1] = 2
-    wanted = oriented_energy(vectors[..., :1], np.array([0.5]))
-    np.testing.assert_allclose(oriented_energy(vectors, np.array([0.5, 0.5, 0.0])), wanted, rtol=1e-4, atol=1e-6)
-    assert not oriented_energy(vectors, np.zeros(3)).any()
-    assert oriented_energy(vectors[..., :0], np.zeros(0)).shape == (8, 9, 8)
-
-
-@pytest.mark.parametrize("channel", range(8))
-def test_each_channel_answers_most_to_lines_of_its_direction(channel: int) -> None:
-    """Channel 4 horizontal, 0 vertical; from 4 to 0 the line turns from the x axis towards y, that is downwards."""
-    angle = (4 - channel) * np.pi / 8
-    y, x = np.mgrid[-15:16, -15:16]
-    side = (x * np.sin(angle) - y * np.cos(angle) > 0.1).astype(np.float32)
-    energy = oriented_energy(side[..., None], np.ones(1))[12:19, 12:19].sum(axis=(0, 1))
-    assert int(energy.argmax()) == channel
-
-
-def test_the_border_loses_what_runs_along_it() -> None:
-    height, width = 100, 140  # ramps of three pixels
-    left = suppress_border(np.ones((height, width, 8), np.float32))
-    middle = left[height // 2, :, 0]  # vertical lines: the ramp (d / 3)² from the left, and from the right
-    np.testing.assert_allclose(middle[:4], [0, 1 / 9, 4 / 9, 1], atol=1e-6)
-    np.testing.assert_allclose(middle[::-1], middle, atol=1e-6)
-    np.testing.assert_allclose(left[:4, width // 2, 4], [0, 1 / 9, 4 / 9, 1], atol=1e-6)
-    np.testing.assert_allclose(left[::-1, width // 2, 4], left[:, width // 2, 4], atol=1e-6)
-    # what runs across the border stays, what is diagonal loses a part
-    np.testing.assert_allclose(left[height // 2, :, 4], 1, atol=1e-6)
-    np.testing.assert_allclose(left[:, width // 2, 0], 1, atol=1e-6)
-    np.testing.assert_allclose(left[height // 2, 0, 2], 1 - np.sin(np.pi / 4), atol=1e-6)
-    np.testing.assert_allclose(left[4:-4, 4:-4], 1, atol=1e-6)
 
 
 def test_energy_of_the_public_codes_affinity_equals_its_own(
