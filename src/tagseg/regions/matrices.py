@@ -63,15 +63,10 @@ def _advance(ends, columns, entries, vectors, last, centre, scale):  # type: ign
         low, high = ends[p], ends[p + 1]
         whole = low + (high - low) // 4 * 4
         for j in range(low, whole, 4):
-            wa, wb, wc, wd = (
-                entries[j] * scale,
-                entries[j + 1] * scale,
-                entries[j + 2] * scale,
-                entries[j + 3] * scale,
-            )
+            wa, wb, wc, wd = entries[j], entries[j + 1], entries[j + 2], entries[j + 3]
             a, b, c, d = vectors[columns[j]], vectors[columns[j + 1]], vectors[columns[j + 2]], vectors[columns[j + 3]]
             for i in range(count):
-                sums[i] += wa * a[i] + wb * b[i] + wc * c[i] + wd * d[i]
+                sums[i] += scale * (wa * a[i] + wb * b[i] + wc * c[i] + wd * d[i])
         for j in range(whole, high):
             weight = entries[j] * scale
             row = vectors[columns[j]]

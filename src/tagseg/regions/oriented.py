@@ -87,47 +87,26 @@ def _response_sums(vectors, scale, rows, columns, smooth, slope, weights):  # ty
 
     `rows` (H + 6,) and `columns` (W + 6,) are the places of the pixels of a mirrored image.
     """
-    height, count = len(vectors), len(scale)
-    width = vectors.shape[1] // count
-    margin = _REACH * count
+    height, n = len(vectors), len(scale)
+    width = vectors.shape[1] // n
     result = np.empty((height, width, len(weights)), np.float32)
-    smoothed = np.empty((width + 2 * _REACH) * count, np.float32)
-    sloped = np.empty_like(smoothed)
-    right, down = np.empty(width * count, np.float32), np.empty(width * count, np.float32)
+    even, odd = np.empty((width + 2 * _REACH) * n, np.float32), np.empty((width + 2 * _REACH) * n, np.float32)
+    inside = slice(_REACH * n, (_REACH + width) * n)
+    right, down = np.empty(width * n, np.float32), np.empty(width * n, np.float32)
     for y in range(height):
         a, b, c, d = vectors[rows[y]], vectors[rows[y + 1]], vectors[rows[y + 2]], vectors[y]
         e, f, g = vectors[rows[y + 4]], vectors[rows[y + 5]], vectors[rows[y + 6]]
-        _even(a, b, c, d, e, f, g, smooth, smoothed[margin : margin + width * count])
-        _odd(a, b, c, e, f, g, slope, sloped[margin : margin + width * count])
+        _even(a, b, c, d, e, f, g, smooth, even[inside])
+        _odd(a, b, c, e, f, g, slope, odd[inside])
         for x in range(_REACH):
-            for padded in (x, width + _REACH + x):
-                there = (columns[padded] + _REACH) * count
-                smoothed[padded * count : (padded + 1) * count] = smoothed[there : there + count]
-                sloped[padded * count : (padded + 1) * count] = sloped[there : there + count]
-        _odd(
-            smoothed,
-            smoothed[count:],
-            smoothed[2 * count :],
-            smoothed[4 * count :],
-            smoothed[5 * count :],
-            smoothed[6 * count :],
-            slope,
-            right,
-        )
-        _even(
-            sloped,
-            sloped[count:],
-            sloped[2 * count :],
-            sloped[3 * count :],
-            sloped[4 * count :],
-            sloped[5 * count :],
-            sloped[6 * count :],
-            smooth,
-            down,
-        )
+            for outside in (x, width + _REACH + x):
+                there = columns[outside] + _REACH
+                even[outside * n : (outside + 1) * n] = even[there * n : (there + 1) * n]
+                odd[outside * n : (outside + 1) * n] = odd[there * n : (there + 1) * n]
+        _odd(even, even[n:], even[2 * n :], even[4 * n :], even[5 * n :], even[6 * n :], slope, right)
+        _even(odd, odd[n:], odd[2 * n :], odd[3 * n :], odd[4 * n :], odd[5 * n :], odd[6 * n :], smooth, down)
         for x in range(width):
-            to_right, to_down = right[x * count : (x + 1) * count], down[x * count : (x + 1) * count]
-            _add_up(to_right, to_down, scale, weights, result[y, x])
+            _add_up(right[x * n : (x + 1) * n], down[x * n : (x + 1) * n], scale, weights, result[y, x])
     return result
 
 
