@@ -22,7 +22,7 @@ def walk(forest: Forest, levels: np.ndarray) -> float:
         place = 0
         while True:
             node = int(forest.nodes[begin + place])
-            child, threshold, feature = node >> 16, node >> 8 & 255, (node & 255) // 8
+            child, threshold, feature = node >> 16, int(forest.thresholds[begin + place]), (node & 255) // 8
             if child == place:
                 break
             place = child + int(levels[feature] > threshold)
@@ -54,7 +54,7 @@ def first_tree(forest: Forest, rows: np.ndarray) -> Iterator[tuple[bool, float, 
     while queue:
         place, here = queue.pop()
         node = int(forest.nodes[place])
-        child, threshold, feature = node >> 16, node >> 8 & 255, (node & 255) // 8
+        child, threshold, feature = node >> 16, int(forest.thresholds[place]), (node & 255) // 8
         left = rows[:, feature] <= threshold
         yield child == place, float(forest.values[place]), here, here & left
         if child != place:
