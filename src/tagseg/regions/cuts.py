@@ -16,7 +16,7 @@ _REFINED_FROM = 24  # nodes per eigenvector: larger problems start from the eige
 _LANCZOS_FACTOR = 2.2  # Krylov vectors per wanted eigenvector, in what is between: measured to be fastest
 _SPARE = 0.25  # fraction of additional eigenvectors, since the last ones converge slowly
 _GAIN = 300  # by which a round amplifies the last wanted eigenvector over those below the spare ones
-_MAX_DEGREE = 30  # of the Chebyshev polynomial of a round
+_MAX_DEGREE = 40  # of the Chebyshev polynomial of a round
 _LARGEST = 50  # natural logarithm of the polynomial's largest value, in single precision
 _PRECISION = 2e-6  # of λ, relative: a round reduces its error by the square of the gain
 _BLOCK = 2**18  # entries of vectors filtered at a time, but at least
@@ -95,7 +95,7 @@ def _refine(normal: sparse.csr_array, start: np.ndarray, count: int, lowest: flo
     """
     start = start / np.maximum(np.linalg.norm(start, axis=0), np.finfo(np.float32).tiny)
     values, vectors = _rayleigh_ritz(normal, start)
-    block = max(_MIN_BLOCK, _BLOCK // len(start))
+    blocks = -(-start.shape[1] // max(_MIN_BLOCK, _BLOCK // len(start)))
     for _ in range(_MAX_ROUNDS):
         before = values[:count]
         centre, reach = (values[-1] + lowest) / 2, max((values[-1] - lowest) / 2, 1e-3)
@@ -103,9 +103,9 @@ def _refine(normal: sparse.csr_array, start: np.ndarray, count: int, lowest: flo
         growth = np.arccosh(np.maximum((before[[0, -1]] - centre) / reach, 1 + 1e-6))
         degree = max(1, int(min(np.ceil(np.arccosh(_GAIN) / growth[1]), _LARGEST / growth[0], _MAX_DEGREE)))
         gain = min(np.cosh(degree * growth[1]), _GAIN)
-        for low in range(0, vectors.shape[1], block):
-            some = filtered(normal, vectors[:, low : low + block], degree, centre, reach)
-            vectors[:, low : low + block] = some / np.linalg.norm(some, axis=0)
+        for part in np.array_split(np.arange(vectors.shape[1]), blocks):
+            some = filtered(normal, vectors[:, part], degree, centre, reach)
+            vectors[:, part] = some / np.linalg.norm(some, axis=0)
         values, vectors = _rayleigh_ritz(normal, vectors)
         if (np.abs(values[:count] - before) <= _PRECISION * gain**2 * (1 - before) + _ROUNDING).all():
             break
