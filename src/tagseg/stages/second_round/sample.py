@@ -69,7 +69,7 @@ def run(
                 "marginals": marginals.T[taken],
                 "labels": first.get(record.id, "labels"),
             }
-            writer.put(record.id, pixels)
+            writer.put(record.id, pixels, deflate=False)
 
 
 def learned_from(index: list[ImageRecord], most_pixels: int) -> set[str]:
