@@ -220,7 +220,8 @@ def test_photographs_kept_apart_are_not_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("images", "cores", "shards"), [(5, 2, 2), (1, 8, 1), (97, 2, 2), (1000, 2, 4), (123_000, 8, 492), (300_000, 8, 999)]
+    ("images", "cores", "shards"),
+    [(5, 2, 2), (1, 8, 1), (97, 2, 2), (1000, 2, 4), (123_000, 8, 492), (300_000, 8, 999)],
 )
 def test_shards(images: int, cores: int, shards: int) -> None:
     assert shards_for(images, cores) == shards
