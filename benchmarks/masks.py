@@ -1,3 +1,4 @@
+# ruff: noqa: E402 - the number of threads is read when the libraries are loaded
 """Core-seconds that masks of real photographs take, stage by stage, as a ratio to the bare parts in the same run.
 
     python benchmarks/masks.py CONFIG DATASET [--results FOLDER] [--cores 1] [--parts 24]
