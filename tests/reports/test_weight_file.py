@@ -102,7 +102,7 @@ def test_every_rule_that_reads_the_network_has_its_file_as_an_input(tmp_path: Pa
         rule for file in (REPOSITORY / "workflow/rules").glob("*.smk") for rule in file.read_text().split("\nrule ")
     ]
     reading = [rule for rule in rules if 'section("network")' in rule]
-    assert len(reading) == 6
+    assert len(reading) == 4
     for rule in reading:
         head, _, rest = rule.partition("    output:")
         assert "weights=weight_file," in head and "weights=weight_state," in rest, rule[:60]
