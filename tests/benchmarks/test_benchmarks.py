@@ -15,8 +15,12 @@ import yaml
 from PIL import Image
 from snakemake_runs import REPOSITORY
 
+from tagseg.config.networks import BackboneSettings, FeatureDisk, InferenceMachine, ViewSettings
+from tagseg.config.parsing import parse_config
+from tagseg.datasets.index import ImageRecord, write_index
 from tagseg.evaluation.confusion import ConfusionMatrix
 from tagseg.evaluation.result import Result
+from tagseg.stages import prepare_trunk
 
 
 def benchmark(name: str) -> types.ModuleType:
@@ -68,6 +72,38 @@ def test_steps_of_a_relative_data_set_run_from_any_folder(tmp_path: Path, monkey
         rows = list(csv.DictReader(file))
     assert [row["step"] for row in rows] == [name for name, _, _ in steps.STEPS]
     assert {row["fgbg val"] for row in rows} == {"77.5"} and json.loads(rows[0]["classes train"]) == [75.0, 80.0]
+
+
+def test_what_masks_take_is_read_off_the_logs_and_the_parts_are_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(REPOSITORY / "benchmarks"))
+    masks = benchmark("masks")
+    for name, text in {
+        "extract/000": "12:00:00 x: 3.5 core-seconds, 80 MB of memory\n",
+        "extract/001": "12:00:00 x: 2.0 core-seconds, 90 MB of memory\n",
+        "smooth_masks/fgbg-higher_order/000": "12:00:00 x: 1.0 core-seconds, 70 MB of memory\n",
+        "second_round_fit/fgbg": "12:00:00 x: 4.0 core-seconds, 60 MB of memory\n",
+        "index": "broken off\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{name}.log").write_text(text, encoding="utf-8")
+    assert masks.used(tmp_path) == {
+        "extract": (2, 5.5, 90.0),
+        "second_round_fit fgbg": (1, 4.0, 60.0),
+        "smooth_masks fgbg": (1, 1.0, 70.0),
+    }
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.png")
+    record = ImageRecord("a", "train", tmp_path / "a.png", 64, 48, ("cat",))
+    write_index(tmp_path / "tags.csv", [record])
+    network = BackboneSettings(backbone="shapes")
+    prepare_trunk.run(
+        tmp_path / "tags.csv", tmp_path / "trunk.h5", network, ViewSettings(), FeatureDisk(), InferenceMachine()
+    )
+    settings = parse_config(yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))).datasets["shapes"]
+    parts = masks.bare_parts(tmp_path / "trunk.h5", masks.spread([record], 3), settings)
+    assert len(parts) == 4 and all(seconds > 0 for seconds in parts.values())
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Prepare the frozen trunk: its models for onnxruntime, and where the maps of all photographs go."""
 
 import logging
+import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -80,16 +81,17 @@ def _models(maps: KeptMaps, machine: InferenceMachine, device: Device) -> tuple[
 
 @torch.inference_mode()
 def _bytes_of_all(maps: KeptMaps, records: Sequence[ImageRecord], views: ViewSettings) -> int:
-    """Bytes that the maps of all images take in float16."""
+    """Bytes that the maps of all images take in float16; a little more for strides that do not divide 128."""
     found = dict(zip(maps.names, maps(torch.zeros(1, 3, _SIDE, _SIDE)), strict=True))
     both = {"conv5": 2} if maps.tail is not None and views.mirror else {}  # of the image and its mirror image
-    layers = [(both.get(name, 1) * own.shape[1], _SIDE // own.shape[3]) for name, own in found.items()]
+    layers = [(both.get(name, 1) * own.shape[1], _SIDE / own.shape[3]) for name, own in found.items()]
     sizes = [view_size((record.height, record.width), scale) for record in records for scale in views.scales]
-    return sum(
-        2 * channels * -(-height // stride) * -(-width // stride)
+    positions = (
+        channels * math.ceil(height / stride) * math.ceil(width / stride)
         for height, width in sizes
         for channels, stride in layers
     )
+    return 2 * sum(positions)
 
 
 def _fits(size: int, limit: float, output: Path) -> bool:
