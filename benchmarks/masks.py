@@ -21,7 +21,6 @@ os.environ["OMP_WAIT_POLICY"] = "passive"
 import argparse
 import re
 import resource
-import shutil
 import sys
 import time
 from collections import defaultdict
@@ -33,9 +32,8 @@ from statistics import mean
 import numpy as np
 import pydensecrf.densecrf as densecrf
 import torch
-import yaml
 
-from steps import REPOSITORY, make_absolute, run
+from runs import prepared, run
 from tagseg.config import DatasetConfig
 from tagseg.config.networks import InferenceMachine
 from tagseg.config.parsing import parse_config
@@ -63,12 +61,7 @@ def main() -> None:
     folder, name = arguments.results, arguments.dataset
     if (folder / "results").exists():
         sys.exit(f"{folder}/results: masks are to be made from nothing; give another folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(REPOSITORY / "config.yaml", folder / "config.yaml")
-    given = yaml.safe_load(arguments.config.read_text(encoding="utf-8"))
-    make_absolute(given)
-    config = folder / "given.yaml"
-    config.write_text(yaml.safe_dump(given), encoding="utf-8")
+    config, given = prepared(folder, arguments.config)
     settings = parse_config(given).datasets[name]
     masks = [f"results/{name}/masks/{p}-higher_order/{i:03d}.h5" for p in PRIORS for i in range(settings.shards)]
 

@@ -13,19 +13,15 @@ IoU, to steps-DATASET.csv.
 import argparse
 import csv
 import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from runs import prepared, run
 from tagseg.config import PAPER
 from tagseg.evaluation.result import Result
 
-REPOSITORY = Path(__file__).resolve().parents[1]
 # What each step changes, and the CRF after it: none is that of no masks without one.
 STEPS: list[tuple[str, dict[str, dict[str, Any]], str]] = [
     ("paper, no CRF", {}, "none"),  # what later steps change, at the paper's values: see below
@@ -50,8 +46,6 @@ STEPS[0][1].update(
     }
 )
 SPLITS, PRIORS = ("train", "val"), ("multiclass", "fgbg")
-# The keys that may name something on disk. Of VOC's `masks` and of `weights` other values are no paths.
-PATHS = {"data": ("root", "masks", "sbd", "tags_table"), "network": ("weights",)}
 
 
 def main() -> None:
@@ -63,12 +57,7 @@ def main() -> None:
     parser.add_argument("--splits", nargs="+", default=SPLITS)
     arguments = parser.parse_args()
     folder = arguments.results
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(REPOSITORY / "config.yaml", folder / "config.yaml")
-    given = yaml.safe_load(arguments.config.read_text(encoding="utf-8"))
-    make_absolute(given)
-    config = folder / "given.yaml"
-    config.write_text(yaml.safe_dump(given), encoding="utf-8")
+    config, _ = prepared(folder, arguments.config)
     done: list[dict[str, Any]] = []
     for name, keys, crf in reversed(cumulated()):  # a folder that holds the default recipe's run has the longest part
         overlay = folder / "step.yaml"
@@ -94,17 +83,6 @@ def main() -> None:
             writer.writerows(done)
 
 
-def make_absolute(config: dict[str, Any]) -> None:
-    """Make the paths of a configuration absolute: Snakemake is started elsewhere than where relative ones are from."""
-    for block in config.get("datasets", {}).values():
-        for group, keys in PATHS.items():
-            values = block.get(group, {})
-            for key in set(keys) & set(values):
-                path = REPOSITORY / values[key]
-                if values[key] and path.exists():
-                    values[key] = str(path.resolve())
-
-
 def cumulated() -> list[tuple[str, dict[str, dict[str, Any]], str]]:
     """Each step with all keys that hold after it, and its CRF."""
     keys: dict[str, dict[str, Any]] = {}
@@ -113,16 +91,6 @@ def cumulated() -> list[tuple[str, dict[str, dict[str, Any]], str]]:
         keys = {group: {**keys.get(group, {}), **changes.get(group, {})} for group in {**keys, **changes}}
         steps.append((name, keys, crf))
     return steps
-
-
-def run(folder: Path, configs: list[Path], cores: int, targets: list[str]) -> None:
-    words = [
-        sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"), "--directory", str(folder),
-        "--cores", str(cores), *targets, "--configfile", *map(str, configs),
-    ]  # fmt: skip
-    done = subprocess.run(words, env={**os.environ, "OMP_WAIT_POLICY": "passive"}, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(done.stdout[-3000:] + done.stderr[-3000:])
 
 
 if __name__ == "__main__":

@@ -28,3 +28,8 @@ def put_text(path: Path, text: str | bytes) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     return path
+
+
+def names_in(folder: Path) -> list[str]:
+    """The names of all that lies in a folder, sorted."""
+    return sorted(path.name for path in folder.iterdir())

@@ -7,12 +7,15 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
 from snakemake_runs import ENVIRONMENT
 
+from tagseg.artifacts.journal import Journal
 from tagseg.artifacts.shards import Shard, write_shard
 
 IDS = [f"i{k}" for k in range(40)]
@@ -195,3 +198,37 @@ def test_kills_at_any_moment_end_in_the_same_bytes(tmp_path: Path, whole: bytes)
             break
     assert kills >= 5, "the shard was whole before it could be killed: kill earlier"
     assert path.read_bytes() == whole and left_in(tmp_path) == []
+
+
+def test_arrays_that_are_not_deflated_resume_and_read_as_others(tmp_path: Path) -> None:
+    plain, whole = tmp_path / "plain.h5", tmp_path / "whole.h5"
+    for path, stops in ((plain, (7, len(IDS))), (whole, (len(IDS),))):
+        for stop in stops:
+            with suppress(KeyboardInterrupt), write_shard(path, "labels", {}, STAMPS) as writer:
+                for made, record in enumerate(i for i in IDS if i not in writer.done):
+                    if made == stop:
+                        raise KeyboardInterrupt
+                    writer.put(record, arrays(record), deflate=False)
+    assert plain.read_bytes() == whole.read_bytes()
+    with Shard(plain, "labels") as shard:
+        for image_id in IDS:
+            for name, values in arrays(image_id).items():
+                np.testing.assert_array_equal(shard.get(image_id, name), values)
+
+
+def test_a_journal_of_an_earlier_version_is_taken_up(
+    tmp_path: Path, whole: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not say whether arrays are deflated: all were."""
+    append = Journal._append
+
+    def older(file: BinaryIO, head: dict[str, Any], body: bytes) -> int:
+        if "arrays" in head:
+            head["arrays"] = [entry[:4] for entry in head["arrays"]]
+        return append(file, head, body)
+
+    with monkeypatch.context() as earlier:
+        earlier.setattr(Journal, "_append", staticmethod(older))
+        broken_off(tmp_path / "a.h5", 9)
+    assert len(write(tmp_path / "a.h5")) == len(IDS) - 9
+    assert (tmp_path / "a.h5").read_bytes() == whole

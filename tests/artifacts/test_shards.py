@@ -1,6 +1,5 @@
-"""Artifacts on disk: whole or not there, equal bytes for equal content, errors that name the file."""
+"""Shards: what is put is what is read, in equal bytes; broken and foreign files are one line."""
 
-import os
 import re
 import subprocess
 import sys
@@ -10,16 +9,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-import torch
-from torch import nn
+from trees import names_in, refused
 
 from tagseg import __version__
-from tagseg.artifacts.atomic import atomic, atomic_folder, write_text
-from tagseg.artifacts.bundle import load_bundle, save_bundle
 from tagseg.artifacts.shard_sets import ShardSet
 from tagseg.artifacts.shards import Shard, write_shard
 from tagseg.errors import TagsegError
-from tagseg.images.files import write_labels
 
 MASK = np.arange(12, dtype=np.uint8).reshape(3, 4)
 MAPS = np.linspace(0, 1, 24).reshape(2, 3, 4).astype(np.float16)
@@ -32,33 +27,6 @@ def write(path: Path, kind: str = "labels", ids: tuple[str, ...] = ("b", "a"), *
     return path
 
 
-def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-# atomic files
-
-
-def test_a_file_appears_when_the_block_ends(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "folder" / "file.txt"
-    with atomic(path) as temporary:
-        assert temporary.parent == path.parent
-        temporary.write_text("whole")
-        assert not path.exists()
-    assert path.read_text() == "whole"
-    assert names_in(path.parent) == ["file.txt"]
-
-
-def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
-    path = tmp_path / "file.txt"
-    write_text(path, "old")
-    with pytest.raises(RuntimeError, match="stop"), atomic(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError("stop")
-    assert path.read_text() == "old"
-    assert names_in(tmp_path) == ["file.txt"]
-
-
 def test_an_error_in_the_middle_of_a_shard_leaves_the_old_one(tmp_path: Path) -> None:
     path = write(tmp_path / "0.h5")
     before = path.read_bytes()
@@ -67,14 +35,6 @@ def test_an_error_in_the_middle_of_a_shard_leaves_the_old_one(tmp_path: Path) ->
         raise KeyboardInterrupt
     assert path.read_bytes() == before
     assert names_in(tmp_path) == ["0.h5"]
-
-
-def test_text_is_utf_8_with_the_lines_it_has(tmp_path: Path) -> None:
-    write_text(tmp_path / "t", "Höhe\nzwei\n")
-    assert (tmp_path / "t").read_bytes() == "Höhe\nzwei\n".encode()
-
-
-# shards
 
 
 def test_a_shard_gives_back_what_was_put(tmp_path: Path) -> None:
@@ -115,12 +75,6 @@ def test_equal_content_gives_equal_bytes_a_second_later(tmp_path: Path) -> None:
 def test_one_of_several_kinds_is_taken_and_told(tmp_path: Path) -> None:
     with Shard(write(tmp_path / "0.h5", "scores"), ("probabilities", "scores")) as shard:
         assert shard.kind == "scores"
-
-
-def refused(path: Path, *parts: str) -> "pytest.RaisesExc[TagsegError]":
-    """One line: the file first, then all of `parts`."""
-    pattern = "^" + re.escape(str(path)) + "".join(f"(?=.*{re.escape(part)})" for part in parts) + r"[^\n]*$"
-    return pytest.raises(TagsegError, match=pattern)
 
 
 def test_a_missing_shard_names_the_file_and_how_to_make_it(tmp_path: Path) -> None:
@@ -192,114 +146,6 @@ def test_several_shards_read_as_one(tmp_path: Path) -> None:
         np.testing.assert_array_equal(shards.get(image_id, "labels"), MASK)
     with pytest.raises(TagsegError, match=re.escape(f"image 'c' is in none of {paths[0]}, {paths[1]}")):
         shards.get("c", "labels")
-
-
-# bundles
-
-
-def network() -> nn.Module:
-    torch.manual_seed(3)
-    return nn.Linear(3, 2)
-
-
-def save(path: Path, kind: str = "segmentation", **facts: object) -> Path:
-    save_bundle(path, kind, network(), **{"classes": ["background", "cat"], "stride": 8, **facts})
-    return path
-
-
-def test_a_bundle_gives_back_weights_and_facts(tmp_path: Path) -> None:
-    content = load_bundle(save(tmp_path / "model.pt"), "segmentation")
-    assert content["classes"] == ["background", "cat"] and content["stride"] == 8
-    assert content["versions"] == {"tagseg": __version__, "torch": torch.__version__.split("+")[0]}
-    for name, value in network().state_dict().items():
-        torch.testing.assert_close(content["state_dict"][name], value, rtol=0, atol=0)
-
-
-def test_equal_bundles_have_equal_bytes_under_any_name(tmp_path: Path) -> None:
-    first = save(tmp_path / "first.pt").read_bytes()
-    time.sleep(1.1)
-    assert save(tmp_path / "folder" / "second.pt").read_bytes() == first
-    assert save(tmp_path / "third.pt", stride=16).read_bytes() != first
-    assert names_in(tmp_path) == ["first.pt", "folder", "third.pt"]
-
-
-def test_a_bundle_of_the_wrong_kind_is_refused(tmp_path: Path) -> None:
-    path = save(tmp_path / "model.pt", "localization")
-    with refused(path, "holds localization", "a segmentation model is needed"):
-        load_bundle(path, "segmentation")
-
-
-def test_a_missing_bundle_says_how_to_make_it(tmp_path: Path) -> None:
-    with refused(tmp_path / "model.pt", "no such model", "train it first"):
-        load_bundle(tmp_path / "model.pt", "segmentation")
-
-
-@pytest.mark.parametrize("content", [b"", b"\x80\x02foreign", b"PK\x03\x04 a zip that is none"])
-def test_a_foreign_file_is_no_bundle(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "model.pt"
-    path.write_bytes(content)
-    with refused(path, "not a tagseg model", "train it again"):
-        load_bundle(path, "segmentation")
-
-
-def test_a_bundle_cut_short_is_no_bundle(tmp_path: Path) -> None:
-    path = save(tmp_path / "model.pt")
-    path.write_bytes(path.read_bytes()[:-200])
-    with refused(path, "not a tagseg model"):
-        load_bundle(path, "segmentation")
-
-
-@pytest.mark.parametrize(("content", "found"), [([1, 2], "holds list"), ({"weight": 1}, "holds None")])
-def test_other_torch_files_are_no_bundles(tmp_path: Path, content: object, found: str) -> None:
-    path = tmp_path / "model.pt"
-    torch.save(content, path)
-    with refused(path, found):
-        load_bundle(path, "segmentation")
-
-
-def test_a_bundle_that_would_run_code_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "model.pt"
-    torch.save({"kind": "segmentation", "network": network()}, path)
-    with refused(path, "not a tagseg model"):
-        load_bundle(path, "segmentation")
-
-
-def test_what_a_killed_writer_left_goes_with_the_next(tmp_path: Path) -> None:
-    target = tmp_path / "a[1].txt"
-    with atomic(target) as own:
-        own.write_text("old", encoding="utf-8")
-        host = own.name.split(".")[-3]
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    hour_ago = time.time() - 4000
-    stays = [f".a1.txt.{host}.{ended.pid}.part", f".b.txt.{host}.{ended.pid}.part"]  # of other files
-    stays += [f".a[1].txt.{host}.{os.getppid()}.part", ".a[1].txt.elsewhere.1.part"]  # of processes that may live
-    stays += [".a[1].txt.backup.part", ".a[1].txt.my.old.part", ".a[1].txt.part"]  # somebody's
-    goes = [f".a[1].txt.{host}.{ended.pid}.part", ".a[1].txt.elsewhere.2.part"]
-    for name in stays + goes:
-        (tmp_path / name).write_text("half", encoding="utf-8")
-    for name in (goes[1], *stays[-3:]):
-        os.utime(tmp_path / name, (hour_ago, hour_ago))
-    write_text(target, "old\nand new\n")
-    assert {path.name for path in tmp_path.iterdir()} == {"a[1].txt", *stays}
-
-
-@pytest.mark.parametrize("fails", [False, True])
-def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path, fails: bool) -> None:
-    path = tmp_path / "new" / "folder"
-    with atomic_folder(path) as folder:
-        write_labels(folder / "a", np.zeros((4, 4), np.uint8))
-    (path.parent / folder.name.replace(str(os.getpid()), "99999999")).mkdir()  # a killed process's
-    try:
-        with atomic_folder(path) as folder:
-            write_labels(folder / "b", np.zeros((4, 4), np.uint8))
-            assert names_in(path) == ["a"]
-            if fails:
-                raise RuntimeError
-    except RuntimeError:
-        assert names_in(path) == ["a"] and len(names_in(path.parent)) == 2
-    else:
-        assert names_in(path) == ["b"] and names_in(path.parent) == ["folder"]
 
 
 def test_reading_image_after_image_keeps_little_in_memory(tmp_path: Path) -> None:

@@ -31,6 +31,23 @@ def benchmark(name: str) -> types.ModuleType:
     return module
 
 
+@pytest.fixture(autouse=True)
+def beside_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Benchmarks import what they share as a script does, from their own folder."""
+    monkeypatch.syspath_prepend(str(REPOSITORY / "benchmarks"))
+
+
+def test_a_configuration_of_somebody_else_s_is_not_replaced(tmp_path: Path) -> None:
+    runs, config = benchmark("runs"), REPOSITORY / "tests" / "configs" / "tiny.yaml"
+    (tmp_path / "config.yaml").write_text("default: mine\n", encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"holds a config\.yaml that no benchmark put there; give another folder"):
+        runs.prepared(tmp_path, config)
+    assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ["default: mine\n"]
+    for _ in range(2):  # its own may be used again
+        runs.prepared(tmp_path / "new", config)
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {"config.yaml", "given.yaml"}
+
+
 def test_steps_of_a_relative_data_set_run_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every step is given the relative paths of a configuration as absolute ones, and its figures are gathered."""
     steps = benchmark("steps")
@@ -74,10 +91,7 @@ def test_steps_of_a_relative_data_set_run_from_any_folder(tmp_path: Path, monkey
     assert {row["fgbg val"] for row in rows} == {"77.5"} and json.loads(rows[0]["classes train"]) == [75.0, 80.0]
 
 
-def test_what_masks_take_is_read_off_the_logs_and_the_parts_are_measured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(str(REPOSITORY / "benchmarks"))
+def test_what_masks_take_is_read_off_the_logs_and_the_parts_are_measured(tmp_path: Path) -> None:
     masks = benchmark("masks")
     for name, text in {
         "extract/000": "12:00:00 x: 3.5 core-seconds, 80 MB of memory\n",

@@ -9,7 +9,7 @@ from nets import pictures, tiny_backbone
 from torch import Tensor, nn
 
 from tagseg.networks.backbones.base import normalise
-from tagseg.networks.localization import LocalizationNetwork, fit_linear_head, pooled_features, tag_cross_entropy
+from tagseg.networks.localization import LocalizationNetwork, fit_linear_head, tag_cross_entropy
 from tagseg.priors.cam import class_activation_maps
 
 
@@ -37,17 +37,6 @@ def test_tag_cross_entropy_by_hand() -> None:
         p = 1 / (1 + math.exp(-logit))
         total -= math.log(p) if tag else math.log(1 - p)
     assert float(tag_cross_entropy(logits, tags, "mean")) == pytest.approx(total / 4, rel=1e-6)
-
-
-def test_pooled_features_are_means_over_positions() -> None:
-    network = LocalizationNetwork(tiny_backbone(), 2, hidden=0)
-    images = [pictures(1, 20, seed=0), pictures(1, 28, seed=1)]
-    pooled = pooled_features(network, images)
-    assert pooled.shape == (2, 4) and not pooled.requires_grad
-    for image, row in zip(images, pooled, strict=True):
-        torch.testing.assert_close(
-            row, network.feature_map(normalise(image, network.statistics))[0].mean(dim=(1, 2)).detach()
-        )
 
 
 def head_problem() -> tuple[Tensor, Tensor]:

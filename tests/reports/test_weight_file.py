@@ -15,7 +15,7 @@ from tagseg.config.networks import BackboneSettings
 from tagseg.errors import TagsegError
 from tagseg.networks.backbones import load_backbone
 from tagseg.networks.sources import weight_file
-from tagseg.runtime.trunk_file import network_facts
+from tagseg.runtime.stamps import network_facts
 
 SMALLEST = REPOSITORY / "tests" / "configs" / "smallest.yaml"
 SHIPPED = Path(str(resources.files("tagseg") / "resources" / "shapes_network.pt"))

@@ -9,8 +9,15 @@ import torch
 from PIL import Image
 
 from tagseg.artifacts.shards import Shard
-from tagseg.config.networks import BackboneSettings, FeatureDisk, InferenceMachine, ViewSettings
-from tagseg.datasets.index import ImageRecord, read_index
+from tagseg.config.networks import (
+    BackboneSettings,
+    FeatureDisk,
+    InferenceMachine,
+    LocalizationSettings,
+    TrainingMachine,
+    ViewSettings,
+)
+from tagseg.datasets.index import ImageRecord, read_index, write_classes
 from tagseg.errors import TagsegError
 from tagseg.images.files import read_image
 from tagseg.networks.backbones import load_backbone
@@ -20,7 +27,7 @@ from tagseg.runtime.frozen_trunk import FrozenTrunk
 from tagseg.runtime.prefetch import image_tensor
 from tagseg.runtime.trunk_file import read_trunk
 from tagseg.runtime.trunk_maps import trunk_maps
-from tagseg.stages import extract, prepare_trunk
+from tagseg.stages import extract, prepare_trunk, train_localization
 
 ENGINES = ("torch", "onnxruntime")
 SHAPES = BackboneSettings(backbone="shapes")
@@ -187,3 +194,27 @@ def test_onnxruntime_that_is_demanded_and_has_no_model_is_an_error(tags: Path, t
     ):
         FrozenTrunk(trunk, InferenceMachine(engine="onnxruntime"), 1)
     assert FrozenTrunk(trunk, InferenceMachine(), 1).engine_name == "torch"
+
+
+def test_features_of_another_trunk_are_refused(tags: Path, tmp_path: Path) -> None:
+    """Its maps have the shapes that are expected, and mean something else."""
+    shards, trunks = [], []
+    for scale in (1.0, 0.5):
+        trunks.append(prepared(tags, tmp_path / f"trunk-{scale}.h5", SHAPES, ViewSettings(scales=[scale])))
+        shards.append(tmp_path / f"features-{scale}.h5")
+        extract.run(tags, trunks[-1], tmp_path / "activations.h5", InferenceMachine(), features=shards[-1])
+    with pytest.raises(TagsegError, match=r"features-0\.5\.h5: made with another trunk than .*trunk-1\.0\.h5"):
+        next(trunk_maps(shards[1], trunks[0], read_index(tags), (), InferenceMachine(), 1))
+    write_classes(tmp_path / "classes.txt", ["apple"])
+    files = tmp_path / "classes.txt", tmp_path / "head.pt", tmp_path / "head.csv"
+    with pytest.raises(TagsegError, match=r"features-0\.5\.h5: made with another trunk than .*features-1\.0\.h5"):
+        settings = LocalizationSettings(mode="head")
+        train_localization.run(tags, *files, SHAPES, settings, TrainingMachine(), features=shards)
+
+
+def test_the_log_says_what_runs_the_trunk(tags: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    trunk = prepared(tags, tmp_path / "trunk.h5", SHAPES, ViewSettings())
+    for engine in ENGINES:
+        FrozenTrunk(trunk, InferenceMachine(engine=engine), 1)
+        assert f"the trunk runs in {engine} ({trunk} was prepared for onnxruntime: within" in caplog.text

@@ -99,8 +99,8 @@ class Journal:
             yield (
                 image_id,
                 {
-                    name: Packed(np.dtype(dtype), tuple(shape), place.file.read(size), deflated)
-                    for name, dtype, shape, size, deflated in place.head["arrays"]
+                    name: Packed(np.dtype(dtype), tuple(shape), place.file.read(size), *deflated)
+                    for name, dtype, shape, size, *deflated in place.head["arrays"]  # earlier versions deflated all
                 },
             )
 

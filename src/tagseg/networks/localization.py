@@ -1,7 +1,6 @@
 """The localization network: an image classifier whose weights give class activation maps (Sec. 3.1.2, Eq. 1)."""
 
 import logging
-from collections.abc import Iterable
 from typing import Any, Literal
 
 import torch
@@ -72,17 +71,6 @@ def tag_cross_entropy(logits: Tensor, tags: Tensor, reduction: Literal["mean", "
     """
     loss = F.binary_cross_entropy_with_logits(logits.float(), tags.float())
     return loss * tags.shape[1] if reduction == "sum" else loss
-
-
-@torch.no_grad()
-def pooled_features(network: LocalizationNetwork, batches: Iterable[Tensor]) -> Tensor:
-    """Globally averaged features (n, K) of batches (N, 3, H, W) uint8, on their device: the input of the linear layer.
-
-    Leaves the network in evaluation mode.
-    """
-    network.eval()
-    inputs = (normalise(images, network.statistics) for images in batches)
-    return torch.cat([network.feature_map(images).mean(dim=(2, 3)) for images in inputs])
 
 
 def summed_rows(trained: Tensor, shared: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """The frozen trunk on photographs, each of which goes through it once."""
 
+import logging
 from collections.abc import Callable, Container, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,8 @@ from tagseg.runtime.engines import Engine, onnx_engine, torch_engine
 from tagseg.runtime.prefetch import copy_to_cpu, image_batches
 from tagseg.runtime.trunk_file import TrunkFile, read_trunk
 
+log = logging.getLogger(__name__)
+
 Found = dict[str, Tensor]
 
 
@@ -40,6 +43,7 @@ class FrozenTrunk:
         self._pooled_scale = min(range(len(scales)), key=lambda i: abs(np.log(scales[i])))
         self._in_onnx = _uses_onnx(file, self._file, machine)
         self.engine_name = "onnxruntime" if self._in_onnx else "torch"
+        log.info("the trunk runs in %s (%s was prepared for %s)", self.engine_name, file, self.facts.engine)
 
     def passes(
         self, records: Sequence[ImageRecord], done: Container[str] = ()

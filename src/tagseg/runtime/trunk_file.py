@@ -9,26 +9,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tagseg.artifacts.shards import Shard, write_shard
 from tagseg.config.networks import BackboneSettings, ViewSettings
-from tagseg.datasets.digests import content_digest
 from tagseg.errors import TagsegError
 from tagseg.networks.backbones.base import Statistics
-from tagseg.networks.sources import no_such_file
 
 _MODELS = "models"  # the one group of the file
-
-
-def network_facts(network: BackboneSettings) -> dict[str, Any]:
-    """The network that a result was computed with, to store beside it: its keys, and the digest of a weight file.
-
-    The name of published weights identifies them, while a user's file can be replaced by another of the same name.
-    Raises TagsegError if that file is missing.
-    """
-    file = network.weight_file
-    if file is None:
-        return network.model_dump()
-    if not file.is_file():
-        raise TagsegError(no_such_file(file))
-    return network.model_dump() | {"weights_digest": content_digest(file)}
 
 
 class TrunkFacts(BaseModel):
@@ -36,7 +20,7 @@ class TrunkFacts(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    network: dict[str, Any]  # `network_facts`
+    network: dict[str, Any]  # `stamps.network_facts`
     views: ViewSettings
     statistics: Statistics  # for `normalise`
     names: tuple[str, ...]  # of the maps that are kept: conv4, conv5, and features if the trunk's tail is not known

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tagseg.artifacts.shards import Shard
+from tagseg.artifacts.shards import Shard, digest_of
 from tagseg.config.networks import InferenceMachine
 from tagseg.datasets.index import ImageRecord
+from tagseg.errors import TagsegError
 
 _KEPT = ("conv4-", "conv5-", "features-")
 Maps = list[dict[str, np.ndarray]]  # for each scale, the maps (V, C, h, w) float16 by name: conv4, conv5, features
@@ -24,9 +25,12 @@ def trunk_maps(
     """The maps of each of `records` that is not `done`.
 
     They are in the shard `features`. If `tagseg prepare-trunk` found that they would not fit on the disk, the trunk of
-    the file `trunk` runs again, and gives the same values.
+    the file `trunk` runs again, and gives the same values. Raises TagsegError if the features are those of another
+    trunk, whose values would mean something else.
     """
     with Shard(features, "features") as shard:
+        if shard.parameters["trunk"] != digest_of([trunk]):
+            raise TagsegError(f"{features}: made with another trunk than {trunk}; run tagseg extract again")
         if shard.parameters["stored"]:
             for record in records:
                 if record.id not in done:

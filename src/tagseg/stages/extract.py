@@ -2,13 +2,13 @@
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
 from tqdm import tqdm
 
-from tagseg.artifacts.shards import write_shard
+from tagseg.artifacts.shards import digest_of, write_shard
 from tagseg.config.arguments import WRITTEN, Output, ShardNumber, Shards, Tags, Threads, Trunk
 from tagseg.config.networks import InferenceMachine
 from tagseg.datasets.index import in_shard, read_index
@@ -44,7 +44,9 @@ def run(
     """
     frozen = FrozenTrunk(trunk, machine, threads)
     records = in_shard(read_index(tags), shard, shards)
-    facts, stamped = {"engine": frozen.engine_name, "views": frozen.facts.views.model_dump()}, stamps(records)
+    facts: dict[str, Any] = {"engine": frozen.engine_name, "trunk": digest_of([trunk])}
+    facts |= {"views": frozen.facts.views.model_dump()}
+    stamped = stamps(records)
     stored = frozen.facts.stored
     with ExitStack() as stack:
         activations = stack.enter_context(write_shard(output, "activations", facts, stamped, [trunk]))

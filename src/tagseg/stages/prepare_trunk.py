@@ -18,7 +18,8 @@ from tagseg.networks.views import view_size
 from tagseg.runtime.device import Device, prepare
 from tagseg.runtime.engines import exported
 from tagseg.runtime.frozen_trunk import trunk_stride
-from tagseg.runtime.trunk_file import TrunkFacts, TrunkFile, network_facts, write_trunk
+from tagseg.runtime.stamps import network_facts
+from tagseg.runtime.trunk_file import TrunkFacts, TrunkFile, write_trunk
 
 log = logging.getLogger(__name__)
 

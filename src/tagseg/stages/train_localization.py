@@ -32,7 +32,7 @@ from tagseg.runtime.device import Device, prepare
 from tagseg.runtime.frozen_trunk import trunk_stride
 from tagseg.runtime.prefetch import load_square, pinned
 from tagseg.runtime.prefetched_training import train_prefetched
-from tagseg.runtime.trunk_file import network_facts
+from tagseg.runtime.stamps import network_facts
 
 log = logging.getLogger(__name__)
 Batch = tuple[Tensor, Tensor, list[str]]  # images (N, 3, H, W) uint8, tags (N, C) float32 of 0 and 1, ids
@@ -92,11 +92,17 @@ def run(
 
 
 def _stride_of(features: Sequence[Path]) -> int:
-    """The stride that the frozen trunk ran at. Raises TagsegError if there are no features."""
+    """The stride that the frozen trunk ran at. Raises TagsegError if there are no features, or of several trunks."""
     if not features:
         raise TagsegError("mode head fits a head to what was extracted: give --features FILE for each shard")
-    with Shard(shard_paths(features)[0], "features") as shard:
-        return trunk_stride(shard.parameters["views"]["stride"])
+    made: dict[str, tuple[Path, int]] = {}
+    for path in shard_paths(features):
+        with Shard(path, "features") as shard:
+            made.setdefault(shard.parameters["trunk"], (path, shard.parameters["views"]["stride"]))
+    (first, stride), *others = made.values()
+    if others:
+        raise TagsegError(f"{others[0][0]}: made with another trunk than {first}; run tagseg extract again")
+    return trunk_stride(stride)
 
 
 def _train_head(

@@ -30,7 +30,7 @@ from tagseg.networks.segmentation import ScoreNetwork, describe, upsample
 from tagseg.runtime.device import prepare
 from tagseg.runtime.prefetch import load_image, pinned
 from tagseg.runtime.prefetched_training import train_prefetched
-from tagseg.runtime.trunk_file import network_facts
+from tagseg.runtime.stamps import network_facts
 
 log = logging.getLogger(__name__)
 
