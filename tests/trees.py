@@ -11,7 +11,7 @@ from tagseg.errors import TagsegError
 
 
 def refused(at: Path | str, *parts: str) -> "pytest.RaisesExc[TagsegError]":
-    """One line: the file (and line) first, then all of `parts`."""
+    """One line: the file (and line) first, or '' for an error of none, then all of `parts`."""
     pattern = "^" + re.escape(str(at)) + "".join(f"(?=.*{re.escape(part)})" for part in parts) + r"[^\n]*$"
     return pytest.raises(TagsegError, match=pattern)
 

@@ -3,7 +3,6 @@
 import math
 import os
 import pickle
-import re
 import urllib.error
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,10 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
+from trees import refused
 
-from tagseg.errors import TagsegError
 from tagseg.networks.backbones import load_backbone
 from tagseg.networks.backbones.weights import imagenet_wordnet_ids
-
-
-def refused(*parts: str) -> "pytest.RaisesExc[TagsegError]":
-    """One line with all of `parts`."""
-    return pytest.raises(TagsegError, match="^" + "".join(f"(?=.*{re.escape(part)})" for part in parts) + r"[^\n]*$")
-
 
 # no code is run
 
@@ -43,7 +36,7 @@ def test_a_file_that_holds_code_is_refused_unrun(tmp_path: Path, name: str, zipp
         torch.save(content, path)
     else:
         path.write_bytes(pickle.dumps(content, protocol=2))
-    with refused(str(path)):
+    with refused("", str(path)):
         load_backbone(name, str(path))
     assert not (tmp_path / "trapped").exists()
 
@@ -76,7 +69,7 @@ def test_off_line_vgg16_names_the_file_and_its_place(
     cache: Path, weights: str, file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tagseg.networks.backbones.VGG16_BLOCKS", ((2, 2), (2, 2), (2, 3), (2, 3), (2, 3)))
-    with refused("vgg16", "no route to host", f"as {cache / file}", "network.weights"):
+    with refused("", "vgg16", "no route to host", f"as {cache / file}", "network.weights"):
         load_backbone("vgg16", weights)
     state = dict(load_backbone("vgg16", "random").trunk.state_dict())
     torch.save(state | {"classifier.0.weight": torch.full((1,), math.nan)}, cache / file)  # what the error asks for
@@ -88,14 +81,14 @@ def test_a_spoilt_file_in_the_cache_is_named_and_not_run(cache: Path, tmp_path: 
     cache.mkdir(parents=True)
     path = cache / "vgg16-397923af.pth"
     torch.save({"features.0.weight": Trap(tmp_path / "trapped")}, path)
-    with refused(str(path), "not torchvision's file", "in its place"):
+    with refused("", str(path), "not torchvision's file", "in its place"):
         load_backbone("vgg16", "default")
     assert not (tmp_path / "trapped").exists()
 
 
 def test_off_line_timm_says_which_file_to_bring(cache: Path) -> None:
     with refused(
-        "timm/resnet10t", "no route to host", "model.safetensors of timm/resnet10t.c3_in1k", "network.weights"
+        "", "timm/resnet10t", "no route to host", "model.safetensors of timm/resnet10t.c3_in1k", "network.weights"
     ):
         load_backbone("timm/resnet10t", "default")
 
@@ -116,7 +109,7 @@ def test_timm_takes_a_local_file_in_either_format(tmp_path: Path) -> None:
 
 def test_a_family_without_a_stride_names_the_one_it_has() -> None:
     for name, stride, own in (("vit_tiny_patch16_224", 8, 16), ("mobilenetv3_small_050", 16, 32)):
-        with refused(f"timm/{name}", f"at stride {stride}", f"its own stride, {own}"):
+        with refused("", f"timm/{name}", f"at stride {stride}", f"its own stride, {own}"):
             load_backbone(f"timm/{name}", "random", stride=stride)
 
 
@@ -128,5 +121,5 @@ def test_a_transformer_is_had_at_its_own_stride() -> None:
 
 @pytest.mark.parametrize("name", ["mixer_s32_224", "swin_tiny_patch4_window7_224"])
 def test_models_of_one_image_size_are_refused(name: str) -> None:
-    with refused(f"timm/{name}", "images of any size", "choose another name"):
+    with refused("", f"timm/{name}", "images of any size", "choose another name"):
         load_backbone(f"timm/{name}", "random", stride=32)

@@ -2,7 +2,6 @@
 
 import logging
 import math
-import re
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from trees import refused
 
-from tagseg.errors import TagsegError
 from tagseg.networks.backbones import load_backbone, vgg_weights
 from tagseg.networks.backbones.base import PREPROCESSING, Backbone, normalise
 from tagseg.networks.backbones.vgg import VGG16_BLOCKS
@@ -90,11 +89,6 @@ def same(backbone: Backbone, state: State) -> None:
     wanted = [state[f"classifier.{layer}.{part}"] for layer in (0, 3, 6) for part in ("weight", "bias")]
     assert all(torch.equal(got, value) for got, value in zip(of, wanted, strict=True))
     assert head.names == imagenet_wordnet_ids()
-
-
-def refused(*parts: str) -> "pytest.RaisesExc[TagsegError]":
-    """One line with all of `parts`."""
-    return pytest.raises(TagsegError, match="^" + "".join(f"(?=.*{re.escape(part)})" for part in parts) + r"[^\n]*$")
 
 
 # names
@@ -201,7 +195,7 @@ def test_what_a_file_holds_is_said_and_tells_its_preprocessing(
 
 def test_a_trunk_alone_does_not_tell_its_preprocessing(tmp_path: Path, torchvision: State) -> None:
     path = saved(tmp_path / "vgg.pth", trunk_of(torchvision))
-    with refused(path, "network.preprocessing", "imagenet", "caffe", "unit_symmetric"):
+    with refused("", path, "network.preprocessing", "imagenet", "caffe", "unit_symmetric"):
         load_backbone("vgg16", path)
     for name in ("imagenet", "caffe", "unit_symmetric"):
         backbone = load_backbone("vgg16", path, name)
@@ -235,15 +229,15 @@ def test_a_file_that_is_not_vgg16_is_refused_by_what_is_wrong(
     tmp_path: Path, torchvision: State, form: Any, what: str
 ) -> None:
     path = saved(tmp_path / "vgg.pth", form(torchvision))
-    with refused(path, what):
+    with refused("", path, what):
         load_backbone("vgg16", path)
 
 
 def test_files_without_weights_are_refused(tmp_path: Path) -> None:
     path = saved(tmp_path / "vgg.pth", {"epoch": 3, "loss": 0.1})
-    with refused(path, "holds no weights, only epoch, loss"):
+    with refused("", path, "holds no weights, only epoch, loss"):
         read_weights(Path(path))
     broken = tmp_path / "vgg.safetensors"
     broken.write_bytes(b"no weights at all")
-    with refused(str(broken), "not a safetensors file"):
+    with refused("", str(broken), "not a safetensors file"):
         read_weights(broken)

@@ -11,7 +11,7 @@ __all__ = ["MODES", "CrispBoundaries", "CrispParameters", "Hierarchy", "Mode", "
 
 
 def __getattr__(name: str) -> Any:
-    # loaded on first use: numba and higra take a second, and the command line needs only the modes
+    # loaded on first use: numba takes a second, and the command line needs only the modes
     if name in ("CrispBoundaries", "crisp_boundaries"):
         from tagseg.regions import crisp
 

@@ -42,10 +42,8 @@ def _merge(ends, totals, lengths, regions):  # type: ignore[no-untyped-def]  # c
         after[half], heads[node] = heads[node], half
     heap = [(means[edge], edge) for edge in range(edges)]
     heapq.heapify(heap)
-    reached, edge_to = (
-        np.full(nodes, -1),
-        np.zeros(nodes, np.int64),
-    )  # of each neighbour: by which node, along which edge
+    # of each neighbour: by which node it was reached last, along which edge
+    reached, edge_to = np.full(nodes, -1), np.zeros(nodes, np.int64)
     highest = 0.0
     for node in range(regions, nodes):
         mean, edge = heapq.heappop(heap)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def find_boundaries(image: np.ndarray, settings: CrispSettings) -> "CrispBoundaries":
     """Boundaries, contour map and regions of an image (H, W, 3) uint8."""
-    from tagseg.regions import crisp_boundaries  # here: numba and higra take seconds to load, and are seldom needed
+    from tagseg.regions import crisp_boundaries  # here: numba takes a second to load, and is seldom needed
 
     parameters = replace(MODES[settings.mode], longest_side=settings.longest_side)
     return crisp_boundaries(image, seed=settings.seed, parameters=parameters)
